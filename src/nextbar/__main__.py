@@ -1,0 +1,5 @@
+"""``python -m nextbar``."""
+
+from nextbar.cli import main
+
+raise SystemExit(main())

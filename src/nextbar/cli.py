@@ -1,0 +1,367 @@
+"""The command line: what was typed -> the API -> the screen. Nothing is decided here.
+
+Exit codes: 0, done; 1, failed, and a sentence says why; 2, the command itself
+makes no sense; 130, interrupted.
+"""
+
+import json
+import shlex
+import sys
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+
+import cyclopts
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from nextbar import api, screen
+from nextbar._version import __version__
+from nextbar.errors import ConfigError, NextbarError, UsageError
+from nextbar.frames.config import Config
+from nextbar.pieces_folder import SHEET
+
+app = App(
+    name="nextbar",
+    version=__version__,
+    help="Train on your own MIDI files, and write new music bar by bar.\n\n"
+    "Begin with `nextbar demo`, or with your own files: prepare, train, generate, evaluate.",
+)
+console = Console()
+
+_HINTS = get_type_hints(Config)
+ConfigFields = TypedDict(  # type: ignore[misc]  # made from Config, so that each has one source
+    "ConfigFields",
+    {
+        field.name: Annotated[
+            _HINTS[field.name],
+            Parameter(
+                help=field.metadata["help"],
+                group="Configuration (a preset's values where not given)",
+                consume_multiple=True,
+                negative_iterable=(),
+            ),
+        ]
+        for field in fields(Config)
+    },
+    total=False,
+)
+
+
+@app.command
+def prepare(
+    folder: str,
+    /,
+    *,
+    out: Path,
+    grid: Literal["metre", "seconds"] = "metre",
+    metre: str = "auto",
+    track: str = "all",
+    onsets: bool = False,
+    steps_per_quarter: int = 4,
+    min_bars: int = 2,
+    held_out_every: int = 10,
+) -> None:
+    """Make a corpus of bars from a folder of MIDI and ABC files.
+
+    Says how many files were taken, and why any was refused.
+
+    Example: nextbar prepare my-midi-files --out corpus
+
+    Parameters
+    ----------
+    folder
+        The folder, searched with its subfolders; or music21:NAME for a collection that an
+        installed music21 brings along, as music21:ryansMammoth.
+    out
+        The folder to write the corpus to.
+    grid
+        metre: bars of one metre, tempo ignored. seconds: bars of 2 s, 8 steps a second, as in
+        the paper.
+    metre
+        Which metre to take, as 6/8; auto is 4/4 unless most pieces share another.
+    track
+        all but drums, the number of a track that has notes (from 1), or a part of its name.
+    onsets
+        Keep note beginnings in a second channel, so that repeated notes stay apart.
+    steps_per_quarter
+        Steps of the grid in a quarter note; 4 is a grid of sixteenths.
+    min_bars
+        Pieces shorter than this are refused.
+    held_out_every
+        Every so many-th piece is kept from training, for honest measures.
+    """
+    with screen.progress_bar(console, "reading") as update:
+        corpus = api.prepare(
+            folder,
+            out,
+            grid=grid,
+            metre=metre,
+            track=track,
+            onsets=onsets,
+            steps_per_quarter=steps_per_quarter,
+            min_bars=min_bars,
+            held_out_every=held_out_every,
+            report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
+        )
+    screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
+    manifest = corpus.manifest
+    console.print(
+        f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
+        f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
+        f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
+        f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
+        highlight=False,
+        markup=False,
+    )
+
+
+@app.command
+def train(
+    corpus: Path,
+    /,
+    *,
+    out: Path,
+    preset: str | None = None,
+    config: Path | None = None,
+    device: str = "auto",
+    overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
+) -> None:
+    """Train a model on a corpus; a run that exists is continued.
+
+    Ctrl-C stops with a checkpoint; the same command goes on from there.
+
+    Example: nextbar train corpus --out run
+
+    Parameters
+    ----------
+    corpus
+        A folder made by `nextbar prepare`.
+    out
+        The folder of the run, new or to be continued.
+    preset
+        Where the configuration starts from: small (the default) or paper.
+    config
+        A JSON or TOML file of configuration fields.
+    device
+        auto, cpu, cuda, mps, ...
+    overrides
+        Fields of the configuration, by name.
+    """
+    chosen = {**_read_config(config), **(overrides or {})}
+    with screen.progress_bar(console, "training") as update:
+        run = api.train(
+            corpus,
+            out,
+            preset=preset,
+            config=chosen,
+            device=device,
+            progress=lambda now: update(
+                now.step, now.n_steps, f"epoch {now.epoch}, {screen.describe_figures(now.figures)}"
+            ),
+        )
+    console.print(
+        f"trained {run.epoch} epochs\nrun:    {out}\n"
+        f"next:   nextbar generate {shlex.quote(str(out))} --out FOLDER",
+        highlight=False,
+        markup=False,
+    )
+
+
+def _read_config(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is neither JSON nor TOML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f'{path}: holds no configuration fields, like {{"epochs": 20}}')
+    return values
+
+
+@app.command
+def generate(
+    run: Path,
+    /,
+    *,
+    out: Path,
+    pieces: int = 10,
+    bars: int = 16,
+    from_bar: str = "noise",
+    track: str = "all",
+    temperature: float = 1.0,
+    threshold: float | None = None,
+    seed: int = 0,
+    wav: bool = True,
+    pictures: bool = True,
+    device: str = "auto",
+) -> None:
+    """Write new music with a trained model: MIDI, WAV and piano-roll pictures.
+
+    The same command writes the same files.
+
+    Example: nextbar generate run --out music --from-bar mytune.mid:8 --bars 16
+
+    Parameters
+    ----------
+    run
+        A folder made by `nextbar train`.
+    out
+        The folder to write to.
+    pieces
+        How many pieces; piece i has the seed SEED + i.
+    bars
+        How many bars the model writes in each; given bars come in front of them.
+    from_bar
+        noise: begin from nothing. held-out, or training: from a bar drawn from those tunes of
+        the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8.
+    track
+        Of that file: all but drums, the number of a track that has notes, or a part of its name.
+    temperature
+        How far each bar strays from the likeliest: 0 not at all, 1 as in training.
+    threshold
+        The loudness, 0-1, from which a note is heard: lower gives more notes. By default half
+        of what is usual in the corpus.
+    seed
+        Decides everything that is random.
+    wav
+        Write a WAV of each piece too.
+    pictures
+        Write a picture of each piece, and one of all of them.
+    device
+        auto, cpu, cuda, mps, ...
+    """
+    with screen.progress_bar(console, "writing") as update:
+        paths = api.generate(
+            run,
+            out,
+            pieces=pieces,
+            bars=bars,
+            from_bar=from_bar,
+            track=track,
+            temperature=temperature,
+            threshold=threshold,
+            seed=seed,
+            wav=wav,
+            pictures=pictures,
+            device=device,
+            progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
+        )
+    picture = f"\nlook:   {out / SHEET}" if pictures else ""
+    console.print(
+        f"wrote {len(paths)} pieces\nfirst:  {paths[0]}{picture}\n"
+        f"next:   nextbar evaluate {shlex.quote(str(out))}",
+        highlight=False,
+        markup=False,
+    )
+
+
+@app.command
+def evaluate(folder: Path, /, *, reference: Path | None = None, seed: int = 0) -> None:
+    """Measure a folder of MIDI files beside real music and chance.
+
+    Good is near real and away from chance.
+
+    Example: nextbar evaluate music --reference corpus
+
+    Parameters
+    ----------
+    folder
+        Any folder of MIDI files, not only of nextbar's.
+    reference
+        A corpus: its held-out tunes are the real music, its training tunes what copies are
+        looked for in. For pieces of nextbar the corpus of their run, if not given.
+    seed
+        Decides the chance row and the intervals.
+    """
+    report = api.evaluate(folder, reference=reference, seed=seed)
+    console.print(screen.report_table(report))
+    for note in report.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+
+
+@app.command
+def inspect(
+    path: Path, /, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+) -> None:
+    """Show what a corpus or a run is, what it was made from, and how it went.
+
+    Parameters
+    ----------
+    path
+        A folder made by `nextbar prepare` or `nextbar train`.
+    as_json
+        Print everything as JSON.
+    """
+    facts = api.inspect(path)
+    if as_json:
+        sys.stdout.write(json.dumps(facts, indent=2) + "\n")
+    else:
+        screen.show_facts(console, facts)
+
+
+DEMO = (
+    ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
+     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),
+    ("A small model learns from every bar what the next one is like.",
+     "train {out}/corpus --out {out}/run --preset small"),
+    ("It goes on from real bars of tunes it has never seen ...",
+     "generate {out}/run --out {out}/music --pieces 8 --bars 7 --from-bar held-out"),
+    ("... and begins from nothing.",
+     "generate {out}/run --out {out}/music --pieces 8 --bars 8"),
+    ("How good is that? Beside real tunes, and beside chance:",
+     "evaluate {out}/music"),
+)  # fmt: skip
+
+
+@app.command
+def demo(*, out: Path = Path("demo")) -> None:
+    """From real folk tunes to new music, in a few minutes: each command is shown as it runs.
+
+    Parameters
+    ----------
+    out
+        The folder for all that is made.
+    """
+    for sentence, command in DEMO:
+        words = [word.format(out=out) for word in command.split()]
+        console.print(f"\n{sentence}", style="bold", highlight=False)
+        console.print(f"$ nextbar {shlex.join(words)}", style="cyan", highlight=False, markup=False)
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    console.print(
+        f"\nListen: the .wav files in {out / 'music'} (held-out-*: the first bar is real; "
+        f"noise-*: all is new)\nLook:   {out / 'music' / SHEET}\nUse:    the .mid files open in "
+        "any music program\n\nTry next:\n"
+        f"  nextbar generate {out / 'run'} --out more --from-bar YOUR_FILE.mid --bars 16\n"
+        f"  nextbar generate {out / 'run'} --out more --temperature 0.7 --seed 100\n"
+        "  nextbar prepare YOUR_MIDI_FOLDER --out corpus",
+        highlight=False,
+        markup=False,
+    )
+
+
+def main(words: list[str] | None = None) -> int:
+    """Runs the command line; returns the exit code."""
+    try:
+        app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        return _fail(str(error), 2)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except NextbarError as error:
+        return _fail(str(error), 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what was finished is kept, the same command goes on", 130)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    Console(stderr=True).print(
+        f"nextbar: {message}", style="red", highlight=False, markup=False, soft_wrap=True
+    )
+    return code

@@ -1,0 +1,202 @@
+"""A trained model as a writer of music: where frames and music meet.
+
+Frames become heard notes at a threshold, and what is fed back to the encoder
+is exactly what is heard. So a piece is determined by its notes: continued from
+its own file it goes on as it would have gone on by itself.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from symusic.core import ScoreTick
+from torch import Tensor
+
+from nextbar.errors import RunError, UsageError
+from nextbar.frames.checkpoint import WEIGHTS, load_model, read_description
+from nextbar.frames.model import Model
+from nextbar.frames.rollout import roll_out
+from nextbar.music.bars import Notes, Rolls, join_at_bar_lines, read_rolls, sort_notes
+from nextbar.music.kind import BarKind
+from nextbar.music.midi import to_score
+
+FULL_VELOCITY = 127
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One written piece.
+
+    notes: on the corpus's grid, given bars first. n_bars: all of them.
+    n_given_bars: how many of these were given, not written.
+    """
+
+    notes: Notes
+    n_bars: int
+    n_given_bars: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a piece goes on from: all given notes, and the roll of the last given bar.
+
+    roll: (channels, 88, steps) uint8. name: for file names ("mytune-bar8").
+    """
+
+    notes: Notes
+    n_bars: int
+    roll: Rolls
+    name: str
+
+
+class Composer:
+    """A trained model, ready to write.
+
+    ``model`` holds the networks, ``kind`` the grid, metre and tempo of the
+    music it was trained on, ``origin`` what the run says it was made from,
+    ``checkpoint`` the sha256 of its weights' file.
+    """
+
+    def __init__(
+        self, model: Model, kind: BarKind, *, origin: dict[str, Any], path: Path, checkpoint: str
+    ) -> None:
+        self.model = model
+        self.kind = kind
+        self.origin = origin
+        self.path = path
+        self.checkpoint = checkpoint
+
+    @property
+    def threshold(self) -> float:
+        """The default threshold: half the median velocity of the training notes, in 0-1."""
+        return 0.5 * self.kind.median_velocity / FULL_VELOCITY
+
+    def generate(
+        self,
+        *,
+        bars: int = 16,
+        seed: int = 0,
+        beginning: Beginning | None = None,
+        temperature: float = 1.0,
+        threshold: float | None = None,
+    ) -> ScoreTick:
+        """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
+
+        beginning: what to go on from (testing model 1), from
+        ``nextbar.begin_from``; None begins from noise (testing model 2).
+        temperature: 0 and up, how far each bar strays from the likeliest.
+        threshold: the intensity, 0-1, from which a cell is heard. The same
+        arguments give the same piece.
+        """
+        (composition,) = self.compose(
+            [beginning], bars=bars, seeds=[seed], temperature=temperature, threshold=threshold
+        )
+        return self.to_score(composition, f"nextbar seed {seed}")
+
+    def compose(
+        self,
+        beginnings: Sequence[Beginning | None],
+        *,
+        bars: int,
+        seeds: Sequence[int],
+        temperature: float = 1.0,
+        threshold: float | None = None,
+    ) -> list[Composition]:
+        """A piece for each beginning and seed, computed side by side.
+
+        beginnings: all None (testing model 2), or none of them (model 1). A
+        piece does not depend on the others it is computed with.
+        """
+        check_request(bars, temperature, threshold, seeds)
+        heard_from = self.threshold if threshold is None else threshold
+        given = [beginning for beginning in beginnings if beginning is not None]
+        assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
+        first = None
+        if given:
+            rolls = np.stack([beginning.roll for beginning in given])
+            first = torch.from_numpy(rolls).float() / FULL_VELOCITY
+        frames = roll_out(
+            self.model,
+            first,
+            n_frames=bars,
+            seeds=seeds,
+            temperature=temperature,
+            perceive=lambda drawn: hear(drawn, heard_from),
+        )
+        rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
+        return [
+            self._join(beginning, written, seed)
+            for beginning, written, seed in zip(beginnings, rolls, seeds, strict=True)
+        ]
+
+    def to_score(self, composition: Composition, name: str) -> ScoreTick:
+        """The piece as a score of one track, in the metre and at the tempo of the corpus."""
+        return to_score(
+            composition.notes,
+            tempo=self.kind.tempo,
+            metre=self.kind.metre,
+            steps_per_quarter=self.kind.steps_per_quarter,
+            name=name,
+        )
+
+    def _join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
+        n_steps = self.kind.n_steps
+        notes = join_at_bar_lines(*read_rolls(written), n_steps=n_steps)
+        if beginning is None:
+            return Composition(notes, len(written), 0, seed)
+        notes["start"] += beginning.n_bars * n_steps
+        joined = sort_notes(np.concatenate([beginning.notes, notes]))
+        return Composition(joined, beginning.n_bars + len(written), beginning.n_bars, seed)
+
+
+def hear(frames: Tensor, threshold: float) -> Tensor:
+    """Frames as they will be heard: silent below the threshold, velocities whole.
+
+    frames: (B, 1 or 2, 88, steps) in [0, 1]. Channel 0 becomes 0 where it is
+    under the threshold and k / 127, k = 1-127, elsewhere. Channel 1, the
+    onsets, becomes 1 where it is at least 0.5 and something sounds, or where
+    sound follows silence, and 0 elsewhere.
+    """
+    velocity = (frames[:, :1] * FULL_VELOCITY).round().clamp(min=1) / FULL_VELOCITY
+    sounds = frames[:, :1] >= threshold
+    heard = torch.where(sounds, velocity, 0.0)
+    if frames.shape[1] == 1:
+        return heard
+    after_silence = sounds.clone()
+    after_silence[..., 1:] &= ~sounds[..., :-1]
+    after_silence[..., 0] = False  # what sounded in the bar before is not known here
+    onsets = (sounds & (frames[:, 1:] >= 0.5)) | after_silence
+    return torch.cat([heard, onsets.float()], dim=1)
+
+
+def check_request(
+    bars: int, temperature: float, threshold: float | None, seeds: Sequence[int]
+) -> None:
+    """Raises UsageError for what no piece can be written with."""
+    if not 1 <= bars <= 10_000:
+        raise UsageError(f"bars: {bars} is not between 1 and 10,000")
+    if not 0 <= temperature <= 100:  # not-a-number fails too
+        raise UsageError(f"temperature: {temperature:g} is not between 0 and 100")
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
+    if min(seeds) < 0 or max(seeds) >= 2**63:
+        raise UsageError(f"seed: {min(seeds)} is not a whole number from 0 to 2^63 - 1")
+
+
+def load_composer(run: Path, device: torch.device) -> Composer:
+    """The composer of a run. Raises RunError where it cannot be read."""
+    _, shape, origin = read_description(run)
+    try:
+        kind = BarKind.from_json(origin["corpus"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run} was not trained on music: {error} is not in its origin") from error
+    if shape != kind.frame_shape:
+        raise RunError(f"{run} is damaged: frames of {shape}, bars of {kind.frame_shape}")
+    model, _ = load_model(run, device)
+    sha256 = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
+    return Composer(model, kind, origin=origin, path=run, checkpoint=sha256)

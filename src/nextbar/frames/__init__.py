@@ -1,0 +1,1 @@
+"""Any sequence of frames (channels, height, width), in PyTorch. Knows no music."""

@@ -1,0 +1,185 @@
+"""A training on disk: one safetensors file for all that is a tensor, JSON for the rest.
+
+    RUN/
+      run.json                  what the run is: version, config, frame shape, origin; written once
+      checkpoint.safetensors    weights, optimiser moments, epoch and step; replaced whole
+      history.jsonl             one line an epoch
+
+Nothing here is pickled: loading a run that somebody sent reads arrays and JSON
+and executes nothing. The random state needs no place of its own, since order
+and noise depend on seed, epoch and step alone.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from nextbar.errors import ConfigError, RunError
+from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.frames.config import Config
+from nextbar.frames.model import Model, build_model
+from nextbar.frames.networks import Shape
+from nextbar.frames.training import Figures, Training, begin_training
+
+FORMAT = 1
+DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.jsonl"
+
+
+def describe_run(run: Path, config: Config, shape: Shape, origin: dict[str, Any]) -> None:
+    """Writes ``run.json``. origin: what the frames came from, as the caller wants it kept."""
+    write_json_atomically(
+        run / DESCRIPTION,
+        {
+            "format": FORMAT,
+            "kind": "nextbar run",
+            "config": config.to_dict(),
+            "shape": list(shape),
+            "origin": origin,
+        },
+    )
+
+
+def read_description(run: Path) -> tuple[Config, Shape, dict[str, Any]]:
+    """Configuration, frame shape and origin of a run. Raises RunError where it is none."""
+    path = run / DESCRIPTION
+    if not path.is_file():
+        found = "there is no such folder" if not run.is_dir() else f"it has no {DESCRIPTION}"
+        raise RunError(f"{run} is not a run: {found}; make one with `nextbar train`")
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        if described["kind"] != "nextbar run" or described["format"] != FORMAT:
+            raise RunError(
+                f"{path}: made by another version or another program "
+                f"(kind {described['kind']!r}, format {described['format']!r}, expected {FORMAT})"
+            )
+        channels, height, width = (int(side) for side in described["shape"])
+        config = Config(**described["config"])
+        return config, (channels, height, width), dict(described["origin"])
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise RunError(f"{path} is damaged or not of nextbar ({error}); restore it") from error
+
+
+def save_training(run: Path, training: Training) -> None:
+    """Writes the checkpoint, beside the old one and then in its place."""
+    tensors = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
+    for network, optimiser in training.optimisers.items():
+        for nth, moments in optimiser.state_dict()["state"].items():
+            for kind, tensor in moments.items():
+                tensors[f"optimiser.{network}.{nth}.{kind}"] = tensor
+    metadata = {"format": str(FORMAT), "epoch": str(training.epoch), "step": str(training.step)}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes_atomically(run / WEIGHTS, save(contiguous, metadata), durable=True)
+
+
+def load_training(run: Path, config: Config, device: torch.device) -> Training:
+    """The training as it was saved, ready to go on. Raises RunError where it cannot be read.
+
+    config: the run's own, or one that differs in what does not shape a network.
+    """
+    _, shape, _ = read_description(run)
+    training = begin_training(build_model(shape, config).to(device))
+    tensors, metadata = _read_tensors(run)
+    _fill(training.model, tensors, run)
+    for network, optimiser in training.optimisers.items():
+        _fill_optimiser(optimiser, network, tensors, run)
+    training.epoch, training.step = int(metadata["epoch"]), int(metadata["step"])
+    return training
+
+
+def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
+    """The networks alone, in evaluation mode, and the epoch they come from."""
+    config, shape, _ = read_description(run)
+    model = build_model(shape, config)
+    tensors, metadata = _read_tensors(run, only="model.")
+    _fill(model, tensors, run)
+    return model.to(device).eval(), int(metadata["epoch"])
+
+
+def read_epoch(run: Path) -> int:
+    """How many epochs the checkpoint has behind it."""
+    return int(_read_tensors(run, only="epoch alone")[1]["epoch"])
+
+
+def has_checkpoint(run: Path) -> bool:
+    """Whether training in this run has come as far as its first checkpoint."""
+    return (run / WEIGHTS).is_file()
+
+
+def append_history(run: Path, epoch: int, figures: Figures, seconds: float) -> None:
+    """Adds an epoch's line; lines of later epochs, of work that was lost, are dropped."""
+    kept = [line for line in read_history(run) if line["epoch"] < epoch]
+    kept.append({"epoch": epoch, "seconds": round(seconds, 3), **figures._asdict()})
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    write_bytes_atomically(run / HISTORY, text.encode())
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """One record an epoch, in order; empty before the first."""
+    path = run / HISTORY
+    if not path.is_file():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); restore or remove it") from error
+
+
+def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+    path = run / WEIGHTS
+    if not path.is_file():
+        raise RunError(
+            f"{run} has no {WEIGHTS}: its training stopped before the first checkpoint; "
+            "run `nextbar train` again"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            names = [name for name in file.keys() if name.startswith(only)]  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError) as error:
+        raise RunError(f"{path} is truncated or no checkpoint ({error}); restore it") from error
+    if not all(metadata.get(key, "").isdigit() for key in ("epoch", "step")):
+        raise RunError(f"{path} is not a checkpoint of nextbar: epoch and step are missing")
+    return tensors, metadata
+
+
+def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path) -> None:
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        first_line = str(error).splitlines()[-1].strip()
+        raise RunError(
+            f"{run / WEIGHTS} does not fit {DESCRIPTION} ({first_line}); restore the run"
+        ) from error
+
+
+def _fill_optimiser(
+    optimiser: torch.optim.Adam, network: str, tensors: dict[str, Tensor], run: Path
+) -> None:
+    prefix = f"optimiser.{network}."
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(prefix):
+            nth, kind = name.removeprefix(prefix).split(".")
+            state.setdefault(int(nth), {})[kind] = tensor
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    fits = len(state) == len(parameters) and all(
+        {"step", "exp_avg", "exp_avg_sq"} == state[nth].keys()
+        and state[nth]["exp_avg"].shape == parameter.shape
+        for nth, parameter in enumerate(parameters)
+        if nth in state
+    )
+    if state and not fits:
+        raise RunError(f"{run / WEIGHTS}: the {network}'s optimiser does not fit its weights")
+    if state:
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -1,0 +1,209 @@
+"""What can be chosen about the networks, their losses and their training.
+
+Each field is explained and bounded once, here; the command line, the Python
+API and the run folder take their words from it.
+"""
+
+import difflib
+import types
+import typing
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from nextbar.errors import ConfigError
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def _setting(
+    default: Any, explained: str, *, low: float | None = None, high: float | None = None
+) -> Any:
+    return field(default=default, metadata={"help": explained, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A complete configuration; the defaults are the paper's (Table 1 and section 4).
+
+    Raises ConfigError for a value out of its range, naming the field, the
+    value and the range.
+    """
+
+    latent: int = _setting(
+        128, "dimensions of the latent that a frame is drawn from", low=1, high=4096
+    )
+    encoder_channels: tuple[int, ...] = _setting(
+        (8, 16, 32), "maps of each 5x5, stride-2 convolution of the encoder", low=1, high=1024
+    )
+    generator_channels: tuple[int, ...] = _setting(
+        (64, 32, 16, 8), "maps of each 3x3 deconvolution of the generator", low=1, high=1024
+    )
+    generator_strides: tuple[int, ...] = _setting(
+        (1, 1, 1, 1),
+        "stride of each deconvolution; the paper's is 1, with 2 the generator starts from few "
+        "positions and grows, which is many times faster",
+        low=1,
+        high=4,
+    )
+    discriminator_channels: tuple[int, ...] = _setting(
+        (8, 16, 32, 64), "maps of each 3x3 convolution of the discriminator", low=1, high=1024
+    )
+    discriminator_strides: tuple[int, ...] = _setting(
+        (1, 1, 1, 1),
+        "stride of each convolution of the discriminator; the paper's is 1",
+        low=1,
+        high=4,
+    )
+    batch_norm: bool = _setting(
+        True, "normalise the hidden maps of encoder and generator over the batch"
+    )
+
+    learned_prior: bool = _setting(
+        False,
+        "train the encoder as a prior: a second encoder, used only while training, sees the next "
+        "frame too and gives the latent that is decoded; not in the paper",
+    )
+    reconstruction_weight: float = _setting(
+        0.0,
+        "weight of a cell-wise cross-entropy of the predicted frame; not in the paper",
+        low=0,
+        high=1e6,
+    )
+    prior_weight: float = _setting(
+        1.0,
+        "weight of the KL term, Eq. 5; with a learned prior, of the KL between the two encoders",
+        low=0,
+        high=1e6,
+    )
+    anchor_weight: float = _setting(
+        0.1,
+        "with a learned prior: weight of Eq. 5 on that prior, which keeps it near N(0, I), where "
+        "testing model 2 begins",
+        low=0,
+        high=1e6,
+    )
+    feature_weight: float = _setting(
+        1.0, "weight of the feature matching loss, Eq. 7", low=0, high=1e6
+    )
+    adversarial_weight: float = _setting(
+        1.0, "weight of the generator's adversarial term, Eq. 10", low=0, high=1e6
+    )
+
+    adversary_after: int = _setting(
+        0, "epochs before the discriminator comes in; until then it rests", low=0, high=1_000_000
+    )
+
+    batch: int = _setting(64, "pairs of frames in one update", low=2, high=65536)
+    epochs: int = _setting(300, "how often each training pair is seen", low=1, high=1_000_000)
+    learning_rate: float = _setting(
+        0.0005, "Adam's learning rate for encoder and generator", low=1e-8, high=1
+    )
+    discriminator_learning_rate: float = _setting(
+        0.0001, "Adam's learning rate for the discriminator", low=1e-8, high=1
+    )
+    momentum: float = _setting(0.5, "Adam's first beta", low=0, high=0.9999)
+    generator_updates: int = _setting(
+        2, "updates of encoder and generator for each one of the discriminator", low=1, high=100
+    )
+    precision: Precision = _setting(
+        "auto",
+        "what networks compute in while training; auto is bfloat16 where the processor has it",
+    )
+    checkpoint_epochs: int = _setting(1, "epochs between two checkpoints", low=1, high=1_000_000)
+    seed: int = _setting(
+        0, "decides weights, order and noise of the whole run", low=0, high=2**63 - 1
+    )
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for setting in fields(self):
+            value = _as_type(setting.name, getattr(self, setting.name), hints[setting.name])
+            _check_range(setting.name, value, setting.metadata["low"], setting.metadata["high"])
+            object.__setattr__(self, setting.name, value)
+        for network in ("generator", "discriminator"):
+            channels = getattr(self, f"{network}_channels")
+            strides = getattr(self, f"{network}_strides")
+            if len(channels) != len(strides):
+                raise ConfigError(
+                    f"{network}_strides: {len(strides)} strides for {len(channels)} layers; "
+                    f"give one for each of {network}_channels {list(channels)}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON can hold them."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+
+
+def _as_type(name: str, value: Any, wanted: Any) -> Any:
+    """The value as the field's type; whole floats pass for int, lists for tuples."""
+    if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
+        if not isinstance(value, list | tuple) or not value:
+            raise ConfigError(f"{name}: {value!r} is not a list of whole numbers")
+        return tuple(_as_type(name, item, int) for item in value)
+    if typing.get_origin(wanted) is Literal:
+        choices = typing.get_args(wanted)
+        if value not in choices:
+            raise ConfigError(f"{name}: {value!r} is none of {', '.join(choices)}")
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if (
+        wanted is int
+        and is_number
+        and value == value
+        and abs(value) < 2**64
+        and int(value) == value
+    ):
+        return int(value)
+    if wanted is float and is_number:
+        return float(value)
+    if wanted is bool and isinstance(value, bool):
+        return value
+    kind = {int: "a whole number", float: "a number", bool: "true or false"}[wanted]
+    raise ConfigError(f"{name}: {value!r} is not {kind}")
+
+
+def _check_range(name: str, value: Any, low: float | None, high: float | None) -> None:
+    for item in value if isinstance(value, tuple) else (value,):
+        # Written so that not-a-number fails too.
+        if low is not None and high is not None and not low <= item <= high:
+            raise ConfigError(f"{name}: {item:g} is not between {low:g} and {high:g}")
+
+
+PRESETS: dict[str, Config] = {
+    "paper": Config(),
+    "small": Config(
+        latent=64,
+        generator_strides=(2, 2, 2, 1),
+        discriminator_strides=(2, 2, 1, 1),
+        epochs=40,
+    ),
+}
+"""Named starting points. ``paper`` is the paper's; ``small`` has its structure
+and its losses at a size that trains in minutes."""
+
+DEFAULT_PRESET: Literal["small"] = "small"
+
+
+def configure(preset: str = DEFAULT_PRESET, **overrides: Any) -> Config:
+    """The preset with some fields changed.
+
+    Raises ConfigError for a preset or a field that does not exist, with the
+    nearest name that does.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset {preset!r}; {_nearest(preset, list(PRESETS))}")
+    return override(PRESETS[preset], **overrides)
+
+
+def override(config: Config, **overrides: Any) -> Config:
+    """The configuration with some fields changed. Raises ConfigError as :func:`configure`."""
+    names = [setting.name for setting in fields(Config)]
+    for name in overrides:
+        if name not in names:
+            raise ConfigError(f"no configuration field {name!r}; {_nearest(name, names)}")
+    return replace(config, **overrides)

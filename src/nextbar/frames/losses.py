@@ -1,0 +1,85 @@
+"""Equations 4 to 10 of Akbari & Liang (2018), one pure function each.
+
+Each loss is a mean over the batch, so that its size does not depend on the
+batch; sums over the dimensions of a latent or of a feature map are sums, as
+the paper writes them. Weights are applied where a total is summed, in
+``training.py``, and nowhere here.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def draw_latent(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+    """A latent drawn from the encoder's distribution, (batch, latent). Paper Eq. 4.
+
+    z = mu + z_p * exp(e / 2), where the noise z_p ~ N(0, I) is the very vector
+    that G decodes on its own in Eq. 6.
+
+    Departure: Eq. 4 has exp(e), Eq. 5 is a KL divergence only if the variance
+    is exp(e); both cannot hold, and we keep the one that makes Eq. 5 right.
+    """
+    return mean + noise * torch.exp(0.5 * log_variance)
+
+
+def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL divergence of N(mean, exp(log_variance)) from N(0, I), in nats, >= 0. Paper Eq. 5.
+
+    mean, log_variance: (batch, latent). Returns a scalar, the mean over the batch.
+    """
+    per_dimension = mean.square() + log_variance.exp() - log_variance - 1
+    return 0.5 * per_dimension.sum(dim=1).mean()
+
+
+def kl_between(
+    mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor
+) -> Tensor:
+    """KL divergence of N(mean, exp(log_variance)) from the learned prior, in nats, >= 0.
+
+    All (batch, latent). Returns a scalar, the mean over the batch. With a prior
+    of mean 0 and log-variance 0 it is Eq. 5. Not in the paper: Denton & Fergus
+    (2018), "Stochastic Video Generation with a Learned Prior", Eq. 5.
+    """
+    distance = (mean - prior_mean).square() * torch.exp(-prior_log_variance)
+    log_ratio = log_variance - prior_log_variance
+    return 0.5 * (distance + log_ratio.exp() - log_ratio - 1).sum(dim=1).mean()
+
+
+def reconstruction(predicted: Tensor, current: Tensor) -> Tensor:
+    """Cross-entropy of the predicted frame's cells, summed, in nats. Not in the paper.
+
+    predicted, current: (batch, C, H, W) in [0, 1]; least where they are equal.
+    Returns a scalar, the mean over the batch.
+    """
+    likely = predicted.clamp(1e-7, 1 - 1e-7)  # not-a-number passes, to be noticed by the loop
+    cells = current * likely.log() + (1 - current) * (1 - likely).log()
+    return -cells.flatten(1).sum(dim=1).mean()
+
+
+def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:
+    """Half the squared distance of D's features of real frames to both fakes', >= 0. Paper Eq. 7.
+
+    real, predicted, sampled: (batch, features), D_l of x_t, of G(z_t) and of
+    G(z_p). Returns a scalar, the mean over the batch.
+    """
+    to_predicted = (real - predicted).square().sum(dim=1)
+    to_sampled = (real - sampled).square().sum(dim=1)
+    return 0.5 * (to_predicted + to_sampled).mean()
+
+
+def discriminator_loss(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:
+    """-(log D(x_t) + log(1 - D(G(z_t))) + log(1 - D(G(z_p)))), in nats, >= 0. Paper Eq. 9.
+
+    real, predicted, sampled: (batch,) logits of D, whose Sigmoid stands here
+    in its stable form, -log sigmoid(l) = softplus(-l). Returns a scalar.
+    """
+    return (F.softplus(-real) + F.softplus(predicted) + F.softplus(sampled)).mean()
+
+
+def adversarial_loss(predicted: Tensor, sampled: Tensor) -> Tensor:
+    """-(log D(G(z_t)) + log D(G(z_p))), in nats, >= 0. The first part of paper Eq. 10.
+
+    predicted, sampled: (batch,) logits of D. Returns a scalar.
+    """
+    return (F.softplus(-predicted) + F.softplus(-sampled)).mean()

@@ -1,0 +1,161 @@
+"""Encoder, generator and discriminator of Table 1, for frames of any (channels, height, width).
+
+What the paper leaves open, and what stands here:
+
+- padding: half the kernel, so that a layer of stride 1 keeps the size;
+- normalisation: batch normalisation of the hidden maps of E and G, as was the
+  custom (DCGAN); none in D, whose features Eq. 7 compares between batches of
+  real and of generated frames;
+- Tanh: the paper has G end in a Tanh and give values in [0, 1]; both are true
+  of (1 + tanh) / 2;
+- D: a last convolution to one map, flattened, is the "1-D feature map" D_l of
+  Eq. 7; a fully connected unit stands between it and the Sigmoid.
+"""
+
+from math import ceil, prod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nextbar.errors import ConfigError
+from nextbar.frames.config import Config
+
+Shape = tuple[int, int, int]
+"""(channels, height, width) of a frame."""
+
+
+FIRST_BIAS = -2.0
+"""Where the bias before G's Tanh begins: frames near 0 (0.02), as sparse as music, not at 0.5."""
+
+
+class Encoder(nn.Module):
+    """A frame -> mean and log-variance of the next frame's latent. Paper Eq. 3.
+
+    Convolutions 5x5 of stride 2 with ELU, then one fully connected layer.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        layers: list[nn.Module] = []
+        for out in config.encoder_channels:
+            layers.append(
+                nn.Conv2d(channels, out, 5, stride=2, padding=2, bias=not config.batch_norm)
+            )
+            if config.batch_norm:
+                layers.append(nn.BatchNorm2d(out))
+            layers.append(nn.ELU())
+            channels, height, width = out, ceil(height / 2), ceil(width / 2)
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(channels * height * width, 2 * config.latent)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
+        hidden = self.hidden(frames).flatten(1)  # (B, maps * height * width)
+        mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
+        return mean, log_variance
+
+
+class Posterior(nn.Module):
+    """Two consecutive frames -> mean and log-variance of the second one's latent.
+
+    Used only while training, and only with ``learned_prior``: an encoder whose
+    input has both frames' channels. Not in the paper.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.encoder = Encoder((2 * channels, height, width), config)
+
+    def forward(self, previous: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+        """previous, current: (B, C, H, W). Returns (mean, log_variance), each (B, latent)."""
+        moments: tuple[Tensor, Tensor] = self.encoder(torch.cat([previous, current], dim=1))
+        return moments
+
+
+class Generator(nn.Module):
+    """A latent -> a frame with values in [0, 1]. Paper Eq. 6.
+
+    A projection to maps, deconvolutions 3x3 with ReLU, one more convolution to
+    the frame's channels, Tanh. With strides of 1 (the paper's) the projection
+    has the frame's full height and width.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, self.height, self.width = shape
+        growth = prod(config.generator_strides)
+        first = config.generator_channels[0]
+        self.start = (first, ceil(self.height / growth), ceil(self.width / growth))
+        self.project = nn.Linear(config.latent, prod(self.start))
+        layers: list[nn.Module] = []
+        maps = first
+        for out, stride in zip(config.generator_channels, config.generator_strides, strict=True):
+            layers.append(
+                nn.ConvTranspose2d(
+                    maps, out, 3, stride, 1, output_padding=stride - 1, bias=not config.batch_norm
+                )
+            )
+            if config.batch_norm:
+                layers.append(nn.BatchNorm2d(out))
+            layers.append(nn.ReLU())
+            maps = out
+        last = nn.Conv2d(maps, channels, 3, padding=1)
+        nn.init.constant_(last.bias, FIRST_BIAS)  # type: ignore[arg-type]
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """latent: (B, latent). Returns (B, C, H, W) in [0, 1]."""
+        start = self.project(latent).unflatten(1, self.start)
+        maps = self.layers(start.contiguous(memory_format=torch.channels_last))
+        frames = maps[:, :, : self.height, : self.width].float()  # strides may overshoot
+        return 0.5 * (1 + torch.tanh(frames))
+
+
+class Verdict(NamedTuple):
+    """What D says of a batch: features (B, F), D_l of Eq. 7, and logits (B,) before the Sigmoid."""
+
+    features: Tensor
+    logits: Tensor
+
+
+class Discriminator(nn.Module):
+    """A frame -> its features D_l and the logit of its being real. Paper Eqs. 7 and 9.
+
+    Convolutions 3x3 with LeakyReLU, one more to a single map, which is D_l.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        layers: list[nn.Module] = []
+        for out, stride in zip(
+            config.discriminator_channels, config.discriminator_strides, strict=True
+        ):
+            layers += [nn.Conv2d(channels, out, 3, stride, 1), nn.LeakyReLU(0.2)]
+            channels, height, width = out, ceil(height / stride), ceil(width / stride)
+        layers.append(nn.Conv2d(channels, 1, 3, padding=1))
+        self.hidden = nn.Sequential(*layers)
+        self.output = nn.Linear(height * width, 1)
+
+    def forward(self, frames: Tensor) -> Verdict:
+        """frames: (B, C, H, W) in [0, 1]."""
+        features = self.hidden(frames).flatten(1)  # (B, height * width)
+        return Verdict(features.float(), self.output(features).squeeze(1).float())
+
+
+def check_shape(shape: Shape, config: Config) -> None:
+    """Raises ConfigError where frames are too small for the networks' strides."""
+    _, height, width = shape
+    for name, reduction in (
+        ("encoder_channels", 2 ** len(config.encoder_channels)),
+        ("generator_strides", prod(config.generator_strides)),
+        ("discriminator_strides", prod(config.discriminator_strides)),
+    ):
+        if min(height, width) < reduction:
+            raise ConfigError(
+                f"{name}: frames of {height} x {width} are too small for layers that divide "
+                f"each side by {reduction}; use fewer layers or smaller strides, or larger frames"
+            )

@@ -1,0 +1,1 @@
+"""Measures of music beside real-data and chance rows."""

@@ -1,0 +1,88 @@
+"""How sure a mean over pieces is: bootstrap intervals.
+
+Pieces are drawn again with replacement, as many as there are, and each
+statistic computed anew; the middle 95 % of 1,000 such values is the interval
+(the percentile bootstrap). A draw is written as *weights*, how often each
+piece was drawn, so that any statistic that can be written with weights (a
+mean, a mean over pairs of pieces) takes all draws in one matrix product.
+Pieces that are not independent, windows of one tune, are drawn together; or
+the interval would come out too narrow.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from nextbar.measures.pieces import FloatArray, IntArray
+
+N_RESAMPLES: Final = 1000
+_CELLS_AT_ONCE: Final = 2_000_000  # 16 MB of weights, whatever the number of pieces
+
+Statistic = Callable[[FloatArray], FloatArray]
+"""(weightings, pieces) -> (weightings,); NaN where a weighting leaves nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean, and the 95 % interval around it; all three NaN where nothing could be measured."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_of(values: FloatArray) -> Statistic:
+    """The statistic "mean of ``values`` (pieces,)", over the pieces whose value is not NaN."""
+    known = ~np.isnan(values)
+    filled = np.where(known, values, 0.0)
+
+    def weighted_mean(weights: FloatArray) -> FloatArray:
+        return divide(weights @ filled, weights @ known.astype(np.float64))
+
+    return weighted_mean
+
+
+def divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """The quotient, NaN (without a warning) where the denominator is 0."""
+    quotient: FloatArray = np.full(np.broadcast(numerator, denominator).shape, np.nan)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    return quotient
+
+
+def bootstrap(
+    statistics: Mapping[str, Statistic], groups: IntArray, *, rng: np.random.Generator
+) -> dict[str, Interval]:
+    """For each statistic its value over all pieces and its 95 % interval.
+
+    groups: (pieces,), numbered from 0: pieces of one group are drawn together;
+    all different for independent pieces. All statistics see the same draws. A
+    draw in which a statistic is NaN is left out of its interval.
+    """
+    plain = {name: float(take(np.ones((1, len(groups))))[0]) for name, take in statistics.items()}
+    drawn: dict[str, list[FloatArray]] = {name: [] for name in statistics}
+    for weights in _draws(groups, rng):
+        for name, take in statistics.items():
+            drawn[name].append(take(weights))
+    return {name: _interval(mean, np.concatenate(drawn[name])) for name, mean in plain.items()}
+
+
+def _draws(groups: IntArray, rng: np.random.Generator) -> Iterator[FloatArray]:
+    """``N_RESAMPLES`` draws as weights (some, pieces), a few million cells at a time."""
+    n_groups = int(groups.max()) + 1
+    at_once = max(1, min(N_RESAMPLES, _CELLS_AT_ONCE // len(groups)))
+    for done in range(0, N_RESAMPLES, at_once):
+        n_draws = min(at_once, N_RESAMPLES - done)
+        drawn = rng.integers(n_groups, size=(n_draws, n_groups))
+        cells = (drawn + np.arange(n_draws)[:, None] * n_groups).ravel()
+        counts = np.bincount(cells, minlength=n_draws * n_groups)
+        yield counts.reshape(n_draws, n_groups)[:, groups].astype(np.float64)
+
+
+def _interval(mean: float, drawn: FloatArray) -> Interval:
+    known = drawn[~np.isnan(drawn)]
+    if np.isnan(mean) or not len(known):
+        return Interval(mean, float("nan"), float("nan"))
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Interval(mean, float(low), float(high))

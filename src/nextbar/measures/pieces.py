@@ -1,0 +1,97 @@
+"""What every measure is taken of: pieces, the notes in them that are heard, windows of them.
+
+A *piece* is its notes (dtype ``NOTE``, in grid steps from its beginning) and
+the number of bars that it lasts. The number of bars is not read off the notes:
+a piece may end in silence, and that silence is part of what is measured.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.music.bars import (
+    NOTE,
+    BarIndex,
+    BarNotes,
+    Notes,
+    cut_at_bar_lines,
+    join_at_bar_lines,
+)
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+SILENT_VELOCITY: Final = 10
+"""The loudest velocity (0-127) that does not count as heard.
+
+The paper's published samples are full of notes of velocity 1-10, the near-zero
+outputs of a network; nobody hears them, and the paper's figures are only met
+without them.
+"""
+
+
+class Piece(NamedTuple):
+    """Notes (dtype ``NOTE``, sorted by start and pitch), how many bars they fill, a name.
+
+    n_given_bars: how many bars it begins with that were given, not composed.
+    """
+
+    notes: Notes
+    n_bars: int
+    name: str = ""
+    n_given_bars: int = 0
+
+
+def sum_by_piece(
+    values: npt.NDArray[np.float64 | np.bool_], piece: IntArray, n_pieces: int
+) -> FloatArray:
+    """The sum of ``values`` over each piece, (n_pieces,); ``piece`` says whose each value is."""
+    return np.bincount(piece, values, minlength=n_pieces).astype(np.float64)
+
+
+def sounding_notes(notes: Notes) -> Notes:
+    """The notes that are heard (velocity above 10), by start; equal starts keep their order."""
+    heard = notes[notes["velocity"] > SILENT_VELOCITY]
+    return heard[np.argsort(heard["start"], kind="stable")]
+
+
+def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> tuple[BarNotes, BarIndex]:
+    """Bar notes and index of all pieces, laid end to end.
+
+    n_steps: steps in a bar, 1-255. Bars are numbered on from piece to piece.
+    What a piece holds beyond its last bar is cut off.
+    """
+    laid = [np.empty(0, NOTE)]
+    n_bars = 0
+    for piece in pieces:
+        end = piece.n_bars * n_steps
+        notes = piece.notes[piece.notes["start"] < end].copy()
+        notes["duration"] = np.minimum(notes["duration"], end - notes["start"])
+        notes["start"] += n_bars * n_steps
+        laid.append(notes)
+        n_bars += piece.n_bars
+    return cut_at_bar_lines(np.concatenate(laid), n_steps=n_steps, n_bars=n_bars)
+
+
+def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> list[Piece]:
+    """Windows of ``n_bars`` bars, end to end from each piece's first bar on.
+
+    The bars left over at a piece's end, and pieces shorter than a window, give
+    none. A note held into a window becomes a note at its beginning, as it would
+    if the window's bars were played alone; a note held out of it ends with it.
+    Windows without a note are kept: real music rests too.
+    """
+    windows = []
+    for piece in pieces:
+        if piece.n_bars == n_bars:
+            windows.append(piece._replace(n_given_bars=0))
+            continue
+        bar_notes, index = bars_of_pieces([piece], n_steps=n_steps)
+        for first in range(0, piece.n_bars - n_bars + 1, n_bars):
+            window = index[first : first + n_bars + 1]
+            notes = join_at_bar_lines(bar_notes, window, n_steps=n_steps)
+            windows.append(Piece(notes, n_bars, f"{piece.name} from bar {first + 1}".strip()))
+    return windows

@@ -1,0 +1,1 @@
+"""Music as arrays: MIDI and ABC files, bars, corpora, sound and pictures. No PyTorch."""

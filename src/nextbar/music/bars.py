@@ -1,0 +1,158 @@
+"""Notes on a grid <-> bars.
+
+Three forms, each a plain NumPy array, and the functions between them:
+
+- *notes* of a piece: a structured array of dtype ``NOTE``; start and duration
+  count grid steps from the piece's beginning.
+- *bar notes*: the same cut at the bar lines, dtype ``BAR_NOTE``, with an index
+  of where each bar begins. This is how a corpus is kept on disk: 5 bytes a
+  note, repeated notes stay apart, and a note held over a bar line is marked
+  as tied, so that nothing is lost on the way back.
+- *rolls*: (bars, channels, pitches, steps) uint8, what the networks see.
+  Channel 0 is the velocity 0-127 of whatever sounds in a cell (the paper's
+  only channel); channel 1, where asked for, is 127 at each onset.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+LOWEST_PITCH: Final = 21
+"""A0, the lowest key of a piano: row 0 of a roll."""
+N_PITCHES: Final = 88
+"""The keys of a piano: A0 (21) to C8 (108)."""
+
+NOTE: Final = np.dtype([("start", "<i4"), ("duration", "<i4"), ("pitch", "u1"), ("velocity", "u1")])
+BAR_NOTE: Final = np.dtype(
+    [("start", "u1"), ("duration", "u1"), ("pitch", "u1"), ("velocity", "u1"), ("tied", "?")]
+)
+
+Notes = npt.NDArray[np.void]
+"""A structured array of dtype ``NOTE``, sorted by (start, pitch)."""
+BarNotes = npt.NDArray[np.void]
+"""A structured array of dtype ``BAR_NOTE``, sorted by (bar, start, pitch)."""
+Rolls = npt.NDArray[np.uint8]
+"""(bars, channels, pitches, steps), velocities 0-127."""
+BarIndex = npt.NDArray[np.int64]
+"""(bars + 1,): bar b's notes are rows ``index[b]`` to ``index[b + 1]``."""
+
+
+def sort_notes(notes: Notes) -> Notes:
+    """The same notes by start, then pitch; the order of equal ones is kept."""
+    return notes[np.lexsort((notes["pitch"], notes["start"]))]
+
+
+def cut_at_bar_lines(notes: Notes, *, n_steps: int, n_bars: int) -> tuple[BarNotes, BarIndex]:
+    """Bar notes and their index; a note that crosses bar lines gives one row in each bar.
+
+    notes: dtype ``NOTE``. n_steps: steps in a bar, 1-255. n_bars: how many bars
+    to make; what lies beyond the last is cut off. Rows after the first of a
+    note are ``tied``. Inverse: :func:`join_at_bar_lines`.
+    """
+    first = notes["start"] // n_steps
+    last = (notes["start"] + notes["duration"] - 1) // n_steps
+    counts = (last - first + 1).astype(np.int64)
+    source = np.repeat(np.arange(len(notes)), counts)
+    nth = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+    bar = first[source] + nth
+    line = bar * n_steps
+    start = np.maximum(notes["start"][source], line) - line
+    end = np.minimum(notes["start"][source] + notes["duration"][source], line + n_steps) - line
+    rows = np.empty(len(source), BAR_NOTE)
+    rows["start"], rows["duration"] = start, end - start
+    rows["pitch"], rows["velocity"] = notes["pitch"][source], notes["velocity"][source]
+    rows["tied"] = nth > 0
+    order = np.lexsort((rows["pitch"], rows["start"], bar))
+    order = order[bar[order] < n_bars]
+    index = np.searchsorted(bar[order], np.arange(n_bars + 1)).astype(np.int64)
+    return rows[order], index
+
+
+def join_at_bar_lines(bar_notes: BarNotes, index: BarIndex, *, n_steps: int) -> Notes:
+    """Notes of the bars, tied rows joined to the note that they continue.
+
+    A tied row whose beginning is not among the bars (a window that starts in
+    the middle of a piece) becomes a note of its own.
+    """
+    n_bars = len(index) - 1
+    bar = np.repeat(np.arange(n_bars), np.diff(index))
+    rows = bar_notes[index[0] : index[-1]]
+    notes = np.empty(len(rows), NOTE)
+    notes["start"] = bar * n_steps + rows["start"]
+    notes["duration"] = rows["duration"]
+    notes["pitch"], notes["velocity"] = rows["pitch"], rows["velocity"]
+    # In the order of pitch, then time, a tied row stands right behind the row it continues.
+    order = np.lexsort((notes["velocity"], notes["start"], notes["pitch"]))
+    notes, tied = notes[order], rows["tied"][order]
+    ends = notes["start"] + notes["duration"]
+    follows = np.zeros(len(notes), bool)
+    follows[1:] = (
+        tied[1:] & (notes["pitch"][1:] == notes["pitch"][:-1]) & (ends[:-1] == notes["start"][1:])
+    )
+    begins = np.flatnonzero(~follows)
+    if len(begins):
+        notes["duration"][begins] = np.add.reduceat(notes["duration"], begins)
+    return sort_notes(notes[begins])
+
+
+def draw_rolls(
+    bar_notes: BarNotes,
+    index: BarIndex,
+    bars: npt.NDArray[np.integer],
+    *,
+    n_steps: int,
+    onsets: bool,
+) -> Rolls:
+    """Rolls of the chosen bars, (len(bars), 1 or 2, 88, n_steps) uint8, velocities 0-127.
+
+    bars: which bars, in any order, repeats allowed. onsets: add channel 1.
+    Pitches outside A0-C8 must not occur in ``bar_notes``. Where notes of one
+    pitch overlap, the later one's velocity stands.
+    """
+    first, last = index[bars], index[bars + 1]
+    counts = last - first
+    n_rows = int(counts.sum())
+    within = np.arange(n_rows) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows = bar_notes[np.repeat(first, counts) + within]
+    n_channels = 2 if onsets else 1
+    rolls = np.zeros((len(bars), n_channels, N_PITCHES, n_steps), np.uint8)
+    pitch = rows["pitch"].astype(np.int64) - LOWEST_PITCH
+    lane = (np.repeat(np.arange(len(bars)), counts) * n_channels * N_PITCHES + pitch) * n_steps
+    cell = lane + rows["start"]  # flat address of each row's first cell, channel 0
+    duration = rows["duration"].astype(np.int64)
+    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
+    flat = rolls.reshape(-1)
+    flat[np.repeat(cell, duration) + along] = np.repeat(rows["velocity"], duration)
+    if onsets:
+        begins = ~rows["tied"]
+        flat[cell[begins] + N_PITCHES * n_steps] = 127
+    return rolls
+
+
+def read_rolls(rolls: Rolls) -> tuple[BarNotes, BarIndex]:
+    """Bar notes and their index from consecutive rolls: the way back from what a network drew.
+
+    rolls: (bars, 1 or 2, 88, steps) uint8; a cell of 0 is silent (thresholding
+    comes before). With one channel a run of sounding cells is one note, over
+    bar lines too: repeated notes merge, which one channel cannot tell apart.
+    With two, a note also begins wherever channel 1 is not 0. A note's velocity
+    is that of its first cell.
+    """
+    n_bars, n_channels, n_pitches, n_steps = rolls.shape
+    velocity = rolls[:, 0].transpose(1, 0, 2).reshape(n_pitches, n_bars * n_steps)
+    sounds = velocity > 0
+    before = np.zeros_like(sounds)
+    before[:, 1:] = sounds[:, :-1]
+    onset = sounds & ~before
+    if n_channels > 1:
+        onset |= sounds & (rolls[:, 1].transpose(1, 0, 2).reshape(onset.shape) > 0)
+    # A note ends where the next cell is silent or an onset.
+    end = sounds.copy()
+    end[:, :-1] &= ~sounds[:, 1:] | onset[:, 1:]
+    pitch, start = np.nonzero(onset)
+    _, stop = np.nonzero(end)  # row by row, the k-th onset belongs to the k-th end
+    notes = np.empty(len(start), NOTE)
+    notes["start"], notes["duration"] = start, stop + 1 - start
+    notes["pitch"], notes["velocity"] = pitch + LOWEST_PITCH, velocity[pitch, start]
+    return cut_at_bar_lines(sort_notes(notes), n_steps=n_steps, n_bars=n_bars)

@@ -1,0 +1,231 @@
+"""A corpus on disk: bars of many pieces, and where each piece begins.
+
+A corpus is a folder, written whole by ``prepare.py`` and never changed after:
+
+    manifest.json   what it is, how it was made, its counts, its fingerprint
+    notes.npy       rows of dtype ``BAR_NOTE``: 5 bytes a note
+    bars.npy        int64 (bars + 1,): bar b's notes are rows bars[b] to bars[b + 1]
+    pieces.npy      int64 (pieces + 1,): piece p's bars are pieces[p] to pieces[p + 1]
+    pieces.jsonl    one line a piece: its name and where it came from
+    refused.jsonl   one line for each file or tune that was refused, and why
+
+The arrays are memory-mapped, so that a corpus may be larger than memory.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.errors import CorpusError
+from nextbar.music.bars import (
+    BAR_NOTE,
+    BarIndex,
+    BarNotes,
+    Notes,
+    Rolls,
+    draw_rolls,
+    join_at_bar_lines,
+)
+from nextbar.music.grid import parse_metre
+from nextbar.music.kind import BarKind
+from nextbar.music.midi import Metre
+
+KIND: Final = "nextbar corpus"
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+FILES: Final = (
+    MANIFEST, "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl", "refused.jsonl",
+)  # fmt: skip
+
+Part = Literal["training", "held_out", "all"]
+
+
+class Corpus:
+    """An opened corpus. Bars are counted through all pieces: 0 to ``n_bars`` - 1.
+
+    path, manifest: where it is, and its manifest.json.
+    bar_notes, bar_index: its notes by bar, see ``bars.py``; memory-mapped.
+    piece_index: (n_pieces + 1,) int64; piece p has the bars piece_index[p] to
+    piece_index[p + 1].
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        bar_notes: BarNotes,
+        bar_index: BarIndex,
+        piece_index: npt.NDArray[np.int64],
+    ) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.bar_notes = bar_notes
+        self.bar_index = bar_index
+        self.piece_index = piece_index
+        self.n_steps = int(manifest["n_steps"])
+        self.onsets = bool(manifest["options"]["onsets"])
+        self.metre: Metre = parse_metre(manifest["metre"])
+        self.tempo = float(manifest["tempo"])
+        self.steps_per_quarter = int(manifest["steps_per_quarter"])
+        self.fingerprint = str(manifest["fingerprint"])
+        self.n_pieces = len(piece_index) - 1
+        self.n_bars = len(bar_index) - 1
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The corpus in the folder ``path``; CorpusError where there is none or it is damaged.
+
+        It reads all bytes once, to compare them with the fingerprint.
+        """
+        path = Path(path)
+        manifest = read_manifest(path)
+        notes = _load_array(path, "notes.npy", BAR_NOTE)
+        bars = _load_array(path, "bars.npy", np.dtype(np.int64))
+        pieces = _load_array(path, "pieces.npy", np.dtype(np.int64))
+        if not (_is_index_of(len(notes), bars) and _is_index_of(len(bars) - 1, pieces)):
+            raise _damaged(path, "its arrays do not fit each other")
+        if find_fingerprint(manifest, notes, bars, pieces) != manifest.get("fingerprint"):
+            raise _damaged(path, "its content is not what its fingerprint says")
+        try:
+            corpus = cls(path, manifest, notes, bars, pieces)
+            lines = len(corpus._piece_lines)
+        except (KeyError, TypeError, ValueError, OSError) as error:
+            raise _damaged(path, f"{MANIFEST} or pieces.jsonl cannot be read") from error
+        if lines != corpus.n_pieces:
+            raise _damaged(path, f"pieces.jsonl has {lines} pieces for {corpus.n_pieces}")
+        return corpus
+
+    @cached_property
+    def _piece_lines(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.path / "pieces.jsonl")
+
+    @property
+    def kind(self) -> BarKind:
+        """What kind of bars these are."""
+        return BarKind(
+            grid=str(self.manifest["options"]["grid"]),
+            metre=self.metre,
+            n_steps=self.n_steps,
+            steps_per_quarter=self.steps_per_quarter,
+            tempo=self.tempo,
+            onsets=self.onsets,
+            median_velocity=float(self.manifest["median_velocity"]),
+        )
+
+    def pieces(self, part: Part = "all") -> npt.NDArray[np.int64]:
+        """The numbers of the pieces of a part, ascending.
+
+        Held out is every ``held_out_every``-th piece from the first, in the
+        order of the corpus: 0, 10, 20, ...; with fewer pieces than that, the
+        first, or none where there is one only.
+        """
+        every = int(self.manifest["options"]["held_out_every"])
+        numbers = np.arange(self.n_pieces, dtype=np.int64)
+        is_held_out = (numbers % every == 0) & (self.n_pieces > 1)
+        chosen = {"held_out": is_held_out, "training": ~is_held_out, "all": numbers >= 0}[part]
+        return np.flatnonzero(chosen)
+
+    def bars_of(self, piece: int) -> range:
+        """The numbers of a piece's bars."""
+        return range(int(self.piece_index[piece]), int(self.piece_index[piece + 1]))
+
+    def bars_in(self, part: Part) -> tuple[BarNotes, BarIndex]:
+        """Bar notes and their index of all bars of a part's pieces, bars renumbered from 0."""
+        bars = np.concatenate([np.arange(0), *(self.bars_of(int(p)) for p in self.pieces(part))])
+        first, counts = self.bar_index[bars], np.diff(self.bar_index)[bars]
+        index = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        rows = np.repeat(first - index[:-1], counts) + np.arange(index[-1])
+        return self.bar_notes[rows], index
+
+    def rolls(self, bars: Sequence[int] | npt.NDArray[np.integer[Any]]) -> Rolls:
+        """(len(bars), 1 or 2, 88, n_steps) uint8: the chosen bars, in any order, repeats allowed.
+
+        Velocities 0-127; the second channel, of a corpus with onsets, is 127 at each onset.
+        """
+        chosen = np.asarray(bars, np.int64)
+        return draw_rolls(
+            self.bar_notes, self.bar_index, chosen, n_steps=self.n_steps, onsets=self.onsets
+        )
+
+    def notes(self, first_bar: int, last_bar: int) -> Notes:
+        """The notes of the bars from ``first_bar`` up to, not with, ``last_bar``; steps from 0."""
+        index = self.bar_index[first_bar : last_bar + 1]
+        return join_at_bar_lines(self.bar_notes, index, n_steps=self.n_steps)
+
+    def piece_name(self, piece: int) -> str:
+        """The name of the file that a piece came from, ``#3`` added for tune 3 of many."""
+        return str(self._piece_lines[piece]["name"])
+
+    def refused(self) -> list[dict[str, str]]:
+        """What was refused when the corpus was made: ``file``, ``reason``, ``message`` each."""
+        return read_json_lines(self.path / "refused.jsonl")
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of the corpus in ``path``; CorpusError where that is no corpus of ours."""
+    advice = "make a corpus with: nextbar prepare YOUR_FOLDER CORPUS"
+    if not path.exists():
+        raise CorpusError(f"{path} does not exist; {advice}")
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CorpusError(f"{path} is no corpus, it has no {MANIFEST}; {advice}") from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path, f"{MANIFEST} cannot be read") from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise CorpusError(f"{path} is no corpus, its {MANIFEST} is of something else; {advice}")
+    if manifest.get("format") != FORMAT:
+        raise CorpusError(
+            f"{path} is a corpus of format {manifest.get('format')}, this nextbar reads"
+            f" format {FORMAT}; prepare it again"
+        )
+    return manifest
+
+
+def find_fingerprint(
+    manifest: dict[str, Any],
+    notes: BarNotes,
+    bars: BarIndex,
+    pieces: npt.NDArray[np.int64],
+) -> str:
+    """sha256 over all that decides what a model sees: the arrays, the grid, and the split."""
+    options = manifest.get("options")
+    options = options if isinstance(options, dict) else {}
+    decides = {key: manifest.get(key) for key in ("format", "n_steps", "steps_per_quarter")}
+    decides |= {key: options.get(key) for key in ("grid", "onsets", "held_out_every")}
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
+    for array in (notes, bars, pieces):
+        digest.update(f"{len(array)} {array.dtype.str}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The object on each line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _load_array(path: Path, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    try:
+        array = np.load(path / name, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path, f"{name} is missing or cut short") from error
+    if array.dtype != dtype or array.ndim != 1:
+        raise _damaged(path, f"{name} is not an array of {dtype}")
+    return np.asarray(array)  # still mapped; plain arrays are indexed faster than memmaps
+
+
+def _is_index_of(length: int, index: npt.NDArray[np.int64]) -> bool:
+    if len(index) < 2 or index[0] != 0 or index[-1] != length:
+        return False
+    return bool((np.diff(index) >= 0).all())
+
+
+def _damaged(path: Path, what: str) -> CorpusError:
+    return CorpusError(f"{path} is damaged: {what}; prepare it again")

@@ -1,0 +1,144 @@
+"""A folder of written pieces: MIDI, WAV and pictures, and the record that makes them again."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nextbar._version import __version__
+from nextbar.beginning import read_piece
+from nextbar.composer import Composer, Composition
+from nextbar.errors import NextbarError, UsageError
+from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.music import audio, picture
+from nextbar.music.kind import BarKind
+from nextbar.music.midi import write_midi
+
+RECORD = "generated.json"
+SHEET = "all.png"
+PIECES_ON_SHEET = 24
+
+
+@dataclass(frozen=True)
+class Written:
+    """How far the writing is: ``n_done`` of ``n_pieces``, the newest MIDI file."""
+
+    n_done: int
+    n_pieces: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """What ``generated.json`` says: the run, the kind of bars, and each file's making."""
+
+    run: dict[str, Any]
+    kind: BarKind
+    pieces: dict[str, dict[str, Any]]
+
+
+def read_record(folder: Path) -> Record | None:
+    """The record of a folder of pieces, or None where it has none of ours."""
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        kind = BarKind.from_json(stored["bars"])
+        return Record(dict(stored["run"]), kind, dict(stored["pieces"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} is damaged ({error}); remove it, or use another folder"
+        ) from error
+
+
+def check_folder(folder: Path, composer: Composer) -> None:
+    """Raises UsageError where the folder holds the pieces of another run."""
+    record = read_record(folder)
+    if record is not None and record.run["checkpoint"] != composer.checkpoint:
+        raise UsageError(
+            f"{folder} holds pieces of another run, or of an earlier state of this one "
+            f"({record.run['path']}); choose another folder"
+        )
+
+
+def write_pieces(
+    folder: Path,
+    composer: Composer,
+    making: Sequence[tuple[str, Composition, dict[str, Any]]],
+    *,
+    wav: bool,
+    pictures: bool,
+    progress: Callable[[Written], None] | None = None,
+) -> list[Path]:
+    """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
+
+    making: for each piece its name without suffix, the piece, and what to
+    record of it.
+    """
+    check_folder(folder, composer)
+    paths = []
+    for nth, (name, composition, _) in enumerate(making, 1):
+        path = folder / f"{name}.mid"
+        score = composer.to_score(composition, name)
+        write_midi(score, path)
+        if wav:
+            write_bytes_atomically(path.with_suffix(".wav"), audio.render_wav(score))
+        if pictures:
+            figure = picture.draw_piano_roll(
+                composition.notes,
+                composition.n_bars,
+                composer.kind.n_steps,
+                steps_per_quarter=composer.kind.steps_per_quarter,
+                given_bars=composition.n_given_bars,
+                title=name,
+            )
+            picture.save_png(figure, path.with_suffix(".png"))
+        paths.append(path)
+        if progress is not None:
+            progress(Written(nth, len(making), path))
+    _write_record(folder, composer, making)
+    if pictures:
+        _write_sheet(folder)
+    return paths
+
+
+def _write_record(
+    folder: Path, composer: Composer, making: Sequence[tuple[str, Composition, dict[str, Any]]]
+) -> None:
+    before = read_record(folder)
+    pieces = {} if before is None else before.pieces
+    for name, composition, details in making:
+        pieces[f"{name}.mid"] = {
+            "bars": composition.n_bars,
+            "given_bars": composition.n_given_bars,
+            "seed": composition.seed,
+            **details,
+        }
+    run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
+    write_json_atomically(
+        folder / RECORD,
+        {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
+    )
+
+
+def _write_sheet(folder: Path) -> None:
+    """A picture of the folder's first pieces together, those of earlier calls too."""
+    record = read_record(folder)
+    assert record is not None
+    panels: list[picture.Panel] = []
+    for name in sorted(record.pieces):
+        if len(panels) == PIECES_ON_SHEET:
+            break
+        details = record.pieces[name]
+        try:
+            notes = read_piece(folder / name, record.kind).grid.notes
+        except NextbarError:  # moved away by the user, or silent: nothing to draw
+            continue
+        panels.append(picture.Panel(notes, details["bars"], details["given_bars"], Path(name).stem))
+    if panels:
+        figure = picture.draw_contact_sheet(
+            panels, record.kind.n_steps, steps_per_quarter=record.kind.steps_per_quarter
+        )
+        picture.save_png(figure, folder / SHEET)

@@ -1,0 +1,199 @@
+"""A corpus of bars and the core's training, joined in a run folder that survives interruption."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nextbar._version import __version__
+from nextbar.errors import CorpusError, OutputError, RunError, UsageError
+from nextbar.frames import checkpoint
+from nextbar.frames.config import DEFAULT_PRESET, Config, configure, override
+from nextbar.frames.model import build_model
+from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.training import Progress, Training, begin_training
+from nextbar.frames.training import train as train_model
+from nextbar.music.corpus import Corpus
+
+MAY_CHANGE = ("epochs", "checkpoint_epochs")
+"""Fields that may differ when a run is continued: they change how long, not what."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder with a trained, or half trained, model."""
+
+    path: Path
+    epoch: int
+    config: Config
+
+
+class CorpusFrames:
+    """The rolls of a corpus, drawn when asked for: memory does not grow with the corpus."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self._corpus = corpus
+
+    def __len__(self) -> int:
+        return self._corpus.n_bars
+
+    def __getitem__(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        return self._corpus.rolls(numbers)
+
+
+def train(
+    corpus: str | Path | Corpus,
+    out: str | Path,
+    *,
+    preset: str | None = None,
+    config: dict[str, Any] | None = None,
+    device: str = "auto",
+    progress: Callable[[Progress], None] | None = None,
+    **fields: Any,
+) -> Run:
+    """The run in the folder ``out``, trained to its last epoch; continued if it exists already.
+
+    preset: where the configuration starts from. config: fields that replace
+    the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
+    run that exists goes on as it was begun; only ``epochs`` and
+    ``checkpoint_epochs`` may be other then. progress: called after each step.
+    An interrupt (Ctrl-C) ends the step under way, saves a checkpoint and
+    raises KeyboardInterrupt.
+
+    Raises CorpusError for no corpus or too small a one, ConfigError for a
+    field or value, RunError where ``out`` cannot be continued, OutputError
+    where it cannot be written, TrainingError where a loss is no longer finite.
+    """
+    opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
+    run = Path(out)
+    chosen_device = choose_device(device)
+    chosen = {**(config or {}), **fields}
+    if (run / checkpoint.DESCRIPTION).exists():
+        settings = _continued_config(run, opened, preset, chosen)
+    else:
+        settings = configure(preset or DEFAULT_PRESET, **chosen)
+    pairs = training_pairs(opened, settings)
+    if checkpoint.has_checkpoint(run):
+        training = checkpoint.load_training(run, settings, chosen_device)
+    else:
+        model = build_model(opened.kind.frame_shape, settings)
+        training = begin_training(model.to(chosen_device))
+    _describe(run, opened, settings)
+    _train_to_the_end(run, training, pairs, progress)
+    return Run(run, training.epoch, settings)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``; "auto" is an accelerator where there is one, else the CPU."""
+    if name == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return accelerator or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise UsageError(f"device {name!r} cannot be used here; choose cpu or auto") from error
+    return device
+
+
+def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
+    """The pairs of the training pieces. Raises CorpusError that says what the corpus lacks."""
+    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=127)
+    pieces = corpus.pieces("training")
+    try:
+        return PairBatches(sequences, pieces, config.batch, config.seed)
+    except CorpusError as error:
+        raise CorpusError(
+            f"{corpus.path}: no pair of consecutive bars to train on in {len(pieces)} training "
+            f"pieces ({corpus.n_pieces} pieces, {corpus.n_bars} bars in all); add longer files"
+        ) from error
+
+
+def _continued_config(
+    run: Path, corpus: Corpus, preset: str | None, chosen: dict[str, Any]
+) -> Config:
+    """The configuration to go on with. Raises RunError where that would be another run."""
+    begun, _, origin = checkpoint.read_description(run)
+    before = origin.get("corpus", {})
+    if before.get("fingerprint") != corpus.fingerprint:
+        raise RunError(
+            f"{run} was begun on another corpus than {corpus.path} is now ({before.get('path')}, "
+            f"{before.get('bars')} bars); choose another folder for a new run"
+        )
+    wanted = override(begun if preset is None else configure(preset), **chosen)
+    names = [name for name in wanted.to_dict() if preset is not None or name in chosen]
+    for name in names:
+        was, now = getattr(begun, name), getattr(wanted, name)
+        if was != now and name not in MAY_CHANGE:
+            raise RunError(
+                f"{run} was begun with {name} {was}, not {now}; leave it out to continue, "
+                "or choose another folder for a new run"
+            )
+    return override(begun, **{name: getattr(wanted, name) for name in MAY_CHANGE if name in chosen})
+
+
+def _describe(run: Path, corpus: Corpus, config: Config) -> None:
+    """Writes run.json; refuses a folder that holds something else."""
+    is_run = (run / checkpoint.DESCRIPTION).exists()
+    if not is_run and run.exists() and not (run.is_dir() and not any(run.iterdir())):
+        raise OutputError(f"{run} exists and is not a run; choose another folder")
+    origin = {
+        "nextbar": __version__,
+        "torch": str(torch.__version__),
+        "corpus": {
+            "path": str(corpus.path.resolve()),
+            "source": corpus.manifest["source"],
+            "fingerprint": corpus.fingerprint,
+            "pieces": corpus.n_pieces,
+            "bars": corpus.n_bars,
+            **corpus.kind.to_json(),
+        },
+    }
+    if is_run and checkpoint.read_description(run)[0] == config:
+        return
+    checkpoint.describe_run(run, config, corpus.kind.frame_shape, origin)
+
+
+def _train_to_the_end(
+    run: Path,
+    training: Training,
+    pairs: PairBatches,
+    progress: Callable[[Progress], None] | None,
+) -> None:
+    config = training.model.config
+    began = time.monotonic()
+    with _interrupt_noted() as interrupted:
+        for now in train_model(training, pairs):
+            if now.ends_epoch:
+                checkpoint.append_history(run, now.epoch, now.figures, time.monotonic() - began)
+                began = time.monotonic()
+            is_last = now.ends_epoch and now.epoch == config.epochs
+            is_due = now.ends_epoch and now.epoch % config.checkpoint_epochs == 0
+            if is_due or is_last or interrupted.is_set():
+                checkpoint.save_training(run, training)
+            if progress is not None:
+                progress(now)
+            if interrupted.is_set() and not is_last:
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupt_noted() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets instead of breaking in, so that no step is left half done."""
+    noted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield noted  # signals come to the main thread only
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: noted.set())
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,123 @@
+"""What the command line shows: progress, tables, and sentences."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from nextbar.frames.training import Figures
+from nextbar.measures.intervals import Interval
+from nextbar.measures.table import Report
+
+LINE_SECONDS = 5.0
+"""Where no terminal shows a moving bar, a line of progress is printed this often."""
+MOST_LINES = 20
+"""Refusals for one reason are printed one by one up to this many."""
+
+Update = Callable[[int, int, str], None]
+"""Called with how much is done, of how much, and a few words on the state."""
+
+
+@contextmanager
+def progress_bar(console: Console, title: str) -> Iterator[Update]:
+    """A moving bar with the time left; in a log, a line every few seconds and one at the end."""
+    if not console.is_terminal:
+        yield _progress_lines(console, title)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
+        task = progress.add_task(title, total=None, state="")
+
+        def update(done: int, total: int, state: str) -> None:
+            progress.update(task, completed=done, total=total, state=state)
+
+        yield update
+
+
+def _progress_lines(console: Console, title: str) -> Update:
+    began = last = time.monotonic()
+    begun_with = -1
+
+    def update(done: int, total: int, state: str) -> None:
+        nonlocal last, begun_with
+        begun_with = done - 1 if begun_with < 0 else begun_with
+        now = time.monotonic()
+        if now - last < LINE_SECONDS and done < total:
+            return
+        last = now
+        left = (now - began) / (done - begun_with) * (total - done)
+        console.print(f"{title}: {done}/{total}, {state}, {left:.0f} s left", highlight=False)
+
+    return update
+
+
+def describe_figures(figures: Figures) -> str:
+    """The losses in a line: KL and reconstruction in nats, D's verdicts once it takes part."""
+    parts = [f"KL {figures.kl:.2f} nats", f"cells {figures.reconstruction:.1f} nats"]
+    if figures.d_real == figures.d_real:  # not-a-number while the discriminator rests
+        parts.append(f"D real {figures.d_real:.2f} fake {figures.d_predicted:.2f}")
+    return ", ".join(parts)
+
+
+def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -> None:
+    """A line for every refusal; of very many for one reason, the first and where the rest are."""
+    by_reason = defaultdict(list)
+    for refusal in refused:
+        by_reason[refusal["reason"]].append(refusal["message"])
+    for reason, messages in sorted(by_reason.items(), key=lambda item: len(item[1])):
+        if len(messages) <= MOST_LINES:
+            for message in messages:
+                console.print(f"refused  {message}", style="yellow", highlight=False, markup=False)
+            continue
+        console.print(
+            f"refused  {len(messages)} tunes: {reason}; the first: {messages[0]} (all: {where})",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
+
+
+def report_table(report: Report) -> Table:
+    """The measures, a line each: generated, real and chance side by side, and what it means."""
+    titles = {
+        "generated": "generated",
+        "reference": "real",
+        "chance": "chance",
+        "as_published": "as published",
+    }
+    columns = [name for name in titles if any(name in row.columns for row in report.rows())]
+    table = Table(title=f"{report.n_generated} pieces of {report.bars_per_piece} bars")
+    table.add_column("measure")
+    for column in columns:
+        table.add_column(titles[column], justify="right")
+    table.add_column("unit")
+    for row in report.rows():
+        cells = [_show(row.columns.get(column)) for column in columns]
+        table.add_row(row.label, *cells, row.unit)
+    return table
+
+
+def _show(interval: Interval | None) -> str:
+    """Mean and half width of the interval, with digits that suit its size."""
+    if interval is None or interval.mean != interval.mean:
+        return "-"
+    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    half = (interval.high - interval.low) / 2
+    return f"{interval.mean:.{digits}f} ± {half:.{digits}f}"
+
+
+def show_facts(console: Console, facts: dict[str, Any]) -> None:
+    """Names and values below each other; lists and groups of values on one line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+        elif isinstance(value, list):
+            value = " ".join(map(str, value))
+        table.add_row(name.replace("_", " "), str(value))
+    console.print(table, markup=False)

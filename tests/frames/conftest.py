@@ -1,0 +1,46 @@
+"""Moving squares: the smallest video there is, to train the core on what is not music."""
+
+import numpy as np
+import pytest
+import torch
+
+from nextbar.frames.config import Config, configure
+from nextbar.frames.pairs import Sequences
+
+SHAPE = (1, 16, 16)
+
+
+@pytest.fixture(autouse=True)
+def global_random_state_is_left_alone():
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(before, torch.get_rng_state()), "something drew from the global generator"
+
+
+@pytest.fixture
+def moving_squares() -> Sequences:
+    """20 videos of 8 frames, 16 x 16: a 4 x 4 square that moves to the right."""
+    n_videos, n_frames = 20, 8
+    frames = np.zeros((n_videos * n_frames, *SHAPE), np.uint8)
+    for number in range(len(frames)):
+        video, time = divmod(number, n_frames)
+        top, left = (video * 3) % 12, (2 * (time + video)) % 14
+        frames[number, 0, top : top + 4, left : left + 4] = 255
+    return Sequences(frames, np.arange(0, len(frames) + 1, n_frames), full_scale=255)
+
+
+@pytest.fixture
+def tiny() -> Config:
+    """The paper's structure and losses, small enough for a test."""
+    return configure(
+        "paper",
+        latent=8,
+        encoder_channels=(4, 8),
+        generator_channels=(8, 4),
+        generator_strides=(2, 2),
+        discriminator_channels=(4, 8),
+        discriminator_strides=(2, 1),
+        batch=16,
+        epochs=2,
+        precision="float32",
+    )

@@ -1,0 +1,114 @@
+import math
+
+import pytest
+import torch
+
+from nextbar.frames.losses import (
+    adversarial_loss,
+    discriminator_loss,
+    draw_latent,
+    feature_matching,
+    kl_between,
+    kl_to_standard_normal,
+    reconstruction,
+)
+
+
+def test_a_latent_is_the_mean_plus_noise_times_the_standard_deviation():
+    # variance 4 -> standard deviation 2: 1 + 2 * 0.5 = 2 and -1 + 1 * 3 = 2
+    mean, log_variance = torch.tensor([[1.0, -1.0]]), torch.tensor([[math.log(4), 0.0]])
+    latent = draw_latent(mean, log_variance, torch.tensor([[0.5, 3.0]]))
+    torch.testing.assert_close(latent, torch.tensor([[2.0, 2.0]]))
+
+
+def test_drawn_latents_have_the_variance_that_the_kl_speaks_of():
+    noise = torch.randn(200_000, 1, generator=torch.Generator().manual_seed(0))
+    log_variance = torch.full_like(noise, 0.7)
+    latent = draw_latent(torch.zeros_like(noise), log_variance, noise)
+    # Eq. 4 as printed, with exp(e), would give exp(1.4) = 4.06
+    assert latent.var().item() == pytest.approx(math.exp(0.7), rel=0.02)
+
+
+def test_kl_is_zero_for_the_standard_normal_and_for_nothing_else():
+    zeros = torch.zeros(3, 5)
+    assert kl_to_standard_normal(zeros, zeros).item() == 0
+    assert kl_to_standard_normal(zeros + 0.1, zeros).item() > 0
+    assert kl_to_standard_normal(zeros, zeros - 0.1).item() > 0
+
+
+def test_kl_by_hand():
+    # one sample: 1/2 (mu^2 + exp(e) - e - 1), summed over two dimensions
+    # mu = 2, e = 0:        1/2 (4 + 1 - 0 - 1) = 2
+    # mu = 0, e = log 3:    1/2 (0 + 3 - 1.0986 - 1) = 0.4507
+    # a second sample at the prior: 0; the mean of both is half the sum
+    mean = torch.tensor([[2.0, 0.0], [0.0, 0.0]])
+    log_variance = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
+    expected = (2 + 0.5 * (2 - math.log(3))) / 2
+    assert kl_to_standard_normal(mean, log_variance).item() == pytest.approx(expected)
+
+
+def test_kl_between_is_that_of_torch_distributions():
+    generator = torch.Generator().manual_seed(1)
+    mean, log_variance, prior_mean, prior_log_variance = torch.randn(4, 6, 3, generator=generator)
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(
+        normal(mean, (0.5 * log_variance).exp()),
+        normal(prior_mean, (0.5 * prior_log_variance).exp()),
+    )
+    ours = kl_between(mean, log_variance, prior_mean, prior_log_variance)
+    torch.testing.assert_close(ours, expected.sum(1).mean())
+    zeros = torch.zeros_like(mean)
+    torch.testing.assert_close(
+        kl_between(mean, log_variance, zeros, zeros), kl_to_standard_normal(mean, log_variance)
+    )
+
+
+def test_feature_matching_has_both_halves():
+    real, predicted, sampled = (
+        torch.tensor([[0.0, 0.0]]),
+        torch.tensor([[3.0, 4.0]]),
+        torch.tensor([[0.0, 2.0]]),
+    )
+    # 1/2 * (9 + 16) + 1/2 * 4 = 14.5; with the second half missing, 12.5
+    assert feature_matching(real, predicted, sampled).item() == pytest.approx(14.5)
+
+
+def test_discriminator_loss_by_hand():
+    # D(real) = 0.9, D(predicted) = 0.2, D(sampled) = 0.5
+    real, predicted, sampled = (torch.tensor([p]).logit() for p in (0.9, 0.2, 0.5))
+    expected = -(math.log(0.9) + math.log(0.8) + math.log(0.5))
+    assert discriminator_loss(real, predicted, sampled).item() == pytest.approx(expected)
+
+
+def test_adversarial_loss_by_hand():
+    predicted, sampled = torch.tensor([0.2]).logit(), torch.tensor([0.5]).logit()
+    expected = -(math.log(0.2) + math.log(0.5))
+    assert adversarial_loss(predicted, sampled).item() == pytest.approx(expected)
+
+
+def test_losses_stay_finite_where_the_discriminator_is_certain():
+    sure, wrong = torch.tensor([200.0]), torch.tensor([-200.0])
+    assert discriminator_loss(wrong, sure, sure).item() == pytest.approx(600)
+    assert adversarial_loss(wrong, wrong).item() == pytest.approx(400)
+
+
+def test_reconstruction_is_least_at_the_frame_itself_and_sums_over_cells():
+    current = torch.tensor([[[[0.0, 1.0], [0.25, 1.0]]]])
+    exact = reconstruction(current, current).item()
+    # only the cell of 0.25 has an entropy: -(1/4 log 1/4 + 3/4 log 3/4) = 0.5623
+    assert exact == pytest.approx(0.5623, abs=1e-4)
+    assert reconstruction(current * 0.9 + 0.05, current).item() > exact
+
+
+def test_losses_do_not_grow_with_the_batch():
+    generator = torch.Generator().manual_seed(2)
+    a, b, c = torch.randn(3, 4, 5, generator=generator)
+    for loss, arguments in (
+        (kl_to_standard_normal, (a, b)),
+        (kl_between, (a, b, c, a)),
+        (feature_matching, (a, b, c)),
+        (discriminator_loss, (a[:, 0], b[:, 0], c[:, 0])),
+        (adversarial_loss, (a[:, 0], b[:, 0])),
+    ):
+        doubled = [torch.cat([argument, argument]) for argument in arguments]
+        torch.testing.assert_close(loss(*doubled), loss(*arguments))

@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from nextbar.errors import ConfigError
+from nextbar.frames.config import configure
+from nextbar.frames.model import Model, build_model
+from nextbar.frames.networks import Posterior
+
+
+def count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("preset", ["paper", "small"])
+@pytest.mark.parametrize("shape", [(1, 88, 16), (2, 88, 12), (3, 17, 29)])
+def test_frames_of_any_size_come_back_in_their_size(preset, shape):
+    model = build_model(shape, configure(preset))
+    frames = torch.zeros(3, *shape)
+    mean, log_variance = model.encoder(frames)
+    assert mean.shape == log_variance.shape == (3, model.config.latent)
+    drawn = model.generator(mean)
+    assert drawn.shape == frames.shape
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    verdict = model.discriminator(frames)
+    assert verdict.logits.shape == (3,)
+    assert verdict.features.ndim == 2
+
+
+def test_the_paper_preset_has_the_sizes_of_table_1():
+    model = build_model((1, 88, 16), configure("paper"))
+    # conv 5x5 without bias + batch norm (2 a map): 25*8 + 25*8*16 + 25*16*32 + 2*(8+16+32)
+    # fully connected: 32 maps of 11x2 -> 256 units
+    assert count(model.encoder) == 200 + 3200 + 12800 + 112 + (32 * 11 * 2 + 1) * 256
+    # projection 128 -> 64 x 88 x 16, then 3x3: 64-64-32-16-8-1
+    layers = 9 * (64 * 64 + 64 * 32 + 32 * 16 + 16 * 8) + 2 * (64 + 32 + 16 + 8) + 9 * 8 + 1
+    assert count(model.generator) == (128 + 1) * 64 * 88 * 16 + layers
+    # 3x3: 1-8-16-32-64-1 with biases, then 88 * 16 features -> 1 logit
+    convolutions = 9 * (8 + 8 * 16 + 16 * 32 + 32 * 64 + 64) + (8 + 16 + 32 + 64 + 1)
+    assert count(model.discriminator) == convolutions + 88 * 16 + 1
+
+
+def test_the_features_of_eq_7_are_a_map_and_not_the_logit():
+    verdict = build_model((1, 88, 16), configure("paper")).discriminator(torch.zeros(2, 1, 88, 16))
+    assert verdict.features.shape == (2, 88 * 16)
+
+
+def test_the_same_seed_builds_the_same_weights_and_another_others(tiny):
+    first, again = build_model((1, 16, 16), tiny), build_model((1, 16, 16), tiny)
+    for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    other = build_model((1, 16, 16), configure("small", seed=1, latent=8))
+    assert not torch.equal(other.encoder.output.bias[:8], first.encoder.output.bias[:8])
+
+
+def test_a_learned_prior_brings_a_posterior_that_sees_both_frames(tiny):
+    assert build_model((1, 16, 16), tiny).posterior is None
+    posterior = Model((1, 16, 16), configure("small", learned_prior=True)).posterior
+    assert isinstance(posterior, Posterior)
+    assert posterior.encoder.hidden[0].in_channels == 2
+
+
+@pytest.fixture(autouse=True)
+def _fixed_weights():
+    with torch.random.fork_rng(devices=[]):
+        yield
+
+
+def test_frames_too_small_for_the_strides_are_refused():
+    with pytest.raises(ConfigError, match=r"frames of 88 x 4 .* divide each side by 8"):
+        build_model((1, 88, 4), configure("small"))

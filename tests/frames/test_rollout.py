@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from nextbar.frames.model import build_model
+from nextbar.frames.rollout import latent_noise, roll_out
+
+from .conftest import SHAPE
+
+
+@pytest.fixture
+def model(tiny):
+    return build_model(SHAPE, tiny).eval()
+
+
+def test_model_2_begins_with_the_decoded_noise(model):
+    frames = roll_out(model, None, n_frames=2, seeds=[7])
+    noise = latent_noise([7], 2, model.config.latent)
+    with torch.no_grad():
+        first = model.generator(noise[:, 0])
+        mean, log_variance = model.encoder(first)
+        second = model.generator(mean + noise[:, 1] * (0.5 * log_variance).exp())
+    torch.testing.assert_close(frames[:, 0], first)
+    torch.testing.assert_close(frames[:, 1], second)
+
+
+def test_model_1_goes_on_from_the_given_frame_and_does_not_return_it(model):
+    given = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))
+    frames = roll_out(model, given, n_frames=1, seeds=[7], temperature=0)
+    with torch.no_grad():
+        expected = model.generator(model.encoder(given)[0])
+    torch.testing.assert_close(frames[:, 0], expected)
+
+
+def test_a_sequence_is_the_same_to_the_bit_however_many_are_asked_for(model):
+    many = roll_out(model, None, n_frames=3, seeds=range(40))
+    for seed in (0, 15, 16, 39):
+        (alone,) = roll_out(model, None, n_frames=3, seeds=[seed])
+        assert torch.equal(alone, many[seed])
+
+
+def test_longer_sequences_begin_like_shorter_ones(model):
+    short, long = (roll_out(model, None, n_frames=n, seeds=[3, 4]) for n in (2, 9))
+    assert torch.equal(short, long[:, :2])
+
+
+def test_other_seeds_give_other_sequences_and_no_temperature_the_same(model):
+    a, b = roll_out(model, None, n_frames=2, seeds=[1, 2])
+    assert not torch.equal(a, b)
+    a, b = roll_out(model, None, n_frames=2, seeds=[1, 2], temperature=0)
+    assert torch.equal(a, b)
+
+
+def test_what_is_perceived_is_returned_and_fed_back(model):
+    seen = []
+
+    def perceive(frames):
+        seen.append(frames.clone())
+        return torch.zeros_like(frames)
+
+    frames = roll_out(model, None, n_frames=3, seeds=[0], temperature=0, perceive=perceive)
+    assert frames.abs().max() == 0
+    assert torch.equal(seen[1], seen[2]), "both were decoded from the same silent frame"
+
+
+def test_a_silent_frame_on_the_way_is_gone_on_from(model):
+    silent = torch.zeros(2, *SHAPE)
+    frames = roll_out(model, silent, n_frames=4, seeds=[0, 1])
+    assert torch.isfinite(frames).all()

@@ -1,0 +1,96 @@
+import math
+import time
+
+import numpy as np
+import pytest
+
+from nextbar.measures.copying import bar_contents, copied_bars, find_copies
+from nextbar.measures.pieces import Piece, bars_of_pieces
+from nextbar.music.bars import BAR_NOTE
+
+from .helpers import make_notes, piece_of_bars, random_piece
+
+
+def bars_of(*pieces):
+    return bars_of_pieces(pieces, n_steps=16)
+
+
+def test_the_share_is_of_bars_that_sound():
+    training = bars_of(piece_of_bars([60, 62], [64]))
+    # Copy, not, silent, copy: 2 of 3.
+    bars = bars_of(piece_of_bars([60, 62], [60, 63], [], [64]))
+    assert copied_bars(bars, training) == pytest.approx(100 * 2 / 3)
+    copies = find_copies(bars, training)
+    assert copies.is_copy.tolist() == [True, False, False, True]
+    assert copies.is_silent.tolist() == [False, False, True, False]
+
+
+def test_a_silent_training_bar_makes_no_silent_bar_a_copy():
+    silent = bars_of(piece_of_bars([], []))
+    assert math.isnan(copied_bars(silent, silent))
+    assert not find_copies(silent, silent).is_copy.any()
+
+
+def test_the_training_set_itself_is_all_copies():
+    rng = np.random.default_rng(1)
+    bars = bars_of(*[random_piece(rng, n_notes=40) for _ in range(20)])
+    assert copied_bars(bars, bars) == 100
+    assert copied_bars(bars, bars, any_key=True) == 100
+
+
+@pytest.mark.parametrize("changed", [(1, 4, 60, 90), (0, 3, 60, 90), (0, 4, 61, 90)])
+def test_another_start_duration_or_pitch_is_another_bar(changed):
+    training = bars_of(Piece(make_notes([(0, 4, 60, 90), (8, 4, 64, 90)]), 1))
+    bar = bars_of(Piece(make_notes([changed, (8, 4, 64, 90)]), 1))
+    assert copied_bars(bar, training) == 0
+
+
+def test_a_part_of_a_training_bar_is_no_copy():
+    training = bars_of(piece_of_bars([60, 62, 64]))
+    assert copied_bars(bars_of(piece_of_bars([60, 62])), training) == 0
+    assert copied_bars(training, bars_of(piece_of_bars([60, 62]))) == 0
+
+
+def test_loudness_and_unheard_notes_and_doubled_notes_hide_no_copy():
+    training = bars_of(Piece(make_notes([(0, 4, 60, 90)]), 1))
+    bar = bars_of(Piece(make_notes([(0, 4, 60, 31), (0, 4, 60, 70), (5, 1, 80, 10)]), 1))
+    assert copied_bars(bar, training) == 100
+
+
+def test_a_tie_from_the_bar_before_hides_no_copy():
+    training = bars_of(piece_of_bars([60]))  # a C of one step at the bar line
+    held = bars_of(Piece(make_notes([(15, 2, 60, 90)]), 2))  # one that ends there
+    assert find_copies(held, training).is_copy.tolist() == [False, True]
+
+
+def test_only_any_key_finds_a_transposed_bar():
+    training = bars_of(piece_of_bars([60, 64, 67]))
+    assert copied_bars(bars_of(piece_of_bars([65, 69, 72])), training) == 0
+    assert copied_bars(bars_of(piece_of_bars([65, 69, 72])), training, any_key=True) == 100
+    assert copied_bars(bars_of(piece_of_bars([65, 68, 72])), training, any_key=True) == 0  # minor
+
+
+def test_the_order_of_rows_within_a_bar_does_not_matter():
+    rows = np.array([(0, 1, 60, 90, False), (0, 1, 64, 90, False)], BAR_NOTE)
+    index = np.array([0, 2], np.int64)
+    assert copied_bars((rows[::-1], index), (rows, index)) == 100
+
+
+def test_a_slice_of_an_index_takes_those_bars_only():
+    bar_notes, index = bars_of(piece_of_bars([60], [62], [64]))
+    assert len(bar_contents(bar_notes, index[1:])) == 2
+    assert copied_bars((bar_notes, index[1:]), (bar_notes, index[2:])) == 50  # 62 no, 64 yes
+
+
+def test_200_000_training_bars_take_a_few_seconds():
+    rng = np.random.default_rng(0)
+    n_bars, per_bar = 200_000, 7
+    rows = np.zeros(n_bars * per_bar, BAR_NOTE)
+    rows["start"] = rng.integers(16, size=len(rows))
+    rows["duration"], rows["velocity"] = 1, 90
+    rows["pitch"] = rng.integers(48, 84, len(rows))
+    training = rows, np.arange(n_bars + 1, dtype=np.int64) * per_bar
+    before = time.process_time()
+    assert copied_bars((rows, training[1][:101]), training) == 100
+    assert copied_bars((rows, training[1][:101]), training, any_key=True) == 100
+    assert time.process_time() - before < 8  # 2 s on one core

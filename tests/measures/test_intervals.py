@@ -1,0 +1,58 @@
+import math
+
+import numpy as np
+import pytest
+
+from nextbar.measures import intervals
+from nextbar.measures.intervals import bootstrap, divide, mean_of
+
+
+def test_the_interval_of_a_mean_is_about_two_standard_errors_wide_each_way():
+    values = np.random.default_rng(0).normal(10, 3, 400)
+    found = bootstrap({"x": mean_of(values)}, np.arange(400), rng=np.random.default_rng(1))["x"]
+    error = values.std() / 20  # sqrt(400)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - 1.96 * error, abs=0.2 * error)
+    assert found.high == pytest.approx(values.mean() + 1.96 * error, abs=0.2 * error)
+
+
+def test_pieces_of_one_group_are_drawn_together():
+    # 20 groups of 20 equal values: no more is known than from 20 values.
+    values = np.repeat(np.random.default_rng(0).normal(0, 1, 20), 20)
+    groups = np.repeat(np.arange(20), 20)
+    alone = bootstrap({"x": mean_of(values)}, np.arange(400), rng=np.random.default_rng(1))["x"]
+    together = bootstrap({"x": mean_of(values)}, groups, rng=np.random.default_rng(1))["x"]
+    # The standard error grows by sqrt(20) = 4.5.
+    ratio = (together.high - together.low) / (alone.high - alone.low)
+    assert ratio == pytest.approx(math.sqrt(20), rel=0.15)
+
+
+def test_values_that_are_nan_are_left_out():
+    values = np.array([1.0, math.nan, 3.0])
+    found = bootstrap({"x": mean_of(values)}, np.arange(3), rng=np.random.default_rng(0))["x"]
+    assert found.mean == 2
+    assert (found.low, found.high) == (1, 3)
+
+
+def test_nothing_but_nan_gives_nan():
+    nothing = np.full(5, math.nan)
+    found = bootstrap({"x": mean_of(nothing)}, np.arange(5), rng=np.random.default_rng(0))["x"]
+    assert np.isnan([found.mean, found.low, found.high]).all()
+
+
+def test_the_same_seed_gives_the_same_interval_however_draws_are_cut(monkeypatch):
+    values = np.random.default_rng(0).normal(size=50)
+
+    def interval(seed):
+        rng = np.random.default_rng(seed)
+        return bootstrap({"x": mean_of(values)}, np.arange(50), rng=rng)["x"]
+
+    whole = interval(1)
+    assert interval(2) != whole
+    monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", 50 * 7)
+    assert interval(1) == whole
+
+
+def test_dividing_by_nothing_gives_nan_without_a_warning():
+    assert divide(np.array([1.0, 0.0]), np.array([4.0, 0.0]))[0] == 0.25
+    assert math.isnan(divide(np.array([1.0, 0.0]), np.array([4.0, 0.0]))[1])

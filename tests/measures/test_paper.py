@@ -1,0 +1,253 @@
+import io
+import json
+import math
+import time
+import zipfile
+
+import mido
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextbar.measures import paper
+from nextbar.measures.paper import (
+    diversity,
+    edit_distances,
+    note_ons,
+    recurrence,
+    recurrence_as_published,
+    scale_consistency,
+    scale_consistency_as_published,
+    tone_span,
+    unique_tones,
+    uniqueness,
+    velocity_span,
+)
+
+from .helpers import make_notes, random_piece, shared_data, tune
+
+C_MAJOR = np.array([60, 62, 64, 65, 67, 69, 71])
+pitch_lists = st.lists(st.integers(21, 108), min_size=1, max_size=40).map(np.array)
+
+
+def test_notes_of_velocity_ten_are_not_heard_and_of_eleven_are():
+    notes = make_notes([(0, 1, 60, 10), (1, 1, 62, 11), (2, 1, 64, 127), (3, 1, 65, 0)])
+    tones = note_ons(notes)
+    assert tones.pitches.tolist() == [62, 64]
+    assert tones.velocities.tolist() == [11, 127]
+
+
+def test_note_ons_come_by_start_and_simultaneous_ones_as_given():
+    notes = make_notes([(4, 1, 60, 90), (0, 1, 72, 90), (0, 1, 64, 90)])
+    assert note_ons(notes).pitches.tolist() == [64, 72, 60]
+    unsorted = notes[[1, 0, 2]]  # 72 before 64, as a file may have them
+    assert note_ons(unsorted).pitches.tolist() == [72, 64, 60]
+
+
+def test_scale_consistency_counts_the_notes_of_the_best_scale():
+    # C D E F G A B: all of C major.
+    assert scale_consistency(C_MAJOR) == 100
+    # C C# D D#: C and D of C major; C C# D# of A-flat major (C, Db, Eb): 3 of 4;
+    # D-flat harmonic minor is Db Eb E Gb Ab A C: 3 of 4. All four fit no scale, as
+    # none has three semitones in a row.
+    assert scale_consistency(np.array([60, 61, 62, 63])) == 75
+    # A B C D E F G#: only A harmonic minor has all seven.
+    assert scale_consistency(np.array([69, 71, 72, 74, 76, 77, 80])) == 100
+
+
+def test_published_scale_consistency_misses_the_pitch_classes_below_the_root():
+    # D major, D E F# G A B C#. As published, D major lacks C# (1 < 2): 6 of 7. C major has
+    # D E G A B: 5 of 7. C# on its own scales: C# natural minor has C# D# E F# G# A B: 5 of 7.
+    # B natural minor is D major too, but only B is not below it. So 6 of 7.
+    d_major = C_MAJOR + 2
+    assert scale_consistency(d_major) == 100
+    assert scale_consistency_as_published(d_major) == pytest.approx(100 * 6 / 7)
+    assert scale_consistency_as_published(C_MAJOR) == 100
+
+
+@given(pitch_lists)
+def test_published_scale_consistency_is_never_above_the_correct_one(pitches):
+    assert scale_consistency_as_published(pitches) <= scale_consistency(pitches)
+
+
+@given(pitch_lists, st.integers(-11, 11))
+def test_transposing_changes_no_measure_of_pitches(pitches, semitones):
+    for measure in (scale_consistency, uniqueness, tone_span, recurrence):
+        assert measure(pitches + semitones) == measure(pitches)
+
+
+@given(pitch_lists)
+def test_scale_consistency_does_not_hear_octaves(pitches):
+    octaves = 12 * np.arange(len(pitches)) % 36
+    assert scale_consistency(pitches + octaves) == scale_consistency(pitches)
+
+
+def test_uniqueness_counts_different_pitches_and_octaves_are_different():
+    pitches = np.array([60, 72, 60, 64])  # 60, 72, 64: 3 of 4
+    assert unique_tones(pitches) == 3
+    assert uniqueness(pitches) == 75
+
+
+def test_spans_are_highest_less_lowest_whatever_the_order():
+    assert tone_span(np.array([64, 60, 79, 67])) == 19  # 79 - 60
+    assert velocity_span(np.array([90, 40, 101])) == 61  # 101 - 40
+    # Bytes must not wrap round.
+    assert tone_span(np.array([108, 21], np.uint8)) == 87
+
+
+def test_recurrence_counts_pairs_of_equal_strings_that_do_not_overlap():
+    # ab c ab d ab: ab at 0, 3, 6: three pairs. bc, ca, bd, da once each.
+    assert recurrence(np.array([60, 62, 64, 60, 62, 65, 60, 62])) == 3
+    # a a a a: aa at 0, 1, 2; only 0 and 2 do not overlap.
+    assert recurrence(np.array([60, 60, 60, 60])) == 1
+    # a a a: only overlapping ones.
+    assert recurrence(np.array([60, 60, 60])) == 0
+    # ab and ba are different strings: ab at 0 and 2.
+    assert recurrence(np.array([60, 62, 60, 62])) == 1
+
+
+def test_published_recurrence_never_uses_the_last_note():
+    # ab c ab d ab without its last note: ab at 0 and 3, one pair.
+    assert recurrence_as_published(np.array([60, 62, 64, 60, 62, 65, 60, 62])) == 1
+    # Five notes: 5 // 2 = 2 is not above 2, so its loop over lengths never runs.
+    assert recurrence_as_published(np.array([60, 60, 60, 60, 60])) == 0
+    # Six: aa at 0, 1, 2, 3 (not 4): pairs 0-2, 0-3, 1-3.
+    assert recurrence_as_published(np.array([60] * 6)) == 3
+
+
+@given(pitch_lists)
+def test_recurrence_is_what_counting_pair_by_pair_gives(pitches):
+    tones = pitches.tolist()
+    n = len(tones)
+
+    def count(end):  # end 1: to the last place; end 0: one too early
+        return sum(
+            tones[i : i + 2] == tones[j : j + 2]
+            for i in range(n - 4 + end)
+            for j in range(i + 2, n - 2 + end)
+        )
+
+    assert recurrence(pitches) == count(1)
+    assert recurrence_as_published(pitches) == (count(0) if n >= 6 else 0)
+
+
+def test_a_piece_without_notes_gives_nan():
+    tones = note_ons(make_notes([(0, 4, 60, 10)]))  # a note, but not heard
+    for measure in (
+        scale_consistency,
+        scale_consistency_as_published,
+        uniqueness,
+        tone_span,
+        recurrence,
+        recurrence_as_published,
+    ):
+        assert math.isnan(measure(tones.pitches))
+    assert math.isnan(velocity_span(tones.velocities))
+    assert unique_tones(tones.pitches) == 0
+
+
+def test_diversity_is_the_mean_over_pairs_of_edits_by_the_longer_length():
+    a, b, c = tune([60, 62, 64, 65]), tune([60, 62, 64]), tune([70, 71])
+    # a-b: one deletion of 4. a-c: nothing in common, 4 of 4. b-c: 3 of 3.
+    assert diversity([a, b, c]) == pytest.approx((1 / 4 + 1 + 1) / 3)
+
+
+def test_diversity_leaves_out_self_pairs():
+    # The one pair is wholly different; with self-pairs the mean would be 1/2.
+    assert diversity([tune([60, 62]), tune([64, 65])]) == 1
+
+
+def test_diversity_hears_durations_but_neither_loudness_nor_rests():
+    a = tune([60, 62])
+    assert diversity([a, tune([60, 62], duration=4)]) == 1
+    assert diversity([a, tune([60, 62], velocity=40)]) == 0
+    late = a.copy()
+    late["start"] += 8
+    assert diversity([a, late]) == 0
+
+
+def test_diversity_leaves_out_silent_pieces_and_needs_two_others():
+    silent = make_notes([])
+    assert diversity([tune([60]), silent, tune([60]), silent]) == 0
+    assert math.isnan(diversity([tune([60]), silent]))
+    assert math.isnan(diversity([]))
+    assert edit_distances([silent, tune([60])], rng=np.random.default_rng(0)).n_silent == 1
+
+
+def test_of_many_pieces_a_seeded_draw_is_compared():
+    rng = np.random.default_rng(4)
+    pieces = [random_piece(rng).notes for _ in range(40)]
+    drawn = edit_distances(pieces, rng=np.random.default_rng(7), max_pieces=10)
+    assert drawn.matrix.shape == (10, 10)
+    assert len(set(drawn.compared.tolist())) == 10
+    by_hand = diversity([pieces[p] for p in drawn.compared])
+    assert diversity(pieces, seed=7, max_pieces=10) == pytest.approx(by_hand)
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Name -> (pitches, velocities, published values), read in file order."""
+    expected = json.loads(shared_data("paper-samples-200.json").read_text())["files"]
+    files = {}
+    with zipfile.ZipFile(shared_data("paper-samples-200.zip")) as archive:
+        for name in archive.namelist():
+            midi = mido.MidiFile(file=io.BytesIO(archive.read(name)))
+            heard = [
+                (event.note, event.velocity)
+                for track in midi.tracks
+                for event in track
+                if event.type == "note_on" and event.velocity > 10
+            ]
+            pitches, velocities = np.array(heard).T
+            short = name.rsplit("/", 1)[-1]
+            files[short] = (pitches, velocities, expected[short])
+    return files
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [
+        ("notes", len),
+        ("unique_tones", unique_tones),
+        ("scale_consistency", scale_consistency),
+        ("scale_consistency_as_published", scale_consistency_as_published),
+        ("uniqueness", uniqueness),
+        ("recurrence", recurrence),
+        ("recurrence_as_published", recurrence_as_published),
+        ("tone_span", tone_span),
+        ("velocity_span", velocity_span),
+    ],
+)
+def test_every_published_file_has_the_value_that_others_computed(published, name, measure):
+    assert len(published) == 200
+    different = {
+        file: (measure(velocities if name == "velocity_span" else pitches), values[name])
+        for file, (pitches, velocities, values) in published.items()
+        if measure(velocities if name == "velocity_span" else pitches)
+        != pytest.approx(values[name], abs=1e-4)
+    }
+    assert not different
+
+
+def test_2553_pieces_are_measured_in_two_seconds():
+    rng = np.random.default_rng(0)
+    pieces = [random_piece(rng).notes for _ in range(2553)]
+    measures = [
+        getattr(paper, name)
+        for name in (
+            "scale_consistency",
+            "scale_consistency_as_published",
+            "uniqueness",
+            "recurrence",
+            "recurrence_as_published",
+            "tone_span",
+        )
+    ]
+    before = time.process_time()
+    for notes in pieces:
+        tones = note_ons(notes)
+        velocity_span(tones.velocities)
+        for measure in measures:
+            measure(tones.pitches)
+    assert time.process_time() - before < 2  # 0.4 s on one core

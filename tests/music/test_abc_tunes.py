@@ -1,0 +1,148 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nextbar.music import abc_tunes
+from nextbar.music.grid import find_metre, quantise_to_metre
+from nextbar.music.midi import parse_tunes, read_tunes
+
+from .helpers import only_tune
+
+SCALE = "X:1\nT:Scale\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n"
+
+
+def on_grid(text):
+    return quantise_to_metre(only_tune(text.encode(), "tune.abc"), (4, 4)).notes
+
+
+def starts(text):
+    return on_grid(text)["start"].tolist()
+
+
+def tune_in(metre, music, *fields):
+    return "\n".join(["X:1", f"M:{metre}", "L:1/8", *fields, "K:C", music, ""])
+
+
+def test_an_abc_tune_is_read_as_its_notes():
+    notes = on_grid(SCALE)
+    assert notes["pitch"].tolist() == [60, 62, 64, 65, 67, 69, 71, 72]
+    assert notes["start"].tolist() == [0, 4, 8, 12, 16, 20, 24, 28]
+
+
+def test_a_file_of_many_tunes_gives_each_with_its_number(tmp_path):
+    path = tmp_path / "Book.ABC"
+    path.write_text(f"% a book\n\n{SCALE}\n{SCALE.replace('X:1', 'X: 20')}", encoding="utf-8")
+    tunes, errors = read_tunes(path)
+    assert [tune.name for tune in tunes] == ["Book.ABC#1", "Book.ABC#2"]
+    assert not errors
+
+
+def test_a_broken_tune_does_not_lose_the_others():
+    text = f"{SCALE}\nX:2\nT:Empty\nM:4/4\nK:C\n\n{SCALE.replace('X:1', 'X:3')}"
+    tunes, errors = parse_tunes(text.encode(), name="book.abc")
+    assert [tune.name for tune in tunes] == ["book.abc#1", "book.abc#3"]
+    assert [(error.name, error.reason) for error in errors] == [("book.abc#2", "no notes")]
+    assert str(errors[0]) == "book.abc#2: it has no notes that begin and end"
+
+
+def test_a_tune_without_a_number_is_read_and_text_without_a_tune_is_refused():
+    assert starts(SCALE.removeprefix("X:1\n")) == starts(SCALE)
+    _, [error] = parse_tunes(b"Dear diary", name="diary.abc")
+    assert (error.reason, str(error)) == (
+        "no tune",
+        "diary.abc: it has no ABC tune (no line X: or K:)",
+    )
+
+
+def test_other_encodings_and_line_ends_are_read():
+    for encoding in ("utf-8", "utf-8-sig", "latin-1"):
+        text = SCALE.replace("Scale", "Gâteau").replace("\n", "\r\n")
+        tune = only_tune(text.encode(encoding), "tune.abc")
+        assert tune.score.note_num() == 8
+
+
+def test_abc2midi_prints_nothing(capfd):
+    only_tune(tune_in("4/4", "C>.D wrong?? CDEF|").encode(), "tune.abc")
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("music", "pickup_eighths"),
+    [
+        ("G2|CDEF GABc|C8|", 2),
+        ("|:G2|CDEF GABc|C8:|", 2),
+        ('"Am"G2 \\\n| CDEF GABc|C8|', 2),
+        ("z G|CDEF GABc|C8|", 2),
+        ("uG.F|CDEF GABc|C8|", 2),  # the end of a staccato note is not the bar line
+        ("(3GAB|CDEF GABc|C8|", 2),
+        ("G>A||CDEF GABc|C8|", 2),
+        ("G2::CDEF GABc|C8|", 2),
+        ("% a comment | with a bar line\nG2|CDEF GABc|C8|", 2),
+        ("[K:C]G2|CDEF GABc|C8|", 2),
+        ("[CEG]2|CDEF GABc|C8|", 2),
+        ("CDEF GABc|C8|", 0),
+        ("|CDEF GABc|C8|", 0),
+        ("CDEF GABcd|C8|", 0),
+        ("CDEF GABc", 0),
+    ],
+)
+def test_what_sounds_before_the_first_bar_line_is_the_pickup(music, pickup_eighths):
+    tune = only_tune(tune_in("4/4", music).encode(), "tune.abc")
+    assert tune.pickup_quarters == pickup_eighths / 2
+
+
+def test_the_pickup_becomes_a_first_bar_with_silence_before_it():
+    # A quarter before the bar line: its note begins on the bar's 4th quarter, step 12.
+    assert starts(tune_in("4/4", "G2|C4 D4|E8|")) == [12, 16, 24, 32]
+
+
+def test_a_whole_first_bar_of_another_metre_is_no_pickup():
+    tune = only_tune(tune_in("6/8", "CDE FGA|c6|").encode(), "tune.abc")
+    assert tune.pickup_quarters == 0
+    assert find_metre(tune) == (6, 8)
+
+
+def test_cut_time_is_four_four():
+    assert find_metre(only_tune(tune_in("C|", "C8|D8|").encode(), "tune.abc")) == (4, 4)
+
+
+@pytest.mark.parametrize("field", ["R:hornpipe", "R: Hornpipe"])
+def test_a_hornpipe_keeps_its_dotted_notes_on_the_grid(field):
+    straight = tune_in("4/4", "C>DE>F G>AB>c|C8|")
+    swung = tune_in("4/4", "C>DE>F G>AB>c|C8|", field)
+    assert starts(swung) == starts(straight) == [0, 3, 4, 7, 8, 11, 12, 15, 16]
+
+
+def test_a_tune_that_takes_too_long_is_given_up(monkeypatch, tmp_path):
+    program = tmp_path / "abc2midi"
+    program.write_text("#!/bin/sh\nexec sleep 30\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("SYMUSIC_ABC2MIDI", str(program))
+    monkeypatch.setattr(abc_tunes, "SECONDS_A_TUNE", 0.1)
+    _, [error] = parse_tunes(SCALE.encode(), name="tune.abc")
+    assert (error.reason, str(error)) == (
+        "damaged",
+        "tune.abc: abc2midi makes nothing of this tune",
+    )
+
+
+def test_real_tunes_begin_their_bars_on_bar_lines():
+    """Of a collection of real tunes; abc2midi plays the first note of each bar at velocity 105."""
+    music21 = pytest.importorskip("importlib.util").find_spec("music21")
+    if music21 is None:
+        pytest.skip(
+            "music21, whose tunes this takes, is not installed: pip install 'nextbar[folk]'"
+        )
+    folder = Path(music21.submodule_search_locations[0], "corpus", "ryansMammoth")
+    on_line = first = 0
+    for path in sorted(folder.glob("*Hornpipe.abc"))[:60]:
+        [tune], _ = read_tunes(path)
+        metre = find_metre(tune)
+        notes = quantise_to_metre(tune, metre).notes
+        loud = notes["start"][notes["velocity"] == 105]
+        on_line += int(np.count_nonzero(loud % (4 * 4 * metre[0] // metre[1]) == 0))
+        first += len(loud)
+    assert first > 1000
+    assert on_line / first > 0.85  # 0.27 if pickups were not padded; the rest are notated so

@@ -1,0 +1,119 @@
+import importlib.util
+import io
+import sys
+import wave
+
+import numpy as np
+import pytest
+from symusic.core import ControlChangeTick, TempoTick
+
+from nextbar.errors import MusicFileError, UsageError
+from nextbar.music import audio
+from nextbar.music.audio import find_soundfont, render_wav
+from nextbar.music.midi import to_score
+
+from .helpers import make_notes
+
+TWO_SECONDS = make_notes((0, 4, 60, 90), (4, 4, 64, 90), (8, 8, 67, 90))
+
+
+@pytest.fixture
+def sound():
+    """Skips where the extra is not installed."""
+    for module in ("midirenderer", "pretty_midi"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: pip install 'nextbar[audio]'")
+
+
+def read(data):
+    with wave.open(io.BytesIO(data)) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float) / 32767
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 48_000)
+        return samples.reshape(-1, 2)
+
+
+def rms(samples):
+    return float(np.sqrt((samples**2).mean()))
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_score_sounds_for_as_long_as_it_lasts_and_two_seconds_more():
+    samples = read(render_wav(to_score(TWO_SECONDS)))
+    assert len(samples) == 4 * 48_000
+    for second in range(2):
+        assert rms(samples[second * 48_000 :][:48_000]) > 0.02
+    assert rms(samples[-4_800:]) < 0.01
+
+
+@pytest.mark.usefixtures("sound")
+def test_the_peak_is_one_decibel_below_full_scale_however_soft_the_notes():
+    for velocity in (10, 127):
+        notes = TWO_SECONDS.copy()
+        notes["velocity"] = velocity
+        peak = np.abs(read(render_wav(to_score(notes)))).max()
+        assert 20 * np.log10(peak) == pytest.approx(-1, abs=0.01)
+
+
+@pytest.mark.usefixtures("sound")
+def test_a_score_and_its_midi_bytes_sound_alike_every_time():
+    score = to_score(TWO_SECONDS, tempo=100)
+    first = render_wav(score)
+    assert render_wav(score) == first
+    assert render_wav(score.dumps_midi()) == first
+    assert score == to_score(TWO_SECONDS, tempo=100)  # it is left as it was
+
+
+@pytest.mark.usefixtures("sound")
+def test_tempo_decides_the_length():
+    samples = read(render_wav(to_score(TWO_SECONDS, tempo=60)))
+    assert len(samples) == 6 * 48_000
+
+
+@pytest.mark.usefixtures("sound")
+def test_silence_gives_a_silent_file_of_the_length_asked_for():
+    samples = read(render_wav(to_score(TWO_SECONDS[:0]), least_seconds=3))
+    assert len(samples) == 5 * 48_000
+    assert not samples.any()
+
+
+@pytest.mark.usefixtures("sound")
+def test_events_far_behind_the_last_note_cost_nothing():
+    score = to_score(TWO_SECONDS)
+    score.tempos.append(TempoTick(2_000_000_000, 60))
+    score.tracks[0].controls.append(ControlChangeTick(2_000_000_000, 64, 0))
+    assert len(read(render_wav(score))) == 4 * 48_000
+
+
+@pytest.mark.usefixtures("sound")
+def test_music_of_hours_is_refused():
+    with pytest.raises(UsageError) as caught:
+        render_wav(to_score(make_notes((0, 1, 60, 90), (20_000, 1, 60, 90))))
+    assert str(caught.value) == "this music lasts 2,500 s; sound is made for up to 1,800 s"
+
+
+@pytest.mark.usefixtures("sound")
+def test_bytes_that_are_no_midi_file_are_refused():
+    with pytest.raises(MusicFileError, match="this MIDI data: it does not begin with MThd"):
+        render_wav(b"nothing")
+
+
+@pytest.mark.usefixtures("sound")
+def test_the_soundfont_is_found_without_importing_its_package():
+    assert find_soundfont().name == "TimGM6mb.sf2"
+
+
+def test_without_the_renderer_the_way_to_install_it_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "midirenderer", None)
+    with pytest.raises(UsageError) as caught:
+        render_wav(to_score(TWO_SECONDS))
+    assert str(caught.value) == (
+        "sound needs midirenderer, which is not installed;"
+        " install it with: pip install 'nextbar[audio]'"
+    )
+
+
+@pytest.mark.usefixtures("sound")
+def test_without_the_soundfont_the_way_to_install_it_is_told(monkeypatch):
+    monkeypatch.setattr(audio.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UsageError, match=r"needs the soundfont TimGM6mb\.sf2 of pretty_midi"):
+        find_soundfont()

@@ -1,0 +1,225 @@
+import mido
+import numpy as np
+import pytest
+from hypothesis import given
+from symusic.core import ControlChangeTick
+
+from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.grid import (
+    bar_steps,
+    end_at_next_onset,
+    find_metre,
+    find_tempo,
+    normal_metre,
+    parse_metre,
+    quantise,
+    quantise_to_metre,
+    quantise_to_seconds,
+)
+
+from .helpers import any_notes, make_notes, midi, only_tune, signature, track
+
+
+def raw(*rows):
+    columns = zip(*rows, strict=True)
+    return {
+        key: np.array(list(column))
+        for key, column in zip(("time", "duration", "pitch", "velocity"), columns, strict=True)
+    }
+
+
+def tune_with(*events, notes=((0, 480, 60, 90), (7200, 480, 62, 90))):
+    return only_tune(midi(mido.MidiTrack(events), track(notes)))
+
+
+def test_start_and_end_go_to_the_nearest_step():
+    # At 120 ticks a step: 59 -> step 0, 60 -> step 1; ends 59 + 122 = 181 -> 2, 60 + 119 = 179 -> 1
+    grid = quantise(raw((59, 122, 60, 90), (60, 239, 64, 90)), steps_per_unit=1 / 120)
+    assert np.array_equal(grid.notes, make_notes((0, 2, 60, 90), (1, 1, 64, 90)))
+
+
+def test_the_shortest_note_lasts_one_step():
+    grid = quantise(raw((240, 0, 60, 90)), steps_per_unit=1 / 120)
+    assert np.array_equal(grid.notes, make_notes((2, 1, 60, 90)))
+
+
+def test_the_mean_shift_of_onsets_is_told_in_steps():
+    grid = quantise(raw((0, 9, 60, 90), (150, 9, 62, 90)), steps_per_unit=1 / 120)
+    assert grid.mean_shift_steps == pytest.approx(0.125)  # (0 + 0.25) / 2
+
+
+def test_a_later_onset_ends_the_note_of_its_pitch():
+    grid = quantise(
+        raw((0, 960, 60, 90), (480, 240, 60, 70), (480, 960, 61, 80)), steps_per_unit=1 / 120
+    )
+    assert np.array_equal(grid.notes, make_notes((0, 4, 60, 90), (4, 2, 60, 70), (4, 8, 61, 80)))
+
+
+def test_of_notes_that_begin_together_the_longest_stays_of_equal_ones_the_loudest():
+    grid = quantise(
+        raw((0, 120, 60, 127), (10, 240, 60, 40), (5, 240, 60, 50), (0, 120, 61, 30)),
+        steps_per_unit=1 / 120,
+    )
+    assert np.array_equal(grid.notes, make_notes((0, 2, 60, 50), (0, 1, 61, 30)))
+    assert grid.n_merged == 2
+
+
+def test_notes_outside_the_piano_and_of_no_velocity_are_dropped_and_counted():
+    grid = quantise(
+        raw((0, 9, 20, 90), (0, 9, 21, 90), (0, 9, 108, 90), (0, 9, 109, 90), (0, 9, 60, 0)),
+        steps_per_unit=1,
+    )
+    assert grid.notes["pitch"].tolist() == [21, 108]
+    assert grid.n_dropped == 3
+
+
+@given(any_notes())
+def test_quantising_notes_of_the_grid_changes_nothing(notes):
+    fields = {"time": "start", "duration": "duration", "pitch": "pitch", "velocity": "velocity"}
+    again = quantise({key: notes[field] for key, field in fields.items()}, steps_per_unit=1.0)
+    assert np.array_equal(again.notes, notes)
+    assert (again.mean_shift_steps, again.n_dropped, again.n_merged) == (0, 0, 0)
+
+
+@given(any_notes())
+def test_notes_of_one_pitch_never_overlap(notes):
+    doubled = np.concatenate([notes, notes])
+    doubled["start"][len(notes) :] += 1
+    alone = end_at_next_onset(doubled)
+    for pitch in np.unique(alone["pitch"]):
+        same = alone[alone["pitch"] == pitch]
+        assert (same["start"][1:] >= (same["start"] + same["duration"])[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("metre", "normal"),
+    [
+        ((4, 4), (4, 4)),
+        ((2, 2), (4, 4)),
+        ((8, 8), (4, 4)),
+        ((4, 8), (2, 4)),
+        ((6, 8), (6, 8)),
+        ((3, 4), (3, 4)),
+        ((12, 8), (12, 8)),
+        ((6, 4), (6, 4)),
+        ((3, 2), (3, 2)),
+        ((7, 8), (7, 8)),
+    ],
+)
+def test_metres_of_equal_bars_and_kind_have_one_form(metre, normal):
+    assert normal_metre(metre) == normal
+
+
+def test_a_tune_without_a_signature_is_in_four_four():
+    assert find_metre(tune_with()) == (4, 4)
+
+
+def test_a_change_between_two_two_and_four_four_is_none():
+    assert find_metre(tune_with(signature(2, 2), signature(4, 4, time=1920))) == (4, 4)
+
+
+def test_six_eight_is_not_three_four():
+    with pytest.raises(MusicFileError) as caught:
+        find_metre(tune_with(signature(6, 8), signature(3, 4, time=1440)))
+    assert str(caught.value) == "tune.mid: it changes metre (6/8, 3/4); one is needed"
+    assert caught.value.reason == "changes metre"
+
+
+def test_signatures_after_the_last_note_and_overridden_ones_do_not_count():
+    after = [signature(5, 4), signature(3, 4), signature(4, 4, time=7680)]
+    tune = tune_with(*after)
+    pedal_much_later = ControlChangeTick(9999, 64, 0)
+    tune.score.tracks[0].controls.append(pedal_much_later)
+    assert find_metre(tune) == (3, 4)
+
+
+def test_a_signature_of_zero_is_unusable():
+    data = bytearray(midi(mido.MidiTrack([signature(3, 4)]), track([(0, 480, 60, 90)])))
+    data[data.index(b"\xff\x58\x04") + 3] = 0
+    with pytest.raises(MusicFileError) as caught:
+        find_metre(only_tune(bytes(data)))
+    assert caught.value.reason == "unusable metre"
+
+
+def test_a_short_first_bar_with_a_signature_of_its_own_is_a_pickup():
+    # A quarter's pickup, then 4/4: the first whole bar begins at tick 480, which is step 16.
+    tune = tune_with(
+        signature(1, 4), signature(4, 4, time=480), notes=[(0, 480, 67, 90), (480, 1920, 72, 90)]
+    )
+    assert find_metre(tune) == (4, 4)
+    grid = quantise_to_metre(tune, (4, 4))
+    assert np.array_equal(grid.notes, make_notes((12, 4, 67, 90), (16, 16, 72, 90)))
+
+
+def test_tempo_is_the_one_at_the_first_note():
+    events = [
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(90)),
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(100), time=480),
+        mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(60), time=480),
+    ]
+    assert find_tempo(tune_with(*events, notes=[(480, 9, 60, 90)])) == pytest.approx(100)
+    assert find_tempo(tune_with()) == 120
+
+
+def test_the_metre_grid_ignores_tempo_and_the_seconds_grid_honours_it():
+    events = [mido.MetaMessage("set_tempo", tempo=1_000_000)]  # a quarter lasts a second
+    tune = tune_with(*events, notes=[(0, 480, 60, 90), (480, 480, 62, 90)])
+    in_quarters = quantise_to_metre(tune, (4, 4)).notes
+    in_seconds = quantise_to_seconds(tune).notes
+    assert np.array_equal(in_quarters, make_notes((0, 4, 60, 90), (4, 4, 62, 90)))
+    assert np.array_equal(in_seconds, make_notes((0, 8, 60, 90), (8, 8, 62, 90)))
+
+
+def test_a_tempo_that_changes_is_followed_in_seconds():
+    events = [
+        mido.MetaMessage("set_tempo", tempo=500_000),
+        mido.MetaMessage("set_tempo", tempo=250_000, time=480),
+    ]
+    tune = tune_with(*events, notes=[(480, 480, 60, 90), (1440, 480, 62, 90)])
+    # 0.5 s for the first quarter, 0.25 s each after: 0.5-0.75 s and 1.0-1.25 s.
+    assert np.array_equal(
+        quantise_to_seconds(tune).notes, make_notes((4, 2, 60, 90), (8, 2, 62, 90))
+    )
+
+
+def test_a_tempo_so_slow_that_the_music_takes_hours_is_refused_in_seconds():
+    events = [mido.MetaMessage("set_tempo", tempo=16_000_000)]
+    tune = tune_with(*events, notes=[(480 * 500, 480, 60, 90)])
+    with pytest.raises(MusicFileError) as caught:
+        quantise_to_seconds(tune)
+    assert str(caught.value) == "tune.mid: its last note ends after 8,016 s, of 7,200 allowed"
+    assert caught.value.reason == "too long"
+
+
+def test_a_track_without_notes_on_the_piano_says_what_to_do():
+    tune = only_tune(midi(track([(0, 480, 120, 90)]), track([(0, 480, 60, 90)])))
+    with pytest.raises(MusicFileError) as caught:
+        quantise_to_metre(tune, (4, 4), track=1)
+    assert str(caught.value) == (
+        "tune.mid: no notes between A0 and C8 on track 1; choose another track with --track"
+    )
+    assert caught.value.reason == "no notes"
+
+
+def test_a_bar_has_as_many_steps_as_its_quarters_give():
+    assert bar_steps((4, 4), 4) == 16
+    assert bar_steps((6, 8), 4) == 12
+    assert bar_steps((7, 8), 4) == 14
+    assert bar_steps((3, 4), 6) == 18
+
+
+def test_a_bar_of_no_whole_number_of_steps_says_so():
+    with pytest.raises(UsageError) as caught:
+        bar_steps((7, 8), 1)
+    assert str(caught.value) == (
+        "a bar of 7/8 has 3.5 steps at 1 steps a quarter; a whole number from 1 to 255 is needed;"
+        " choose other steps"
+    )
+
+
+def test_a_metre_is_read_from_its_usual_form_only():
+    assert parse_metre("6/8") == (6, 8)
+    assert parse_metre(" 2/2 ") == (4, 4)
+    for wrong in ("", "4", "4/3", "0/4", "four/four", "4/4/4"):
+        with pytest.raises(UsageError, match="is no metre; write it as 4/4, 3/4 or 6/8"):
+            parse_metre(wrong)

@@ -1,0 +1,418 @@
+import importlib.util
+import json
+import os
+import shutil
+import zipfile
+
+import mido
+import numpy as np
+import pytest
+
+from nextbar.errors import CorpusError, OutputError, UsageError
+from nextbar.music.corpus import Corpus
+from nextbar.music.prepare import (
+    CorpusOptions,
+    find_music_files,
+    prepare_corpus,
+    read_pieces,
+)
+
+from .helpers import make_notes, midi, shared_data, signature, track, tune_bytes
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve tunes of two bars, each in another key."""
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    for i in range(12):
+        (folder / f"{i:02d}.mid").write_bytes(tune_bytes(transpose=i))
+    return folder
+
+
+def waltz(pitch=60, numerator=3):
+    """Two bars of one note each in ``numerator``/4."""
+    bar = numerator * 480
+    return midi(
+        mido.MidiTrack([signature(numerator, 4)]),
+        track([(0, bar, pitch, 80), (bar, bar, pitch + 2, 80)]),
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_music_files_are_found_in_subfolders_sorted_as_strings(tmp_path):
+    for name in ("b/10.mid", "b/9.MIDI", "a.abc", "B.mid", "b.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_music_files(tmp_path).names == ["B.mid", "a.abc", "b.mid", "b/10.mid", "b/9.MIDI"]
+
+
+def test_hidden_files_and_the_macs_shadow_folder_are_passed_over(tmp_path):
+    for name in (".hidden/a.mid", "__MACOSX/b.mid", "._c.mid", "d.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_music_files(tmp_path)
+    assert (found.names, found.ignored) == (["d.mid"], {})
+
+
+def test_other_files_are_counted_by_suffix(tmp_path):
+    for name in ("a.mp3", "b.MP3", "c.txt", "README", "d.mid"):
+        (tmp_path / name).touch()
+    assert find_music_files(tmp_path).ignored == {".mp3": 2, ".txt": 1, "no suffix": 1}
+
+
+def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path):
+    outside, inside = tmp_path / "outside", tmp_path / "inside"
+    outside.mkdir()
+    inside.mkdir()
+    (outside / "secret.mid").touch()
+    (inside / "a.mid").touch()
+    (inside / "link.mid").symlink_to(outside / "secret.mid")
+    (inside / "folder").symlink_to(outside)
+    (inside / "same.mid").symlink_to(inside / "a.mid")
+    found = find_music_files(inside)
+    assert found.names == ["a.mid", "same.mid"]
+    assert found.ignored == {"link out of the folder": 1}
+
+
+def test_a_corpus_holds_every_bar_of_every_tune(folder, tmp_path):
+    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    assert (corpus.n_pieces, corpus.n_bars) == (12, 24)
+    assert corpus.piece_index.tolist() == list(range(0, 25, 2))
+    assert corpus.piece_name(3) == "03.mid"
+    scale = [(0, 4, 63, 90), (4, 4, 65, 90), (8, 4, 67, 90), (12, 4, 68, 90)]
+    assert np.array_equal(corpus.notes(6, 7), make_notes(*scale))
+
+
+def test_the_manifest_says_what_was_made_of_what(folder, tmp_path):
+    (folder / "notes.txt").touch()
+    (folder / "broken.mid").write_bytes(b"nothing")
+    manifest = prepare_corpus(folder, tmp_path / "corpus", onsets=True).manifest
+    assert manifest["source"] == "songs"
+    assert manifest["ignored"] == {".txt": 1}
+    assert (manifest["files_taken"], manifest["files_refused"]) == (12, 1)
+    assert manifest["refused"] == {"not a MIDI file": 1}
+    assert (manifest["pieces"], manifest["bars"], manifest["pairs"]) == (12, 24, 12)
+    assert manifest["notes"] == 12 * 8
+    assert manifest["metres"] == {"4/4": 12}
+    assert (manifest["metre"], manifest["n_steps"], manifest["steps_per_quarter"]) == ("4/4", 16, 4)
+    assert (manifest["tempo"], manifest["median_velocity"]) == (120.0, 90.0)
+    assert manifest["held_out_every"] == 10
+    assert manifest["options"]["onsets"] is True
+    on_disk = json.loads((tmp_path / "corpus" / "manifest.json").read_text())
+    assert on_disk == manifest
+
+
+def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
+    (folder / "00.mid").write_bytes(
+        midi(track([(30, 450, 60, 90), (480, 1920, 62, 90), (0, 9, 120, 90)]))
+    )
+    prepare_corpus(folder, tmp_path / "corpus")
+    lines = (tmp_path / "corpus" / "pieces.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    assert len(lines) == 12
+    assert first.pop("sha256")
+    assert first == {
+        "name": "00.mid",
+        "bars": 2,
+        "notes": 2,
+        "metre": "4/4",
+        "tempo": 120.0,
+        "off_grid_steps": 0.125,  # 30 of 120 ticks and 0: (0.25 + 0) / 2
+        "dropped_notes": 1,
+        "merged_notes": 0,
+    }
+
+
+def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
+    (folder / "03.mid").write_bytes(b"")
+    (folder / "04.mid").write_bytes(waltz())
+    (folder / "05.mid").write_bytes((folder / "02.mid").read_bytes())
+    (folder / "06.mid").write_bytes(midi(track([(0, 480, 60, 90)])))
+    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    assert [(r["file"], r["reason"], r["message"]) for r in corpus.refused()] == [
+        ("03.mid", "empty file", "03.mid: it has no content"),
+        (
+            "04.mid",
+            "metre 3/4",
+            "04.mid: it is in 3/4, and this corpus in 4/4;"
+            " for a corpus of pieces in 3/4 use --metre 3/4",
+        ),
+        ("05.mid", "duplicate", "05.mid: duplicate of 02.mid, byte for byte"),
+        (
+            "06.mid",
+            "fewer than 2 bars",
+            "06.mid: it has 1 bars, of 2 needed; see --min-bars",
+        ),
+    ]
+    assert corpus.manifest["files_refused"] == 4
+    assert corpus.n_pieces == 8
+
+
+def test_duplicates_can_be_kept_and_are_on_the_seconds_grid(folder, tmp_path):
+    (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
+    assert prepare_corpus(folder, tmp_path / "a").n_pieces == 12
+    assert prepare_corpus(folder, tmp_path / "b", duplicates="keep").n_pieces == 13
+    assert prepare_corpus(folder, tmp_path / "c", grid="seconds").n_pieces == 13
+    refused = prepare_corpus(folder, tmp_path / "d", grid="seconds", duplicates="refuse")
+    assert refused.n_pieces == 12
+
+
+def test_the_metre_is_four_four_unless_most_pieces_share_another(tmp_path):
+    folder = tmp_path / "dances"
+    folder.mkdir()
+    for i in range(4):
+        (folder / f"waltz{i}.mid").write_bytes(waltz(60 + i))
+        (folder / f"four{i}.mid").write_bytes(waltz(60 + i, numerator=4))
+    half = prepare_corpus(folder, tmp_path / "half")  # 4 of 8 are waltzes: not more than half
+    assert (half.metre, half.n_steps, half.n_pieces) == ((4, 4), 16, 4)
+    (folder / "four0.mid").unlink()
+    most = prepare_corpus(folder, tmp_path / "most")  # 4 of 7
+    assert (most.metre, most.n_steps, most.n_pieces) == ((3, 4), 12, 4)
+
+
+def test_a_metre_asked_for_is_taken(folder, tmp_path):
+    (folder / "waltz.mid").write_bytes(waltz())
+    corpus = prepare_corpus(folder, tmp_path / "corpus", metre="3/4")
+    assert (corpus.metre, corpus.n_pieces, corpus.n_bars) == ((3, 4), 1, 2)
+    assert corpus.manifest["refused"] == {"metre 4/4": 12}
+
+
+def test_the_seconds_grid_takes_every_metre_and_pads_the_last_bar(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "waltz.mid").write_bytes(waltz())  # 6 quarters at 120: 3 s = 24 steps
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", grid="seconds")
+    assert (corpus.n_bars, corpus.n_steps, corpus.tempo) == (2, 16, 120.0)
+    assert np.array_equal(corpus.notes(0, 2), make_notes((0, 12, 60, 80), (12, 12, 62, 80)))
+    assert corpus.manifest["metres"] == {}
+
+
+def test_one_track_can_be_chosen_by_number_or_name(tmp_path):
+    (tmp_path / "in").mkdir()
+    melody = track([(0, 1920, 72, 90), (1920, 1920, 74, 90)], name="Melody")
+    bass = track([(0, 3840, 40, 90)], channel=1, name="Bass")
+    (tmp_path / "in" / "a.mid").write_bytes(midi(melody, bass))
+    for chosen, pitches in (("all", {72, 74, 40}), ("2", {40}), ("melody", {72, 74})):
+        corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", track=chosen)
+        assert set(corpus.bar_notes["pitch"].tolist()) == pitches
+
+
+def test_an_abc_file_of_many_tunes_gives_a_piece_for_each(tmp_path):
+    (tmp_path / "in").mkdir()
+    tune = "X:{}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n\n"
+    text = tune.format(1) + tune.format(2) + "X:3\nM:4/4\nK:C\n\n"
+    (tmp_path / "in" / "book.abc").write_text(text)
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    assert [corpus.piece_name(piece) for piece in range(2)] == ["book.abc#1", "book.abc#2"]
+    assert [refusal["file"] for refusal in corpus.refused()] == ["book.abc#3"]
+    assert (corpus.manifest["files_taken"], corpus.manifest["files_refused"]) == (1, 0)
+
+
+def test_the_same_files_and_options_give_the_same_bytes(folder, tmp_path):
+    (folder / "broken.mid").write_bytes(b"nothing")
+    moved = shutil.copytree(folder, tmp_path / "elsewhere" / "songs")
+    prepare_corpus(folder, tmp_path / "a", onsets=True, track=1)
+    prepare_corpus(moved, tmp_path / "b", onsets=True, track="1")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_the_fingerprint_tells_other_music_grids_and_splits_apart_but_not_other_names(
+    folder, tmp_path
+):
+    def fingerprint(**options):
+        return prepare_corpus(folder, tmp_path / "corpus", **options).fingerprint
+
+    first = fingerprint()
+    assert len({first, fingerprint(onsets=True), fingerprint(held_out_every=5)}) == 3
+    assert fingerprint(grid="seconds") != first  # the very same notes, at 120
+    (folder / "00.mid").rename(folder / "000.mid")
+    assert fingerprint() == first
+    (folder / "000.mid").write_bytes(tune_bytes(transpose=30))
+    assert fingerprint() != first
+
+
+def test_every_file_is_reported_as_it_is_done(folder, tmp_path):
+    (folder / "03.mid").write_bytes(b"")
+    seen = []
+    prepare_corpus(folder, tmp_path / "corpus", report=seen.append)
+    assert [now.n_done for now in seen] == list(range(1, 13))
+    assert {now.n_files for now in seen} == {12}
+    assert (seen[-1].n_pieces, seen[-1].n_refused, seen[-1].file) == (11, 1, "11.mid")
+
+
+def test_one_file_depends_on_nothing_but_itself_and_the_options(folder):
+    results = [
+        read_pieces(folder / "00.mid", name="00.mid", options=CorpusOptions()) for _ in range(2)
+    ]
+    [piece], [again] = (result.pieces for result in results)
+    assert np.array_equal(piece.grid.notes, again.grid.notes)
+    assert (piece.n_bars, piece.metre, piece.tempo) == (2, (4, 4), 120.0)
+
+
+def test_a_file_name_of_no_valid_text_is_shown_readably(tmp_path):
+    name = os.fsdecode(b"caf\xe9.mid")
+    (tmp_path / "in").mkdir()
+    try:
+        (tmp_path / "in" / name).write_bytes(tune_bytes())
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    assert corpus.piece_name(0) == "caf\\xe9.mid"
+
+
+def error_of(kind, source, out, **options):
+    with pytest.raises(kind) as caught:
+        prepare_corpus(source, out, **options)
+    return str(caught.value)
+
+
+def test_a_source_that_is_no_folder_of_music_says_what_to_give(tmp_path):
+    out = tmp_path / "out"
+    assert error_of(CorpusError, tmp_path / "none", out) == (
+        f"{tmp_path}/none does not exist; check the path of the folder of music files"
+    )
+    (tmp_path / "a.mid").touch()
+    assert error_of(CorpusError, tmp_path / "a.mid", out) == (
+        f"{tmp_path}/a.mid is a file; give the folder that holds your music files"
+    )
+    (tmp_path / "empty").mkdir()
+    assert error_of(CorpusError, tmp_path / "empty", out) == (
+        f"{tmp_path}/empty is empty;"
+        " put MIDI (.mid, .midi) or ABC (.abc) files into it, or give another folder"
+    )
+    (tmp_path / "empty" / "a.mp3").touch()
+    (tmp_path / "empty" / "b.mp3").touch()
+    assert error_of(CorpusError, tmp_path / "empty", out) == (
+        f"{tmp_path}/empty has no MIDI (.mid, .midi) or ABC (.abc) files; seen: 2 .mp3;"
+        " give the folder that holds your music"
+    )
+    assert not out.exists()
+
+
+def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path):
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    (folder / "a.mid").write_bytes(b"")
+    (folder / "b.mid").write_bytes(waltz())
+    (folder / "c.mid").write_bytes(waltz(70))
+    assert error_of(CorpusError, folder, tmp_path / "out", metre="4/4") == (
+        f"{folder}: none of its 3 music files can be used (2 metre 3/4, 1 empty file);"
+        " the first: a.mid: it has no content"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["songs"]
+
+
+def test_a_corpus_is_replaced_whole(folder, tmp_path):
+    prepare_corpus(folder, tmp_path / "corpus")
+    (folder / "00.mid").unlink()
+    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 11
+    assert Corpus.open(tmp_path / "corpus").n_pieces == 11
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "songs"]
+
+
+def test_a_corpus_whose_renewal_fails_stays_as_it_was(folder, tmp_path):
+    prepare_corpus(folder, tmp_path / "corpus")
+    before = contents(tmp_path / "corpus")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_corpus(folder, tmp_path / "corpus", onsets=True, report=interrupt)
+    assert contents(tmp_path / "corpus") == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "songs"]
+
+
+def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
+    before = contents(folder)
+    assert error_of(OutputError, folder, folder) == (
+        f"{folder} exists and is no corpus, so it is not replaced; choose a new folder"
+    )
+    (tmp_path / "file").touch()
+    assert error_of(OutputError, folder, tmp_path / "file") == (
+        f"{tmp_path}/file is a file; choose a new folder for the corpus"
+    )
+    assert "could not be written: a part of this path is a file" in error_of(
+        OutputError, folder, tmp_path / "file" / "corpus"
+    )
+    prepare_corpus(folder, tmp_path / "corpus")
+    (tmp_path / "corpus" / "diary.txt").touch()
+    assert error_of(OutputError, folder, tmp_path / "corpus") == (
+        f"{tmp_path}/corpus holds other things than its corpus (diary.txt), so it is not replaced;"
+        " move them, or choose a new folder"
+    )
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"grid": "ticks"}, "grid 'ticks' is unknown; choose metre or seconds"),
+        ({"metre": "5/3"}, "'5/3' is no metre; write it as 4/4, 3/4 or 6/8"),
+        (
+            {"metre": "3/4", "grid": "seconds"},
+            "a metre has no meaning on the seconds grid; leave it out",
+        ),
+        ({"held_out_every": 1}, "held_out_every is 1; it must be from 2 to 1000000"),
+        ({"min_bars": 0}, "min_bars is 0; it must be from 1 to 10000"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter is 0; it must be from 1 to 48"),
+        ({"duplicates": "no"}, "duplicates 'no' is unknown; choose auto, refuse or keep"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named(folder, tmp_path, options, text):
+    assert error_of(UsageError, folder, tmp_path / "out", **options) == text
+
+
+def needs_music21():
+    if importlib.util.find_spec("music21") is None:
+        pytest.skip(
+            "music21, whose tunes this takes, is not installed: pip install 'nextbar[folk]'"
+        )
+
+
+def test_a_collection_that_music21_has_not_says_which_it_has(tmp_path):
+    needs_music21()
+    text = error_of(CorpusError, "music21:beatles", tmp_path / "out")
+    assert text.startswith("music21 has no collection 'beatles' of ABC tunes; it has: airdsAirs, ")
+    assert "ryansMammoth" in text
+
+
+def test_a_collection_of_music21_needs_no_folder(tmp_path):
+    needs_music21()
+    seen = []
+
+    def stop_soon(now):
+        seen.append(now)
+        if now.n_done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_corpus("music21:ryansmammoth", tmp_path / "out", report=stop_soon)
+    assert seen[0].n_files == 1059
+
+
+def test_without_music21_the_way_to_install_it_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert error_of(CorpusError, "music21:ryansMammoth", tmp_path / "out") == (
+        "music21:ryansMammoth needs the package music21, which is not installed;"
+        " install it with: pip install 'nextbar[folk]'"
+    )
+
+
+def test_the_authors_released_set_gives_exactly_their_count_of_bars(tmp_path):
+    with zipfile.ZipFile(shared_data("nottingham-524.zip")) as files:
+        files.extractall(tmp_path / "nottingham")
+    corpus = prepare_corpus(tmp_path / "nottingham", tmp_path / "out", grid="seconds", track=1)
+    assert corpus.n_bars == 18_798
+    assert corpus.n_pieces == 524
+    assert corpus.manifest["pairs"] == 18_274
+    rolls = corpus.rolls(range(corpus.n_bars))
+    assert np.count_nonzero(rolls.reshape(len(rolls), -1).max(axis=1) == 0) == 3  # silent bars
+    assert np.count_nonzero(rolls) / len(rolls) == pytest.approx(15.7, abs=0.02)
+    assert corpus.bar_notes["pitch"].min() >= 55
+    assert corpus.bar_notes["pitch"].max() <= 88
+    assert corpus.manifest["median_velocity"] == 90
+    assert corpus.pieces("held_out").tolist() == list(range(0, 524, 10))
