@@ -3,8 +3,22 @@
 import pytest
 import torch
 
+import nextbar
+
+from .fixtures import TINY, write_tunes
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """Tensors in tests are small: a second thread costs more than it brings."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with `tunes`, a `corpus` of them, and a `run` trained for two short epochs."""
+    place = tmp_path_factory.mktemp("trained")
+    write_tunes(place / "tunes")
+    corpus = nextbar.prepare(place / "tunes", place / "corpus")
+    nextbar.train(corpus, place / "run", **TINY)
+    return place

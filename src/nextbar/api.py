@@ -89,7 +89,11 @@ def generate(
         name = _name_piece(NOISE if beginning is None else beginning.name, options)
         command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
         making.append(
-            (f"{name}-seed{composition.seed}", composition, {**options, "command": command})
+            (
+                f"{name}-seed{composition.seed}",
+                composition,
+                {"options": options, "command": command},
+            )
         )
     return write_pieces(Path(out), composer, making, wav=wav, pictures=pictures, progress=progress)
 

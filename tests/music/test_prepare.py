@@ -165,7 +165,7 @@ def test_the_metre_is_four_four_unless_most_pieces_share_another(tmp_path):
     folder = tmp_path / "dances"
     folder.mkdir()
     for i in range(4):
-        (folder / f"waltz{i}.mid").write_bytes(waltz(60 + i))
+        (folder / f"a-waltz{i}.mid").write_bytes(waltz(60 + i))
         (folder / f"four{i}.mid").write_bytes(waltz(60 + i, numerator=4))
     half = prepare_corpus(folder, tmp_path / "half")  # 4 of 8 are waltzes: not more than half
     assert (half.metre, half.n_steps, half.n_pieces) == ((4, 4), 16, 4)
@@ -250,6 +250,26 @@ def test_one_file_depends_on_nothing_but_itself_and_the_options(folder):
     [piece], [again] = (result.pieces for result in results)
     assert np.array_equal(piece.grid.notes, again.grid.notes)
     assert (piece.n_bars, piece.metre, piece.tempo) == (2, (4, 4), 120.0)
+
+
+def test_a_metre_that_the_grid_cannot_hold_is_refused(tmp_path):
+    path = tmp_path / "odd.mid"
+    path.write_bytes(midi(mido.MidiTrack([signature(5, 32)]), track([(0, 480, 60, 90)])))
+    [refusal] = read_pieces(path, name="odd.mid", options=CorpusOptions()).refusals
+    assert (refusal.file, refusal.reason) == ("odd.mid", "metre 5/32")
+    assert refusal.message.startswith("odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter;")
+
+
+def test_a_file_that_has_gone_is_a_refusal(tmp_path):
+    [refusal] = read_pieces(
+        tmp_path / "gone.mid", name="gone.mid", options=CorpusOptions()
+    ).refusals
+    assert (refusal.file, refusal.reason) == ("gone.mid", "unreadable")
+
+
+def test_an_empty_folder_may_become_the_corpus(folder, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 12
 
 
 def test_a_file_name_of_no_valid_text_is_shown_readably(tmp_path):

@@ -27,6 +27,7 @@ from nextbar.frames.networks import Shape
 from nextbar.frames.training import Figures, Training, begin_training
 
 FORMAT = 1
+PROGRESS = "nextbar"
 DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.jsonl"
 
 
@@ -71,7 +72,9 @@ def save_training(run: Path, training: Training) -> None:
         for nth, moments in optimiser.state_dict()["state"].items():
             for kind, tensor in moments.items():
                 tensors[f"optimiser.{network}.{nth}.{kind}"] = tensor
-    metadata = {"format": str(FORMAT), "epoch": str(training.epoch), "step": str(training.step)}
+    # One key: several come out in no fixed order, and equal trainings would not be equal files.
+    progress = {"format": FORMAT, "epoch": training.epoch, "step": training.step}
+    metadata = {PROGRESS: json.dumps(progress)}
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes_atomically(run / WEIGHTS, save(contiguous, metadata), durable=True)
 
@@ -83,11 +86,11 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
     """
     _, shape, _ = read_description(run)
     training = begin_training(build_model(shape, config).to(device))
-    tensors, metadata = _read_tensors(run)
+    tensors, progress = _read_tensors(run)
     _fill(training.model, tensors, run)
     for network, optimiser in training.optimisers.items():
         _fill_optimiser(optimiser, network, tensors, run)
-    training.epoch, training.step = int(metadata["epoch"]), int(metadata["step"])
+    training.epoch, training.step = progress["epoch"], progress["step"]
     return training
 
 
@@ -95,14 +98,14 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     """The networks alone, in evaluation mode, and the epoch they come from."""
     config, shape, _ = read_description(run)
     model = build_model(shape, config)
-    tensors, metadata = _read_tensors(run, only="model.")
+    tensors, progress = _read_tensors(run, only="model.")
     _fill(model, tensors, run)
-    return model.to(device).eval(), int(metadata["epoch"])
+    return model.to(device).eval(), progress["epoch"]
 
 
 def read_epoch(run: Path) -> int:
     """How many epochs the checkpoint has behind it."""
-    return int(_read_tensors(run, only="epoch alone")[1]["epoch"])
+    return _read_tensors(run, only=PROGRESS)[1]["epoch"]
 
 
 def has_checkpoint(run: Path) -> bool:
@@ -129,7 +132,7 @@ def read_history(run: Path) -> list[dict[str, float]]:
         raise RunError(f"{path} is damaged ({error}); restore or remove it") from error
 
 
-def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:
     path = run / WEIGHTS
     if not path.is_file():
         raise RunError(
@@ -143,9 +146,11 @@ def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
             tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} is truncated or no checkpoint ({error}); restore it") from error
-    if not all(metadata.get(key, "").isdigit() for key in ("epoch", "step")):
-        raise RunError(f"{path} is not a checkpoint of nextbar: epoch and step are missing")
-    return tensors, metadata
+    try:
+        progress = json.loads(metadata[PROGRESS])
+        return tensors, {key: int(progress[key]) for key in ("epoch", "step")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path} is not a checkpoint of nextbar: it has no {error}") from error
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path) -> None:

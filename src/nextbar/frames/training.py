@@ -91,6 +91,7 @@ def begin_training(model: Model) -> Training:
     config = model.config
 
     def adam(parameters: list[nn.Parameter], rate: float) -> torch.optim.Adam:
+        # Not fused: that kernel takes gradients to be laid out like their weights, unchecked.
         return torch.optim.Adam(parameters, lr=rate, betas=(config.momentum, 0.999))
 
     return Training(
@@ -221,10 +222,18 @@ def update_encoder_and_generator(
         figures["feature"] = feature.item()
     encoder_total = shared + prior_total
     generator_total = shared + adversarial
-    # Both gradients are taken before either network moves.
+    # Both gradients are taken before either network moves. One pass gives both where nothing but
+    # the shared loss reaches G; otherwise the adversarial one must stay out of E's.
     encoders, generator = model.encoder_parameters(), list(model.generator.parameters())
-    encoder_gradients = _gradients(encoder_total, encoders, keep_graph=True)
-    generator_gradients = _gradients(generator_total, generator)
+    if real is None:
+        gradients = _gradients(encoder_total, [*encoders, *generator])
+        encoder_gradients, generator_gradients = (
+            gradients[: len(encoders)],
+            gradients[len(encoders) :],
+        )
+    else:
+        encoder_gradients = _gradients(encoder_total, encoders, keep_graph=True)
+        generator_gradients = _gradients(generator_total, generator)
     _apply(training.encoder_optimiser, encoders, encoder_gradients)
     _apply(training.generator_optimiser, generator, generator_gradients)
     return {**figures, "encoder": encoder_total.item(), "generator": generator_total.item()}

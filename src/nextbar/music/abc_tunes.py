@@ -19,7 +19,7 @@ SECONDS_A_TUNE: Final = 20.0
 
 _RHYTHM_FIELD: Final = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.MULTILINE)
 _FIRST_KEY: Final = re.compile(r"^K:.*$", re.MULTILINE)
-_FIELD_OR_COMMENT: Final = re.compile(r"[A-Za-z]:|%")
+_FIELD_OR_COMMENT: Final = re.compile(r"[A-Za-z]:(?![|:])|%")
 _ANNOTATION: Final = re.compile(r'"[^"\n]*"|![^!|\n]*!|(?<!\\)%.*$')
 _LEADING_BAR_LINES: Final = re.compile(r"^(?:\s|\\$|\[?\|[|\]:]*|::?)+")
 _BAR_LINE: Final = re.compile(r":*\||::")
@@ -86,7 +86,7 @@ def _pickup_alone(text: str) -> str:
     """
     key = _FIRST_KEY.search(text)
     if key is None:
-        return text
+        return ""
     header = re.sub(r"^P:.*\n", "", text[: key.end()], flags=re.MULTILINE)
     lines = [header]
     begun = False

@@ -1,0 +1,34 @@
+# `make demo` and `make test` do all their set-up themselves, in .venv beside this file.
+
+PYTHON ?= python3.11
+VENV := .venv
+READY := $(VENV)/.ready
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow check benchmark clean
+
+demo: $(READY)  ## From real folk tunes to new music
+	$(BIN)/nextbar demo --out demo
+
+test: $(READY)  ## The tests, in minutes
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+test-slow: $(READY)  ## The tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)  ## Style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(READY)  ## Speed, beside the plain way in the same run
+	$(BIN)/python benchmarks/generate.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[audio,folk,dev]'
+	touch $(READY)
+
+clean:  ## Remove what make has made
+	rm -rf $(VENV) demo

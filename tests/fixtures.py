@@ -1,0 +1,42 @@
+"""Small music, made on the spot: enough for every verb to run in seconds."""
+
+from pathlib import Path
+
+import numpy as np
+
+from nextbar.music.bars import NOTE
+from nextbar.music.midi import to_score, write_midi
+
+TINY = {
+    "latent": 4,
+    "encoder_channels": [2, 4],
+    "generator_channels": [4, 2],
+    "generator_strides": [2, 2],
+    "discriminator_channels": [2, 2],
+    "discriminator_strides": [2, 2],
+    "batch": 8,
+    "epochs": 2,
+    "learned_prior": False,
+    "adversary_after": 0,
+    "precision": "float32",
+}
+"""A configuration that trains in a second."""
+
+
+def write_tune(path: Path, *, n_bars: int = 6, seed: int = 0) -> Path:
+    """A tune of quarter notes in C major, 4/4, as a MIDI file."""
+    rng = np.random.default_rng(seed)
+    notes = np.empty(4 * n_bars, NOTE)
+    notes["start"] = 4 * np.arange(4 * n_bars)
+    notes["duration"] = 4
+    notes["pitch"] = rng.choice([60, 62, 64, 65, 67, 69, 71, 72], 4 * n_bars)
+    notes["velocity"] = 80
+    write_midi(to_score(notes), path)
+    return path
+
+
+def write_tunes(folder: Path, n_tunes: int = 12) -> Path:
+    """A folder of such tunes."""
+    for number in range(n_tunes):
+        write_tune(folder / f"tune{number:02}.mid", seed=number)
+    return folder

@@ -1,0 +1,66 @@
+"""The walls of the house, as tests."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nextbar
+from nextbar import errors
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_data_goes_one_way_and_the_core_knows_no_music():
+    lint = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]
+    done = subprocess.run(lint, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("room", "stranger"),
+    [("frames.training", "symusic"), ("music.prepare", "torch"), ("measures.table", "torch")],
+)
+def test_a_room_can_be_entered_without_loading_what_it_does_not_know(room, stranger):
+    # A nextbar package whose __init__ is empty, so that the room alone decides what is loaded.
+    code = f"""
+import sys, types
+package = types.ModuleType("nextbar")
+package.__path__ = [{str(ROOT / "src" / "nextbar")!r}]
+sys.modules["nextbar"] = package
+import nextbar.{room}
+assert {stranger!r} not in sys.modules, "{room} loads {stranger}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_exported_exists_and_the_five_verbs_are_there():
+    for name in nextbar.__all__:
+        assert hasattr(nextbar, name), name
+    assert {"prepare", "train", "load", "generate", "evaluate"} <= set(nextbar.__all__)
+    assert nextbar.__version__ == importlib.metadata.version("nextbar")
+
+
+def test_every_error_has_one_root_and_stands_in_the_drawn_tree():
+    classes = [
+        value
+        for value in vars(errors).values()
+        if isinstance(value, type) and value.__module__ == errors.__name__
+    ]
+    assert all(issubclass(cls, errors.NextbarError) for cls in classes)
+    drawn = set(re.findall(r"\b(\w+Error)\b", errors.__doc__))
+    assert drawn == {cls.__name__ for cls in classes}
+
+
+def test_nothing_in_the_package_pickles_or_draws_from_a_global_generator():
+    forbidden = (
+        r"\bimport pickle\b|\btorch\.load\(|allow_pickle=True"
+        r"|\bnp\.random\.(?!default_rng|Generator)|^import random\b|torch\.randn?\("
+    )
+    for path in (ROOT / "src").rglob("*.py"):
+        found = re.search(forbidden, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert found is None, f"{path.name}: {found}"
