@@ -1,0 +1,75 @@
+"""What the README promises is tried: its commands are real, its Python runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import nextbar
+from nextbar.cli import DEMO, app, main
+
+from .fixtures import TINY
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands():
+    """Every command line in the README's console blocks, comments taken off."""
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def test_the_readme_has_commands_of_each_kind():
+    programs = {words[0] for words in commands()}
+    assert programs == {"git", "cd", "make", "source", "nextbar", "python"}
+    shown = {words[1] for words in commands() if words[0] == "nextbar"}
+    assert shown >= {"prepare", "train", "generate", "evaluate", "inspect"}
+
+
+def test_every_make_target_in_the_readme_exists():
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    for words in commands():
+        if words[0] == "make":
+            assert set(words[1:]) <= set(targets), words
+
+
+def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path, monkeypatch):
+    """Letter for letter, on a folder of small tunes; only the epochs are fewer."""
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-midi-files").symlink_to(trained / "tunes")
+    (tmp_path / "mytune.mid").symlink_to(trained / "tunes" / "tune01.mid")
+    small = {**TINY, "encoder_channels": TINY["encoder_channels"]}
+    monkeypatch.setitem(nextbar.PRESETS, "small", nextbar.Config(**small))
+    ran = 0
+    for words in commands():
+        if words[0] == "nextbar" and words[1] != "demo":
+            assert main(words[1:]) == 0, words
+            ran += 1
+    assert ran >= 6
+
+
+def test_the_python_of_the_readme_runs(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-midi-files").symlink_to(trained / "tunes")
+    monkeypatch.setitem(nextbar.PRESETS, "small", nextbar.Config(**TINY))
+    (code,) = blocks("python")
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "new.mid").stat().st_size > 0
+
+
+def test_the_commands_of_the_demo_are_commands():
+    for _, command in DEMO:
+        words = shlex.split(command.format(out="demo"))
+        app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_every_file_the_readme_shows_is_there():
+    for path in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^"]+)"', README):
+        assert (ROOT / path).exists(), path
