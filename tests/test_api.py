@@ -343,3 +343,46 @@ def test_moving_a_run_elsewhere_keeps_it_usable(trained, tmp_path):
     there = nextbar.load(tmp_path / "elsewhere").generate(bars=2, seed=3)
     assert here.dumps_midi() == there.dumps_midi()
     assert Path(tmp_path / "elsewhere" / "run.json").is_file()
+
+
+# ------------------------------------------------------------------------------------ common key
+
+
+@pytest.fixture(scope="module")
+def in_common_key(trained, tmp_path_factory):
+    """Tunes in D major, and a model of them in C major that sounds."""
+    place = tmp_path_factory.mktemp("common_key")
+    for path in sorted((trained / "tunes").iterdir()):
+        score = symusic.Score(str(path)).shift_pitch(2)
+        (place / "tunes").mkdir(exist_ok=True)
+        (place / "tunes" / path.name).write_bytes(score.dumps_midi())
+    corpus = nextbar.prepare(place / "tunes", place / "corpus", common_key=True)
+    nextbar.train(corpus, place / "run", **TINY)
+    composer = nextbar.load(place / "run")
+    with torch.no_grad():
+        composer.model.generator.layers[-1].bias.add_(1.6)
+    return place, composer
+
+
+def test_a_corpus_in_a_common_key_holds_the_tunes_transposed(in_common_key):
+    corpus = nextbar.Corpus.open(in_common_key[0] / "corpus")
+    pitches = corpus.notes(0, corpus.n_bars)["pitch"] % 12
+    assert set(pitches.tolist()) <= {0, 2, 4, 5, 7, 9, 11}
+    assert corpus.kind.common_key
+
+
+def test_a_users_file_keeps_its_key_whatever_key_the_model_writes_in(in_common_key):
+    place, composer = in_common_key
+    tune = place / "tunes" / "tune02.mid"
+    in_d = nextbar.begin_from(composer, f"{tune}:3")
+    assert in_d.transposed == -2
+    (written,) = composer.compose([in_d], bars=2, seeds=[0])
+    given = written.notes[written.notes["start"] < 48]
+    assert sorted(given["pitch"].tolist()) == sorted(in_d.notes["pitch"].tolist())
+    # What the model wrote in C stands two semitones higher behind the tune in D.
+    in_c = nextbar.Beginning(in_d.notes, in_d.n_bars, in_d.roll, in_d.name, 0)
+    (untransposed,) = composer.compose([in_c], bars=2, seeds=[0])
+    ours, theirs = (x.notes[x.notes["start"] >= 48]["pitch"] for x in (written, untransposed))
+    n = min(len(ours), len(theirs))
+    assert n > 0
+    assert set(ours.tolist()) == {p + 2 for p in theirs.tolist() if p + 2 <= 108}

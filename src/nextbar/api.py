@@ -33,7 +33,9 @@ __all__ = ["begin_from", "evaluate", "generate", "inspect", "load", "prepare", "
 
 prepare = prepare_corpus
 
-PLAIN_BARS = BarKind("metre", (4, 4), 16, 4, 120.0, onsets=False, median_velocity=90.0)
+PLAIN_BARS = BarKind(
+    "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
+)
 """What MIDI files are read as where neither a record nor a reference says otherwise."""
 
 

@@ -8,8 +8,9 @@ from nextbar.composer import Beginning, Composer
 from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
 from nextbar.music.corpus import Corpus
+from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.prepare import CorpusOptions, Piece, read_pieces
+from nextbar.music.reading import CorpusOptions, Piece, read_pieces
 
 NOISE, HELD_OUT, TRAINING = "noise", "held-out", "training"
 
@@ -83,10 +84,12 @@ def begin_from_file(kind: BarKind, start: str, *, track: int | str = "all") -> B
     if chosen not in sounding:
         near = int(sounding[np.abs(sounding - chosen).argmin()])
         raise UsageError(f"bar {chosen} of {path} is silent; the nearest that sounds is bar {near}")
-    last = np.array([chosen - 1])
-    roll = draw_rolls(bar_notes, index, last, n_steps=n_steps, onsets=kind.onsets)[0]
     kept = join_at_bar_lines(bar_notes, index[: chosen + 1], n_steps=n_steps)
-    return Beginning(kept, chosen, roll, f"{path.stem}-bar{chosen}")
+    semitones = semitones_to_c(notes) if kind.common_key else 0
+    heard, index = cut_at_bar_lines(transpose(notes, semitones), n_steps=n_steps, n_bars=chosen)
+    last = np.array([chosen - 1])
+    roll = draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets)[0]
+    return Beginning(kept, chosen, roll, f"{path.stem}-bar{chosen}", semitones)
 
 
 def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:

@@ -59,6 +59,7 @@ def prepare(
     metre: str = "auto",
     track: str = "all",
     onsets: bool = False,
+    common_key: bool = False,
     steps_per_quarter: int = 4,
     min_bars: int = 2,
     held_out_every: int = 10,
@@ -85,6 +86,8 @@ def prepare(
         all but drums, the number of a track that has notes (from 1), or a part of its name.
     onsets
         Keep note beginnings in a second channel, so that repeated notes stay apart.
+    common_key
+        Transpose every piece to C major or A minor first: a small corpus teaches more that way.
     steps_per_quarter
         Steps of the grid in a quarter note; 4 is a grid of sixteenths.
     min_bars
@@ -100,6 +103,7 @@ def prepare(
             metre=metre,
             track=track,
             onsets=onsets,
+            common_key=common_key,
             steps_per_quarter=steps_per_quarter,
             min_bars=min_bars,
             held_out_every=held_out_every,
@@ -307,7 +311,7 @@ def inspect(
 
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
-     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),
+     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4 --common-key"),
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",

@@ -21,6 +21,7 @@ from nextbar.frames.checkpoint import WEIGHTS, load_model, read_description
 from nextbar.frames.model import Model
 from nextbar.frames.rollout import roll_out
 from nextbar.music.bars import Notes, Rolls, join_at_bar_lines, read_rolls, sort_notes
+from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import to_score
 
@@ -46,12 +47,15 @@ class Beginning:
     """What a piece goes on from: all given notes, and the roll of the last given bar.
 
     roll: (channels, 88, steps) uint8. name: for file names ("mytune-bar8").
+    transposed: semitones that the roll stands above the notes, to be in the
+    common key of a corpus; what is written is moved back by them.
     """
 
     notes: Notes
     n_bars: int
     roll: Rolls
     name: str
+    transposed: int = 0
 
 
 class Composer:
@@ -149,6 +153,7 @@ class Composer:
         notes = join_at_bar_lines(*read_rolls(written), n_steps=n_steps)
         if beginning is None:
             return Composition(notes, len(written), 0, seed)
+        notes = transpose(notes, -beginning.transposed)
         notes["start"] += beginning.n_bars * n_steps
         joined = sort_notes(np.concatenate([beginning.notes, notes]))
         return Composition(joined, beginning.n_bars + len(written), beginning.n_bars, seed)

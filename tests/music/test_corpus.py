@@ -35,7 +35,7 @@ def test_an_opened_corpus_knows_its_bars(path):
     assert (corpus.n_pieces, corpus.n_bars, corpus.n_steps) == (12, 24, 16)
     assert (corpus.metre, corpus.tempo, corpus.steps_per_quarter) == ((4, 4), 120.0, 4)
     assert corpus.onsets
-    assert corpus.kind == BarKind("metre", (4, 4), 16, 4, 120.0, True, 90.0)
+    assert corpus.kind == BarKind("metre", (4, 4), 16, 4, 120.0, True, False, 90.0)
     assert BarKind.from_json(corpus.kind.to_json()) == corpus.kind
     assert corpus.kind.frame_shape == (2, 88, 16) == corpus.rolls([0]).shape[1:]
     assert corpus.fingerprint == corpus.manifest["fingerprint"]

@@ -5,6 +5,7 @@ from hypothesis import given
 from symusic.core import ControlChangeTick
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.bars import NOTE
 from nextbar.music.grid import (
     bar_steps,
     end_at_next_onset,
@@ -15,6 +16,8 @@ from nextbar.music.grid import (
     quantise,
     quantise_to_metre,
     quantise_to_seconds,
+    semitones_to_c,
+    transpose,
 )
 
 from .helpers import any_notes, make_notes, midi, only_tune, signature, track
@@ -223,3 +226,34 @@ def test_a_metre_is_read_from_its_usual_form_only():
     for wrong in ("", "4", "4/3", "0/4", "four/four", "4/4/4"):
         with pytest.raises(UsageError, match="is no metre; write it as 4/4, 3/4 or 6/8"):
             parse_metre(wrong)
+
+
+def notes_of(*pitches):
+    notes = np.zeros(len(pitches), NOTE)
+    notes["start"] = 4 * np.arange(len(pitches))
+    notes["duration"], notes["pitch"], notes["velocity"] = 4, pitches, 90
+    return notes
+
+
+@pytest.mark.parametrize("shift", range(-5, 7))
+def test_a_major_scale_in_any_key_is_brought_to_c_by_the_shortest_way(shift):
+    c_major = [60, 62, 64, 65, 67, 69, 71]
+    assert semitones_to_c(notes_of(*(pitch - shift for pitch in c_major))) == shift
+
+
+def test_a_minor_tune_goes_to_a_minor():
+    # D minor: D E F G A Bb C, the notes of F major; up 7 or down 5 to C
+    assert semitones_to_c(notes_of(62, 64, 65, 67, 69, 70, 72)) == -5
+
+
+def test_no_notes_need_no_transposition_and_of_equal_fits_the_nearest_stands():
+    assert semitones_to_c(notes_of()) == 0
+    assert semitones_to_c(notes_of(60, 67)) == 0
+
+
+def test_transposing_there_and_back_gives_the_same_notes_but_those_that_left_the_piano():
+    notes = notes_of(22, 60, 107)
+    assert np.array_equal(transpose(transpose(notes_of(60, 64), 5), -5), notes_of(60, 64))
+    assert transpose(notes, 2)["pitch"].tolist() == [24, 62]
+    assert transpose(notes, -2)["pitch"].tolist() == [58, 105]
+    assert notes["pitch"].tolist() == [22, 60, 107], "the notes themselves are not changed"

@@ -115,6 +115,7 @@ class Corpus:
             steps_per_quarter=self.steps_per_quarter,
             tempo=self.tempo,
             onsets=self.onsets,
+            common_key=bool(self.manifest["options"]["common_key"]),
             median_velocity=float(self.manifest["median_velocity"]),
         )
 

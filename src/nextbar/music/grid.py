@@ -18,6 +18,7 @@ from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, sort_notes
 from nextbar.music.midi import Metre, RawNotes, Tune, choose_notes, last_note_end, refuse
 
 LONGEST_SECONDS: Final = 7_200
+C_MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,26 @@ def quantise(raw: RawNotes, *, steps_per_unit: float, shift_steps: float = 0.0) 
         n_dropped=len(audible) - len(notes),
         n_merged=len(notes) - len(alone),
     )
+
+
+def semitones_to_c(notes: Notes) -> int:
+    """How far to transpose the notes, -5 to 6, so that the major scale they fit best is C major.
+
+    Best is the scale with most of the onsets; of equal ones the nearest. 0 for
+    no notes. Minor tunes go to A minor, its relative.
+    """
+    counts = np.bincount(notes["pitch"] % 12, minlength=12)
+    shifts = sorted(range(-5, 7), key=lambda shift: (abs(shift), shift))
+    return max(shifts, key=lambda shift: int(np.roll(counts, shift)[list(C_MAJOR)].sum()))
+
+
+def transpose(notes: Notes, semitones: int) -> Notes:
+    """The notes moved up by ``semitones``; those that leave A0-C8 are left out."""
+    pitch = notes["pitch"].astype(np.int64) + semitones
+    stays = (pitch >= LOWEST_PITCH) & (pitch < LOWEST_PITCH + N_PITCHES)
+    moved = notes[stays].copy()
+    moved["pitch"] = pitch[stays]
+    return moved
 
 
 def end_at_next_onset(notes: Notes) -> Notes:

@@ -12,7 +12,8 @@ class BarKind:
     """Grid, metre and tempo of bars, as a corpus records them and a run keeps them.
 
     grid: "metre" or "seconds". tempo: quarters a minute, the corpus's median.
-    onsets: whether rolls have the onset channel. median_velocity: 1-127, of
+    onsets: whether rolls have the onset channel. common_key: whether pieces
+    were transposed to C major or A minor. median_velocity: 1-127, of
     the corpus's notes.
     """
 
@@ -22,6 +23,7 @@ class BarKind:
     steps_per_quarter: int
     tempo: float
     onsets: bool
+    common_key: bool
     median_velocity: float
 
     @property

@@ -1,12 +1,11 @@
 """A folder of music files -> a corpus on disk, with the reason for every file refused."""
 
-import hashlib
 import importlib.util
 import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, Literal
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar._version import __version__
-from nextbar.errors import CorpusError, MusicFileError, OutputError, UsageError
+from nextbar.errors import CorpusError, OutputError
 from nextbar.files import folder_written_whole, write_json_atomically
 from nextbar.music.bars import cut_at_bar_lines
 from nextbar.music.corpus import (
@@ -28,112 +27,21 @@ from nextbar.music.corpus import (
     read_manifest,
 )
 from nextbar.music.grid import (
-    GridNotes,
-    bar_steps,
-    find_metre,
-    find_tempo,
     parse_metre,
-    quantise_to_metre,
-    quantise_to_seconds,
     show_metre,
 )
-from nextbar.music.midi import MUSIC_SUFFIXES, Metre, Tune, parse_tunes, read_bytes, refuse
+from nextbar.music.midi import MUSIC_SUFFIXES, Metre, refuse
+from nextbar.music.reading import (
+    CorpusOptions,
+    FileResult,
+    Piece,
+    Refusal,
+    other_metre,
+    read_pieces,
+    refusal_of,
+)
 
-STEPS_PER_SECOND: Final = 8.0
-"""The paper's grid: 2 s bars of 16 steps."""
-SECONDS_BAR_STEPS: Final = 16
 MUSIC21: Final = "music21:"
-
-
-@dataclass(frozen=True)
-class CorpusOptions:
-    """How a corpus is made; each wrong value is a UsageError.
-
-    grid: "metre" (fractions of a quarter, bars of one metre, tempo ignored) or
-    "seconds" (the paper's: 8 steps a second, bars of 2 s).
-    metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
-    track: "all" but drums, the number of a track that has notes, or a part of its name.
-    onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
-    steps_per_quarter: of the metre grid; 4 is a grid of sixteenths.
-    min_bars: shorter pieces are refused.
-    held_out_every: every so many-th piece is kept from training.
-    duplicates: "refuse" or "keep" files that equal another byte for byte; "auto"
-    keeps them on the seconds grid only, as the paper's authors did, who count
-    18,798 bars with one tune twice. A kept twin of a held-out piece is trained on.
-    """
-
-    grid: Literal["metre", "seconds"] = "metre"
-    metre: str = "auto"
-    track: int | str = "all"
-    onsets: bool = False
-    steps_per_quarter: int = 4
-    min_bars: int = 2
-    held_out_every: int = 10
-    duplicates: Literal["auto", "refuse", "keep"] = "auto"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.track, str) and self.track.strip().isdecimal():
-            object.__setattr__(self, "track", int(self.track))
-        if self.grid not in ("metre", "seconds"):
-            raise UsageError(f"grid {self.grid!r} is unknown; choose metre or seconds")
-        if self.duplicates not in ("auto", "refuse", "keep"):
-            raise UsageError(
-                f"duplicates {self.duplicates!r} is unknown; choose auto, refuse or keep"
-            )
-        if self.metre != "auto":
-            if self.grid == "seconds":
-                raise UsageError("a metre has no meaning on the seconds grid; leave it out")
-            bar_steps(parse_metre(self.metre), self.steps_per_quarter)
-        for name, lowest, highest in (
-            ("steps_per_quarter", 1, 48),
-            ("min_bars", 1, 10_000),
-            ("held_out_every", 2, 1_000_000),
-        ):
-            if not lowest <= getattr(self, name) <= highest:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)}; it must be from {lowest} to {highest}"
-                )
-
-    @property
-    def keeps_duplicates(self) -> bool:
-        """Whether files that equal another are taken."""
-        return self.duplicates == "keep" or (self.duplicates == "auto" and self.grid == "seconds")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One tune as notes on the grid; ``metre`` is None on the seconds grid."""
-
-    name: str
-    metre: Metre | None
-    tempo: float
-    n_steps: int
-    grid: GridNotes
-
-    @property
-    def n_bars(self) -> int:
-        """Bars up to the end of the last note, the last one padded."""
-        notes = self.grid.notes
-        return -(-int((notes["start"] + notes["duration"]).max()) // self.n_steps)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A file, or a tune of one, that was refused, and why: countable, and as a sentence."""
-
-    file: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """What one file gave."""
-
-    file: str
-    sha256: str
-    pieces: list[Piece] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -163,6 +71,7 @@ def prepare_corpus(
     metre: str = "auto",
     track: int | str = "all",
     onsets: bool = False,
+    common_key: bool = False,
     steps_per_quarter: int = 4,
     min_bars: int = 2,
     held_out_every: int = 10,
@@ -183,6 +92,7 @@ def prepare_corpus(
         metre=metre,
         track=track,
         onsets=onsets,
+        common_key=common_key,
         steps_per_quarter=steps_per_quarter,
         min_bars=min_bars,
         held_out_every=held_out_every,
@@ -257,59 +167,6 @@ def find_music_files(folder: Path) -> FoundFiles:
     return FoundFiles(sorted(names), dict(sorted(ignored.items())))
 
 
-def read_pieces(path: Path, *, name: str, options: CorpusOptions) -> FileResult:
-    """The pieces of one file, or why it gives none. Depends on the file and the options only."""
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-    try:
-        data = read_bytes(path, name=shown)
-    except MusicFileError as error:
-        return FileResult(shown, "", refusals=[_refusal(error)])
-    tunes, errors = parse_tunes(data, name=shown)
-    result = FileResult(shown, hashlib.sha256(data).hexdigest())
-    result.refusals.extend(map(_refusal, errors))
-    for tune in tunes:
-        try:
-            result.pieces.append(_piece_from_tune(tune, options))
-        except MusicFileError as error:
-            result.refusals.append(_refusal(error))
-    return result
-
-
-def _refusal(error: MusicFileError) -> Refusal:
-    return Refusal(error.name, error.reason, str(error))
-
-
-def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
-    metre, n_steps = None, SECONDS_BAR_STEPS
-    if options.grid == "seconds":
-        grid = quantise_to_seconds(tune, track=options.track, steps_per_second=STEPS_PER_SECOND)
-    else:
-        metre = find_metre(tune)
-        if options.metre != "auto" and metre != parse_metre(options.metre):
-            raise _other_metre(tune.name, metre, parse_metre(options.metre))
-        try:
-            n_steps = bar_steps(metre, options.steps_per_quarter)
-        except UsageError as error:
-            raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
-        grid = quantise_to_metre(
-            tune, metre, track=options.track, steps_per_quarter=options.steps_per_quarter
-        )
-    piece = Piece(tune.name, metre, find_tempo(tune), n_steps, grid)
-    if piece.n_bars < options.min_bars:
-        why = f"it has {piece.n_bars} bars, of {options.min_bars} needed; see --min-bars"
-        raise refuse(tune.name, f"fewer than {options.min_bars} bars", why)
-    return piece
-
-
-def _other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
-    shown = show_metre(metre)
-    why = (
-        f"it is in {shown}, and this corpus in {show_metre(wanted)};"
-        f" for a corpus of pieces in {shown} use --metre {shown}"
-    )
-    return refuse(name, f"metre {shown}", why)
-
-
 def _read_all(
     folder: Path,
     names: list[str],
@@ -334,7 +191,7 @@ def _read_all(
 
 def _refuse_duplicate(result: FileResult, twin: str) -> FileResult:
     error = refuse(result.file, "duplicate", f"duplicate of {twin}, byte for byte")
-    return FileResult(result.file, result.sha256, refusals=[_refusal(error)])
+    return FileResult(result.file, result.sha256, refusals=[refusal_of(error)])
 
 
 def _choose_metre(results: list[FileResult], options: CorpusOptions) -> Metre:
@@ -350,7 +207,7 @@ def _keep_metre(result: FileResult, metre: Metre) -> FileResult:
     """The same result with the pieces of other metres refused."""
     kept = [piece for piece in result.pieces if piece.metre in (metre, None)]
     others = [piece for piece in result.pieces if piece.metre not in (metre, None)]
-    refusals = [_refusal(_other_metre(p.name, p.metre, metre)) for p in others if p.metre]
+    refusals = [refusal_of(other_metre(p.name, p.metre, metre)) for p in others if p.metre]
     return FileResult(result.file, result.sha256, kept, [*result.refusals, *refusals])
 
 
@@ -405,6 +262,7 @@ def _piece_row(piece: Piece, sha256: str) -> dict[str, Any]:
         "notes": len(piece.grid.notes),
         "metre": show_metre(piece.metre) if piece.metre else None,
         "tempo": round(piece.tempo, 3),
+        "transposed": piece.transposed,
         "off_grid_steps": round(piece.grid.mean_shift_steps, 4),
         "dropped_notes": piece.grid.n_dropped,
         "merged_notes": piece.grid.n_merged,
