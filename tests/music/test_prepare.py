@@ -121,6 +121,7 @@ def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
         "notes": 2,
         "metre": "4/4",
         "tempo": 120.0,
+        "transposed": 0,
         "off_grid_steps": 0.125,  # 30 of 120 ticks and 0: (0.25 + 0) / 2
         "dropped_notes": 1,
         "merged_notes": 0,
