@@ -317,7 +317,24 @@ def test_files_that_cannot_be_read_are_named_and_lengths_are_made_equal(trained,
     report = nextbar.evaluate(tmp_path, reference=trained / "corpus")
     assert (report.n_generated, report.bars_per_piece) == (2, 4)
     assert any(note.startswith("left out: broken.mid") for note in report.notes)
-    assert any("the first 4 bars of each" in note for note in report.notes)
+    assert any("the first 4 bars were measured" in note for note in report.notes)
+
+
+def test_pieces_longer_than_real_tunes_are_measured_as_far_as_those_go(trained, tmp_path):
+    nextbar.generate(trained / "run", tmp_path, pieces=3, bars=16, wav=False, pictures=False)
+    report = nextbar.evaluate(tmp_path)
+    assert report.bars_per_piece == 6  # the tunes have 6 bars
+    assert report.n_reference == 2
+
+
+def test_a_piece_that_was_written_silent_is_measured_as_silence(trained, tmp_path):
+    nextbar.generate(
+        trained / "run", tmp_path, pieces=3, bars=4, threshold=1.0, wav=False, pictures=False
+    )
+    report = nextbar.evaluate(tmp_path)
+    assert report.n_generated == 3
+    assert report.measures["empty_bars"]["generated"].mean == 100
+    assert report.measures["notes"]["generated"].mean == 0
 
 
 def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):

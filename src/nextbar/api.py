@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nextbar.beginning import HELD_OUT, NOISE, TRAINING, begin_from, begin_from_corpus, read_piece
 from nextbar.composer import Beginning, Composer, check_request, load_composer
 from nextbar.errors import CorpusError, MusicFileError, RunError, UsageError
@@ -23,6 +25,7 @@ from nextbar.frames import checkpoint
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report, compare
 from nextbar.music import audio
+from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files, prepare_corpus
@@ -132,8 +135,8 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
     reference: a corpus; its held-out tunes are the real music, its training
     tunes what copies are looked for in. For pieces that nextbar generated it
     may be left out: the corpus of their run is taken. Files that cannot be
-    read are named in the report's notes; pieces of unequal length are cut to
-    the shortest.
+    read are named in the report's notes; of pieces of unequal length, or
+    longer than real tunes are, the first bars are measured.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -142,15 +145,19 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
     corpus = _reference_corpus(record, reference)
     kind = corpus.kind if corpus else record.kind if record else PLAIN_BARS
     pieces, notes = _read_folder(folder, kind, record)
-    shortest = min(piece.n_bars for piece in pieces)
-    if any(piece.n_bars != shortest for piece in pieces):
-        pieces = [_first_bars(piece, shortest, kind.n_steps) for piece in pieces]
-        notes.append(f"generated: pieces of unequal length; the first {shortest} bars of each")
+    real = _pieces_of(corpus, "held_out") if corpus else []
+    n_bars = _bars_to_compare(pieces, real)
+    if any(piece.n_bars != n_bars for piece in pieces):
+        pieces = [_first_bars(piece, n_bars, kind.n_steps) for piece in pieces]
+        notes.append(
+            f"generated: of pieces of unequal length, or longer than real tunes are, "
+            f"the first {n_bars} bars were measured"
+        )
     if corpus is None:
         notes.append("reference: none was given, so there is no row of real music; see --reference")
     report = compare(
         pieces,
-        _pieces_of(corpus, "held_out") if corpus else [],
+        real,
         n_steps=kind.n_steps,
         training_bars=corpus.bars_in("training") if corpus else None,
         seed=seed,
@@ -179,18 +186,29 @@ def _read_folder(
         raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
     pieces, notes = [], []
     for name in found.names:
-        details = record.pieces.get(name, {}) if record else {}
+        made = record.pieces.get(name) if record else None
         try:
             read = read_piece(folder / name, kind)
+            heard, n_bars = read.grid.notes, read.n_bars
         except MusicFileError as error:
-            notes.append(f"left out: {error}")
-            continue
-        n_bars = int(details.get("bars", read.n_bars))
-        given = int(details.get("given_bars", 0))
-        pieces.append(Piece(read.grid.notes, n_bars, name, given))
+            if made is None or error.reason != "no notes":
+                notes.append(f"left out: {error}")
+                continue
+            heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
+        if made is not None:
+            n_bars = int(made["bars"])
+        given = 0 if made is None else int(made["given_bars"])
+        pieces.append(Piece(heard, n_bars, name, given))
     if not pieces:
         raise UsageError(f"{folder}: none of its {len(found.names)} files can be used; {notes[0]}")
     return pieces, notes
+
+
+def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
+    """The bars that all pieces have, but no more than half of the real ones have."""
+    shortest = min(piece.n_bars for piece in pieces)
+    lengths = sorted(piece.n_bars for piece in real)
+    return min(shortest, lengths[len(lengths) // 2]) if lengths else shortest
 
 
 def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
