@@ -229,7 +229,7 @@ def generate(
     temperature
         How far each bar strays from the likeliest: 0 not at all, 1 as in training.
     threshold
-        The loudness, 0-1, from which a note is heard: lower gives more notes. By default half
+        The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus.
     seed
         Decides everything that is random.

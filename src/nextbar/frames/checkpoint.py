@@ -11,6 +11,7 @@ and noise depend on seed, epoch and step alone.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -115,14 +116,15 @@ def has_checkpoint(run: Path) -> bool:
 
 def append_history(run: Path, epoch: int, figures: Figures, seconds: float) -> None:
     """Adds an epoch's line; lines of later epochs, of work that was lost, are dropped."""
-    kept = [line for line in read_history(run) if line["epoch"] < epoch]
-    kept.append({"epoch": epoch, "seconds": round(seconds, 3), **figures._asdict()})
-    text = "".join(json.dumps(line) + "\n" for line in kept)
+    kept = [line for line in read_history(run) if (line["epoch"] or 0) < epoch]
+    known = {name: x if math.isfinite(x) else None for name, x in figures._asdict().items()}
+    kept.append({"epoch": epoch, "seconds": round(seconds, 3), **known})
+    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
     write_bytes_atomically(run / HISTORY, text.encode())
 
 
-def read_history(run: Path) -> list[dict[str, float]]:
-    """One record an epoch, in order; empty before the first."""
+def read_history(run: Path) -> list[dict[str, float | None]]:
+    """One record an epoch, in order, None for what it did not compute; empty before the first."""
     path = run / HISTORY
     if not path.is_file():
         return []
