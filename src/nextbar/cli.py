@@ -285,6 +285,7 @@ def evaluate(folder: Path, /, *, reference: Path | None = None, seed: int = 0) -
     """
     report = api.evaluate(folder, reference=reference, seed=seed)
     console.print(screen.report_table(report))
+    screen.show_meanings(console, report)
     for note in report.notes:
         console.print(f"note: {note}", highlight=False, markup=False)
 

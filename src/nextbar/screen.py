@@ -83,7 +83,7 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
 
 
 def report_table(report: Report) -> Table:
-    """The measures, a line each: generated, real and chance side by side, and what it means."""
+    """The measures, a line each: generated, real and chance side by side."""
     titles = {
         "generated": "generated",
         "reference": "real",
@@ -95,11 +95,17 @@ def report_table(report: Report) -> Table:
     table.add_column("measure")
     for column in columns:
         table.add_column(titles[column], justify="right")
-    table.add_column("unit")
     for row in report.rows():
         cells = [_show(row.columns.get(column)) for column in columns]
-        table.add_row(row.label, *cells, row.unit)
+        table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
     return table
+
+
+def show_meanings(console: Console, report: Report) -> None:
+    """A line for each measure: what it is, and what would be good."""
+    for row in report.rows():
+        name = row.name.replace("_", " ")
+        console.print(f"{name}: {row.label}. {row.says}", style="dim", highlight=False)
 
 
 def _show(interval: Interval | None) -> str:

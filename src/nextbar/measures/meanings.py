@@ -14,7 +14,7 @@ class Meaning(NamedTuple):
 
 MEANINGS: Final[Mapping[str, Meaning]] = {
     "notes": Meaning(
-        "notes in a piece", "notes", "0 and up; good is near real music: neither bare nor crowded"
+        "notes in a piece", "a piece", "0 and up; good is near real music: neither bare nor crowded"
     ),
     "scale_consistency": Meaning(
         "notes in the best-fitting scale",
