@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all their set-up themselves, in .venv beside this file.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin

@@ -144,6 +144,21 @@ def test_inspect_shows_the_same_facts_as_words_and_as_json(run_cli, trained, cap
     assert facts["pairs"] == 60  # 12 tunes of 6 bars
 
 
+def test_inspecting_a_run_shows_its_configuration_origin_and_epochs(run_cli, trained):
+    code, said = run_cli("inspect", trained / "run")
+    assert code == 0
+    for words in ("latent 4", "fingerprint", "how it went", "reconstruction", "epoch 2"):
+        assert words in said
+
+
+def test_lines_to_be_copied_are_not_broken_by_a_narrow_screen(
+    capsys, monkeypatch, trained, tmp_path
+):
+    monkeypatch.setenv("COLUMNS", "20")
+    assert main(["generate", str(trained / "run"), "--out", str(tmp_path), "--no-wav"]) == 0
+    assert f"next:   nextbar evaluate {tmp_path}" in capsys.readouterr().out.splitlines()
+
+
 def test_help_teaches_every_command_and_every_field(run_cli):
     code, said = run_cli("--help")
     assert code == 0

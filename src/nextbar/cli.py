@@ -111,13 +111,12 @@ def prepare(
         )
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
     manifest = corpus.manifest
-    console.print(
+    screen.say(
+        console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
         f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
         f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -165,11 +164,10 @@ def train(
                 now.step, now.n_steps, f"epoch {now.epoch}, {screen.describe_figures(now.figures)}"
             ),
         )
-    console.print(
+    screen.say(
+        console,
         f"trained {run.epoch} epochs\nrun:    {out}\n"
         f"next:   nextbar generate {shlex.quote(str(out))} --out FOLDER",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -257,11 +255,10 @@ def generate(
             progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
         )
     picture = f"\nlook:   {out / SHEET}" if pictures else ""
-    console.print(
+    screen.say(
+        console,
         f"wrote {len(paths)} pieces\nfirst:  {paths[0]}{picture}\n"
         f"next:   nextbar evaluate {shlex.quote(str(out))}",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -287,7 +284,7 @@ def evaluate(folder: Path, /, *, reference: Path | None = None, seed: int = 0) -
     console.print(screen.report_table(report))
     screen.show_meanings(console, report)
     for note in report.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        screen.say(console, f"note: {note}")
 
 
 @app.command
@@ -335,18 +332,17 @@ def demo(*, out: Path = Path("demo")) -> None:
     """
     for sentence, command in DEMO:
         words = [word.format(out=out) for word in command.split()]
-        console.print(f"\n{sentence}", style="bold", highlight=False)
-        console.print(f"$ nextbar {shlex.join(words)}", style="cyan", highlight=False, markup=False)
+        screen.say(console, f"\n{sentence}", style="bold")
+        screen.say(console, f"$ nextbar {shlex.join(words)}", style="cyan")
         app(words, exit_on_error=False, print_error=False, result_action="return_value")
-    console.print(
+    screen.say(
+        console,
         f"\nListen: the .wav files in {out / 'music'} (held-out-*: the first bar is real; "
         f"noise-*: all is new)\nLook:   {out / 'music' / SHEET}\nUse:    the .mid files open in "
         "any music program\n\nTry next:\n"
         f"  nextbar generate {out / 'run'} --out more --from-bar YOUR_FILE.mid --bars 16\n"
         f"  nextbar generate {out / 'run'} --out more --temperature 0.7 --seed 100\n"
         "  nextbar prepare YOUR_MIDI_FOLDER --out corpus",
-        highlight=False,
-        markup=False,
     )
 
 
@@ -366,7 +362,5 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    Console(stderr=True).print(
-        f"nextbar: {message}", style="red", highlight=False, markup=False, soft_wrap=True
-    )
+    screen.say(Console(stderr=True), f"nextbar: {message}", style="red")
     return code

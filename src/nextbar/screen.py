@@ -19,6 +19,12 @@ LINE_SECONDS = 5.0
 MOST_LINES = 20
 """Refusals for one reason are printed one by one up to this many."""
 
+
+def say(console: Console, text: str, style: str = "") -> None:
+    """Prints a line as it is: not coloured by guess, not broken where a screen ends."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 Update = Callable[[int, int, str], None]
 """Called with how much is done, of how much, and a few words on the state."""
 
@@ -51,7 +57,7 @@ def _progress_lines(console: Console, title: str) -> Update:
             return
         last = now
         left = (now - began) / (done - begun_with) * (total - done)
-        console.print(f"{title}: {done}/{total}, {state}, {left:.0f} s left", highlight=False)
+        say(console, f"{title}: {done}/{total}, {state}, {left:.0f} s left")
 
     return update
 
@@ -72,13 +78,12 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
     for reason, messages in sorted(by_reason.items(), key=lambda item: len(item[1])):
         if len(messages) <= MOST_LINES:
             for message in messages:
-                console.print(f"refused  {message}", style="yellow", highlight=False, markup=False)
+                say(console, f"refused  {message}", style="yellow")
             continue
-        console.print(
+        say(
+            console,
             f"refused  {len(messages)} tunes: {reason}; the first: {messages[0]} (all: {where})",
             style="yellow",
-            highlight=False,
-            markup=False,
         )
 
 
@@ -105,7 +110,7 @@ def show_meanings(console: Console, report: Report) -> None:
     """A line for each measure: what it is, and what would be good."""
     for row in report.rows():
         name = row.name.replace("_", " ")
-        console.print(f"{name}: {row.label}. {row.says}", style="dim", highlight=False)
+        say(console, f"{name}: {row.label}. {row.says}", style="dim")
 
 
 def _show(interval: Interval | None) -> str:
@@ -118,12 +123,32 @@ def _show(interval: Interval | None) -> str:
 
 
 def show_facts(console: Console, facts: dict[str, Any]) -> None:
-    """Names and values below each other; lists and groups of values on one line."""
-    table = Table.grid(padding=(0, 2))
+    """Names and values below each other, groups indented; a run's history as a table."""
     for name, value in facts.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
-        elif isinstance(value, list):
-            value = " ".join(map(str, value))
-        table.add_row(name.replace("_", " "), str(value))
-    console.print(table, markup=False)
+        if name != "history":
+            _show_fact(console, name, value, indent="")
+    if facts.get("history"):
+        console.print(_history_table(facts["history"]))
+
+
+def _show_fact(console: Console, name: str, value: Any, indent: str) -> None:
+    label = f"{indent}{name.replace('_', ' ')}"
+    if isinstance(value, dict) and value:
+        say(console, label)
+        for inner, item in value.items():
+            _show_fact(console, inner, item, indent + "  ")
+        return
+    shown = " ".join(map(str, value)) if isinstance(value, list) else value
+    say(console, f"{label:<30}{'none' if value == {} else shown}")
+
+
+def _history_table(history: list[dict[str, float | None]]) -> Table:
+    """What about twenty epochs came to, evenly spread, the last among them."""
+    names = ("epoch", "seconds", "kl", "reconstruction", "feature", "d_real", "d_predicted")
+    table = Table(title="how it went (losses in nats; history.jsonl has every epoch)")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for line in history[:: -max(1, len(history) // 20)][::-1]:
+        values = [line[name] for name in names]
+        table.add_row(*("-" if value is None else f"{value:.4g}" for value in values))
+    return table
