@@ -313,9 +313,9 @@ DEMO = (
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",
-     "generate {out}/run --out {out}/music --pieces 8 --bars 7 --from-bar held-out"),
+     "generate {out}/run --out {out}/music --pieces 8 --bars 7 --temperature 0.75 --from-bar held-out"),
     ("... and begins from nothing.",
-     "generate {out}/run --out {out}/music --pieces 8 --bars 8"),
+     "generate {out}/run --out {out}/music --pieces 8 --bars 8 --temperature 0.75"),
     ("How good is that? Beside real tunes, and beside chance:",
      "evaluate {out}/music"),
 )  # fmt: skip
@@ -341,7 +341,7 @@ def demo(*, out: Path = Path("demo")) -> None:
         f"noise-*: all is new)\nLook:   {out / 'music' / SHEET}\nUse:    the .mid files open in "
         "any music program\n\nTry next:\n"
         f"  nextbar generate {out / 'run'} --out more --from-bar YOUR_FILE.mid --bars 16\n"
-        f"  nextbar generate {out / 'run'} --out more --temperature 0.7 --seed 100\n"
+        f"  nextbar generate {out / 'run'} --out more --temperature 1 --seed 100\n"
         "  nextbar prepare YOUR_MIDI_FOLDER --out corpus",
     )
 
