@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,31 @@ def test_pictures_and_sound_stand_beside_the_midi(trained, tmp_path):
     assert names == sorted([*expected, "all.png", "generated.json"])
 
 
+def test_what_was_written_before_an_interruption_is_whole_and_recorded(trained, tmp_path):
+    def interrupt(now):
+        if now.n_done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nextbar.generate(
+            trained / "run", tmp_path, pieces=5, bars=2, wav=False, pictures=False,
+            progress=interrupt,
+        )  # fmt: skip
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["generated.json", "noise-2bars-seed0.mid", "noise-2bars-seed1.mid"]
+    assert len(json.loads((tmp_path / "generated.json").read_text())["pieces"]) == 2
+
+
+def test_a_wav_lasts_as_long_as_its_bars_even_where_the_last_are_silent(trained, tmp_path):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    (path,) = nextbar.generate(
+        trained / "run", tmp_path, pieces=1, bars=2, threshold=1.0, pictures=False
+    )
+    with wave.open(str(path.with_suffix(".wav"))) as file:
+        # 2 bars of 2 s, and the tail of 2 s
+        assert file.getnframes() / file.getframerate() == pytest.approx(6, abs=0.01)
+
+
 def test_a_folder_with_pieces_of_another_run_is_left_alone(trained, tmp_path):
     nextbar.generate(trained / "run", tmp_path / "music", pieces=1, bars=1, wav=False)
     corpus = nextbar.Corpus.open(trained / "corpus")
@@ -200,7 +226,7 @@ def test_a_folder_with_pieces_of_another_run_is_left_alone(trained, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"pieces": 0}, "pieces: 0 is not between 1 and 1,000,000"),
+        ({"pieces": 0}, "pieces: 0 is not between 1 and 100,000"),
         ({"bars": 0}, "bars: 0 is not between 1 and 10,000"),
         ({"temperature": -1.0}, "temperature: -1 is not between 0 and 100"),
         ({"temperature": float("nan")}, "temperature: nan is not between"),

@@ -12,7 +12,7 @@ ordinary objects and print nothing; the long ones call ``progress`` as they go.
 """
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,16 @@ from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files, prepare_corpus
-from nextbar.pieces_folder import Record, Written, check_folder, read_record, write_pieces
+from nextbar.pieces_folder import Made, Record, Written, check_folder, read_record, write_pieces
 from nextbar.runs import choose_device, train
 
 __all__ = ["begin_from", "evaluate", "generate", "inspect", "load", "prepare", "train"]
 
 prepare = prepare_corpus
 
+MOST_PIECES = 100_000
+BARS_AT_ONCE = 8_000
+"""Bars that are written side by side: some 45 MB of frames, however many pieces are asked for."""
 PLAIN_BARS = BarKind(
     "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
 )
@@ -75,8 +78,8 @@ def generate(
     name says what decided the piece; ``generated.json`` says it in full, with
     the command that makes it again.
     """
-    if not 1 <= pieces <= 1_000_000:
-        raise UsageError(f"pieces: {pieces} is not between 1 and 1,000,000")
+    if not 1 <= pieces <= MOST_PIECES:
+        raise UsageError(f"pieces: {pieces} is not between 1 and {MOST_PIECES:,}")
     check_request(bars, temperature, threshold, [seed, seed + pieces - 1])
     if wav:
         audio.find_soundfont()  # complain before the work, not after it
@@ -84,23 +87,29 @@ def generate(
     check_folder(Path(out), composer)
     seeds = list(range(seed, seed + pieces))
     beginnings = _begin_all(composer, from_bar, seeds, track)
-    compositions = composer.compose(
-        beginnings, bars=bars, seeds=seeds, temperature=temperature, threshold=threshold
-    )
     options = {"bars": bars, "from-bar": from_bar, "track": track, "temperature": temperature}
     options |= {} if threshold is None else {"threshold": threshold}
-    making = []
-    for composition, beginning in zip(compositions, beginnings, strict=True):
-        name = _name_piece(NOISE if beginning is None else beginning.name, options)
-        command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
-        making.append(
-            (
-                f"{name}-seed{composition.seed}",
-                composition,
-                {"options": options, "command": command},
+
+    def make() -> Iterator[Made]:
+        at_once = max(1, BARS_AT_ONCE // bars)
+        for begin in range(0, pieces, at_once):
+            chosen = slice(begin, begin + at_once)
+            compositions = composer.compose(
+                beginnings[chosen],
+                bars=bars,
+                seeds=seeds[chosen],
+                temperature=temperature,
+                threshold=threshold,
             )
-        )
-    return write_pieces(Path(out), composer, making, wav=wav, pictures=pictures, progress=progress)
+            for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
+                name = _name_piece(NOISE if beginning is None else beginning.name, options)
+                command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
+                details = {"options": options, "command": command}
+                yield Made(f"{name}-seed{composition.seed}", composition, details)
+
+    return write_pieces(
+        Path(out), composer, make(), pieces, wav=wav, pictures=pictures, progress=progress
+    )
 
 
 def _begin_all(

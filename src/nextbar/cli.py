@@ -307,15 +307,16 @@ def inspect(
         screen.show_facts(console, facts)
 
 
+SAMPLING = "--pieces 8 --temperature 0.75"
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
      "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4 --common-key"),
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",
-     "generate {out}/run --out {out}/music --pieces 8 --bars 7 --temperature 0.75 --from-bar held-out"),
+     "generate {out}/run --out {out}/music --from-bar held-out --bars 7 " + SAMPLING),
     ("... and begins from nothing.",
-     "generate {out}/run --out {out}/music --pieces 8 --bars 8 --temperature 0.75"),
+     "generate {out}/run --out {out}/music --bars 8 " + SAMPLING),
     ("How good is that? Beside real tunes, and beside chance:",
      "evaluate {out}/music"),
 )  # fmt: skip

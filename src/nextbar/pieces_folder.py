@@ -1,7 +1,7 @@
 """A folder of written pieces: MIDI, WAV and pictures, and the record that makes them again."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,15 @@ class Written:
     n_done: int
     n_pieces: int
     path: Path
+
+
+@dataclass(frozen=True)
+class Made:
+    """A piece to be written: its name without suffix, its notes, and what to record of it."""
+
+    name: str
+    composition: Composition
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,8 @@ def check_folder(folder: Path, composer: Composer) -> None:
 def write_pieces(
     folder: Path,
     composer: Composer,
-    making: Sequence[tuple[str, Composition, dict[str, Any]]],
+    making: Iterable[Made],
+    n_pieces: int,
     *,
     wav: bool,
     pictures: bool,
@@ -74,48 +84,54 @@ def write_pieces(
 ) -> list[Path]:
     """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
 
-    making: for each piece its name without suffix, the piece, and what to
-    record of it.
+    making: the pieces, taken one by one as they are written. What was written
+    before an interruption is recorded.
     """
     check_folder(folder, composer)
-    paths = []
-    for nth, (name, composition, _) in enumerate(making, 1):
-        path = folder / f"{name}.mid"
-        score = composer.to_score(composition, name)
-        write_midi(score, path)
-        if wav:
-            write_bytes_atomically(path.with_suffix(".wav"), audio.render_wav(score))
-        if pictures:
-            figure = picture.draw_piano_roll(
-                composition.notes,
-                composition.n_bars,
-                composer.kind.n_steps,
-                steps_per_quarter=composer.kind.steps_per_quarter,
-                given_bars=composition.n_given_bars,
-                title=name,
-            )
-            picture.save_png(figure, path.with_suffix(".png"))
-        paths.append(path)
-        if progress is not None:
-            progress(Written(nth, len(making), path))
-    _write_record(folder, composer, making)
+    pieces: dict[str, dict[str, Any]] = {}
+    try:
+        for nth, made in enumerate(making, 1):
+            path = folder / f"{made.name}.mid"
+            _write_piece(path, composer, made, wav=wav, pictures=pictures)
+            pieces[path.name] = {
+                "bars": made.composition.n_bars,
+                "given_bars": made.composition.n_given_bars,
+                "seed": made.composition.seed,
+                **made.details,
+            }
+            if progress is not None:
+                progress(Written(nth, n_pieces, path))
+    finally:
+        if pieces:
+            _write_record(folder, composer, pieces)
     if pictures:
         _write_sheet(folder)
-    return paths
+    return [folder / name for name in pieces]
 
 
-def _write_record(
-    folder: Path, composer: Composer, making: Sequence[tuple[str, Composition, dict[str, Any]]]
-) -> None:
+def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> None:
+    composition, kind = made.composition, composer.kind
+    score = composer.to_score(composition, made.name)
+    write_midi(score, path)
+    if wav:
+        lasts = composition.n_bars * kind.bar_seconds
+        sound = audio.render_wav(score, least_seconds=lasts)
+        write_bytes_atomically(path.with_suffix(".wav"), sound)
+    if pictures:
+        figure = picture.draw_piano_roll(
+            composition.notes,
+            composition.n_bars,
+            kind.n_steps,
+            steps_per_quarter=kind.steps_per_quarter,
+            given_bars=composition.n_given_bars,
+            title=made.name,
+        )
+        picture.save_png(figure, path.with_suffix(".png"))
+
+
+def _write_record(folder: Path, composer: Composer, new: dict[str, dict[str, Any]]) -> None:
     before = read_record(folder)
-    pieces = {} if before is None else before.pieces
-    for name, composition, details in making:
-        pieces[f"{name}.mid"] = {
-            "bars": composition.n_bars,
-            "given_bars": composition.n_given_bars,
-            "seed": composition.seed,
-            **details,
-        }
+    pieces = {**(before.pieces if before else {}), **new}
     run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
     write_json_atomically(
         folder / RECORD,

@@ -31,6 +31,11 @@ class BarKind:
         """(channels, pitches, steps) of a bar's roll."""
         return (2 if self.onsets else 1, N_PITCHES, self.n_steps)
 
+    @property
+    def bar_seconds(self) -> float:
+        """How long a bar lasts at the tempo."""
+        return self.n_steps / self.steps_per_quarter * 60 / self.tempo
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""
         return {**asdict(self), "metre": list(self.metre)}
