@@ -1,14 +1,12 @@
 """Notes written out by hand, and the published files where they are at hand."""
 
 import io
-import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import mido
 import numpy as np
-import pytest
 
 from nextbar.measures.pieces import Piece
 from nextbar.music.bars import NOTE, Notes, sort_notes
@@ -43,15 +41,6 @@ def random_piece(rng: np.random.Generator, *, n_notes: int = 25, n_bars: int = 5
         strict=True,
     )
     return Piece(make_notes(rows), n_bars)
-
-
-def shared_data(name: str) -> Path:
-    """A file of the published data; the test is skipped where it is not at hand."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = Path(os.environ.get("NEXTBAR_SHARED_DATA", beside)) / name
-    if not path.exists():
-        pytest.skip(f"{name} is not at hand; set NEXTBAR_SHARED_DATA to the folder that has it")
-    return path
 
 
 def midi_files(archive: Path) -> dict[str, bytes]:

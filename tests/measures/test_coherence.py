@@ -13,6 +13,7 @@ from nextbar.measures.coherence import (
 )
 from nextbar.measures.pieces import Piece, reference_windows
 
+from ..shared_data import shared_data
 from .helpers import (
     N_STEPS,
     make_notes,
@@ -20,7 +21,6 @@ from .helpers import (
     piece_of_bars,
     random_piece,
     read_first_instrument,
-    shared_data,
 )
 
 C, D, E, F, G = 60, 62, 64, 65, 67

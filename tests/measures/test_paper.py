@@ -25,7 +25,8 @@ from nextbar.measures.paper import (
     velocity_span,
 )
 
-from .helpers import make_notes, random_piece, shared_data, tune
+from ..shared_data import shared_data
+from .helpers import make_notes, random_piece, tune
 
 C_MAJOR = np.array([60, 62, 64, 65, 67, 69, 71])
 pitch_lists = st.lists(st.integers(21, 108), min_size=1, max_size=40).map(np.array)

@@ -1,14 +1,11 @@
 """Notes and MIDI files written out by hand, and the published files where they are at hand."""
 
 import io
-import os
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 
 import mido
 import numpy as np
-import pytest
 from hypothesis import strategies as st
 
 from nextbar.music.bars import NOTE, Notes, sort_notes
@@ -90,12 +87,3 @@ def only_tune(data: bytes, name: str = "tune.mid") -> Tune:
     assert not errors
     assert len(tunes) == 1
     return tunes[0]
-
-
-def shared_data(name: str) -> Path:
-    """A file of the published data; the test is skipped where it is not at hand."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = Path(os.environ.get("NEXTBAR_SHARED_DATA", beside)) / name
-    if not path.exists():
-        pytest.skip(f"{name} is not at hand; set NEXTBAR_SHARED_DATA to the folder that has it")
-    return path

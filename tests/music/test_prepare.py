@@ -17,7 +17,8 @@ from nextbar.music.prepare import (
     read_pieces,
 )
 
-from .helpers import make_notes, midi, shared_data, signature, track, tune_bytes
+from ..shared_data import shared_data
+from .helpers import make_notes, midi, signature, track, tune_bytes
 
 
 @pytest.fixture
