@@ -377,6 +377,24 @@ def test_inspecting_anything_else_is_refused(tmp_path):
         nextbar.inspect(tmp_path / "nowhere")
 
 
+def test_a_damaged_checkpoint_is_said_and_not_shown_as_an_untrained_run(trained, tmp_path):
+    shutil.copytree(trained / "run", tmp_path / "run")
+    (tmp_path / "run" / WEIGHTS).write_bytes(b"half")
+    with pytest.raises(RunError, match="truncated or no checkpoint"):
+        nextbar.inspect(tmp_path / "run")
+    (tmp_path / "run" / WEIGHTS).unlink()
+    assert nextbar.inspect(tmp_path / "run")["epoch"] == 0
+
+
+def test_a_report_says_why_the_corpus_of_the_run_is_not_beside_it(trained, tmp_path):
+    nextbar.generate(trained / "run", tmp_path, pieces=2, bars=3, wav=False, pictures=False)
+    record = tmp_path / "generated.json"
+    here = json.dumps(str((trained / "corpus").resolve()))
+    record.write_text(record.read_text().replace(here, '"/nowhere/corpus"'))
+    (note,) = [n for n in nextbar.evaluate(tmp_path).notes if "no row of real music" in n]
+    assert "/nowhere/corpus does not exist" in note
+
+
 def test_moving_a_run_elsewhere_keeps_it_usable(trained, tmp_path):
     shutil.copytree(trained / "run", tmp_path / "elsewhere")
     here = nextbar.load(trained / "run").generate(bars=2, seed=3)

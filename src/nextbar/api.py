@@ -18,9 +18,17 @@ from typing import Any
 
 import numpy as np
 
-from nextbar.beginning import HELD_OUT, NOISE, TRAINING, begin_from, begin_from_corpus, read_piece
+from nextbar.beginning import (
+    HELD_OUT,
+    NOISE,
+    TRAINING,
+    begin_from,
+    begin_from_corpus,
+    corpus_of,
+    read_piece,
+)
 from nextbar.composer import Beginning, Composer, check_request, load_composer
-from nextbar.errors import CorpusError, MusicFileError, RunError, UsageError
+from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.frames import checkpoint
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report, compare
@@ -151,7 +159,7 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; give a folder of MIDI files")
     record = read_record(folder)
-    corpus = _reference_corpus(record, reference)
+    corpus, missing = _reference_corpus(record, reference)
     kind = corpus.kind if corpus else record.kind if record else PLAIN_BARS
     pieces, notes = _read_folder(folder, kind, record)
     real = _pieces_of(corpus, "held_out") if corpus else []
@@ -163,7 +171,7 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
             f"the first {n_bars} bars were measured"
         )
     if corpus is None:
-        notes.append("reference: none was given, so there is no row of real music; see --reference")
+        notes.append(f"reference: {missing}, so there is no row of real music; see --reference")
     report = compare(
         pieces,
         real,
@@ -174,16 +182,18 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
     return report.with_notes(notes)
 
 
-def _reference_corpus(record: Record | None, reference: str | Path | None) -> Corpus | None:
+def _reference_corpus(
+    record: Record | None, reference: str | Path | None
+) -> tuple[Corpus | None, str]:
+    """The corpus to compare with, or None and why there is none."""
     if reference is not None:
-        return Corpus.open(reference)
+        return Corpus.open(reference), ""
     if record is None:
-        return None
+        return None, "none was given"
     try:
-        corpus = Corpus.open(record.run["corpus"]["path"])
-    except CorpusError:
-        return None
-    return corpus if corpus.fingerprint == record.run["corpus"]["fingerprint"] else None
+        return corpus_of(record.run), ""
+    except CorpusError as error:
+        return None, str(error)
 
 
 def _read_folder(
@@ -255,10 +265,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
 def _inspect_run(run: Path) -> dict[str, Any]:
     config, shape, origin = checkpoint.read_description(run)
     history = checkpoint.read_history(run)
-    try:
-        epoch = checkpoint.read_epoch(run)
-    except RunError:
-        epoch = 0
+    epoch = checkpoint.read_epoch(run) if checkpoint.has_checkpoint(run) else 0
     return {
         "kind": "nextbar run",
         "epoch": epoch,

@@ -1,6 +1,7 @@
 """What a piece goes on from: noise, a bar of the corpus, or a file of the user's."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def begin_from(
 
 def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> list[Beginning]:
     """A bar for each seed, drawn from the sounding ones of the held-out or the training tunes."""
-    corpus = corpus_of(composer)
+    corpus = corpus_of(composer.origin)
     pieces = corpus.pieces("held_out" if part == HELD_OUT else "training")
     bars = np.concatenate([np.arange(0), *(corpus.bars_of(piece) for piece in pieces)])
     sounding = bars[np.diff(corpus.bar_index)[bars] > 0]
@@ -53,17 +54,17 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
     ]
 
 
-def corpus_of(composer: Composer) -> Corpus:
-    """The corpus that the composer's run was trained on, if it is still there and unchanged."""
-    origin = composer.origin["corpus"]
+def corpus_of(origin: dict[str, Any]) -> Corpus:
+    """The corpus that a run of this origin was trained on, if it is still there and unchanged."""
+    recorded = origin["corpus"]
     try:
-        corpus = Corpus.open(origin["path"])
+        corpus = Corpus.open(recorded["path"])
     except CorpusError as error:
         raise CorpusError(
             f"the corpus that this run was trained on cannot be used: {error}; "
             "or begin from noise or a file"
         ) from error
-    if corpus.fingerprint != origin["fingerprint"]:
+    if corpus.fingerprint != recorded["fingerprint"]:
         raise CorpusError(
             f"{corpus.path} is no longer the corpus that this run was trained on; prepare it as "
             "it was, or begin from noise or a file"

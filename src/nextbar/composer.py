@@ -20,12 +20,17 @@ from nextbar.errors import RunError, UsageError
 from nextbar.frames.checkpoint import WEIGHTS, load_model, read_description
 from nextbar.frames.model import Model
 from nextbar.frames.rollout import roll_out
-from nextbar.music.bars import Notes, Rolls, join_at_bar_lines, read_rolls, sort_notes
+from nextbar.music.bars import (
+    FULL_VELOCITY,
+    Notes,
+    Rolls,
+    join_at_bar_lines,
+    read_rolls,
+    sort_notes,
+)
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import to_score
-
-FULL_VELOCITY = 127
 
 
 @dataclass(frozen=True)

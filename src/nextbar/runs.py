@@ -21,6 +21,7 @@ from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences
 from nextbar.frames.training import Progress, Training, begin_training
 from nextbar.frames.training import train as train_model
+from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
 
 MAY_CHANGE = ("epochs", "checkpoint_epochs")
@@ -106,7 +107,7 @@ def choose_device(name: str) -> torch.device:
 
 def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
     """The pairs of the training pieces. Raises CorpusError that says what the corpus lacks."""
-    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=127)
+    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
     pieces = corpus.pieces("training")
     try:
         return PairBatches(sequences, pieces, config.batch, config.seed)
@@ -142,8 +143,10 @@ def _continued_config(
 
 def _describe(run: Path, corpus: Corpus, config: Config) -> None:
     """Writes run.json; refuses a folder that holds something else."""
-    is_run = (run / checkpoint.DESCRIPTION).exists()
-    if not is_run and run.exists() and not (run.is_dir() and not any(run.iterdir())):
+    if (run / checkpoint.DESCRIPTION).exists():
+        if checkpoint.read_description(run)[0] == config:
+            return
+    elif run.exists() and not (run.is_dir() and not any(run.iterdir())):
         raise OutputError(f"{run} exists and is not a run; choose another folder")
     origin = {
         "nextbar": __version__,
@@ -157,8 +160,6 @@ def _describe(run: Path, corpus: Corpus, config: Config) -> None:
             **corpus.kind.to_json(),
         },
     }
-    if is_run and checkpoint.read_description(run)[0] == config:
-        return
     checkpoint.describe_run(run, config, corpus.kind.frame_shape, origin)
 
 

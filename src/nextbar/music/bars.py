@@ -23,6 +23,9 @@ LOWEST_PITCH: Final = 21
 N_PITCHES: Final = 88
 """The keys of a piano: A0 (21) to C8 (108)."""
 
+FULL_VELOCITY: Final = 127
+"""The loudest a MIDI note can be; 1.0 of a network's intensity."""
+
 NOTE: Final = np.dtype([("start", "<i4"), ("duration", "<i4"), ("pitch", "u1"), ("velocity", "u1")])
 BAR_NOTE: Final = np.dtype(
     [("start", "u1"), ("duration", "u1"), ("pitch", "u1"), ("velocity", "u1"), ("tied", "?")]
@@ -126,7 +129,7 @@ def draw_rolls(
     flat[np.repeat(cell, duration) + along] = np.repeat(rows["velocity"], duration)
     if onsets:
         begins = ~rows["tied"]
-        flat[cell[begins] + N_PITCHES * n_steps] = 127
+        flat[cell[begins] + N_PITCHES * n_steps] = FULL_VELOCITY
     return rolls
 
 
