@@ -112,7 +112,7 @@ def text_of(path):
 
 
 def test_what_is_no_corpus_says_how_to_make_one(tmp_path):
-    advice = "make a corpus with: nextbar prepare YOUR_FOLDER CORPUS"
+    advice = "make a corpus with: nextbar prepare YOUR_FOLDER --out CORPUS"
     assert text_of(tmp_path / "none") == f"{tmp_path}/none does not exist; {advice}"
     (tmp_path / "empty").mkdir()
     expected = f"{tmp_path}/empty is no corpus, it has no manifest.json; {advice}"

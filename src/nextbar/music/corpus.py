@@ -170,7 +170,7 @@ class Corpus:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """The manifest of the corpus in ``path``; CorpusError where that is no corpus of ours."""
-    advice = "make a corpus with: nextbar prepare YOUR_FOLDER CORPUS"
+    advice = "make a corpus with: nextbar prepare YOUR_FOLDER --out CORPUS"
     if not path.exists():
         raise CorpusError(f"{path} does not exist; {advice}")
     try:
