@@ -12,7 +12,7 @@ from nextbar.music.midi import to_score, write_midi
 TINY = {
     "latent": 4,
     "encoder_channels": [2, 4],
-    "generator_channels": [4, 2],
+    "generator_channels": [4, 4, 2],
     "generator_strides": [2, 2],
     "discriminator_channels": [2, 2],
     "discriminator_strides": [2, 2],

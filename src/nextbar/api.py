@@ -30,6 +30,7 @@ from nextbar.beginning import (
 from nextbar.composer import Beginning, Composer, check_request, load_composer
 from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.frames import checkpoint
+from nextbar.frames.replicas import choose_device
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report, compare
 from nextbar.music import audio
@@ -38,7 +39,7 @@ from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files, prepare_corpus
 from nextbar.pieces_folder import Made, Record, Written, check_folder, read_record, write_pieces
-from nextbar.runs import choose_device, train
+from nextbar.runs import train
 
 __all__ = ["begin_from", "evaluate", "generate", "inspect", "load", "prepare", "train"]
 

@@ -129,6 +129,7 @@ def train(
     preset: str | None = None,
     config: Path | None = None,
     device: str = "auto",
+    devices: int | None = None,
     overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
 ) -> None:
     """Train a model on a corpus; a run that exists is continued.
@@ -149,6 +150,9 @@ def train(
         A JSON or TOML file of configuration fields.
     device
         auto, cpu, cuda, mps, ...
+    devices
+        Processes that train together on this machine, one a device; under torchrun or SLURM as
+        many as that has started.
     overrides
         Fields of the configuration, by name.
     """
@@ -160,10 +164,11 @@ def train(
             preset=preset,
             config=chosen,
             device=device,
-            progress=lambda now: update(
-                now.step, now.n_steps, f"epoch {now.epoch}, {screen.describe_figures(now.figures)}"
-            ),
+            devices=devices,
+            progress=screen.training_progress(console, update),
         )
+    if not run.is_first:
+        return
     screen.say(
         console,
         f"trained {run.epoch} epochs\nrun:    {out}\n"

@@ -2,7 +2,6 @@
 
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,27 +13,34 @@ import numpy.typing as npt
 import torch
 
 from nextbar._version import __version__
-from nextbar.errors import CorpusError, OutputError, RunError, UsageError
+from nextbar.errors import CorpusError, OutputError, RunError, TrainingError
 from nextbar.frames import checkpoint
 from nextbar.frames.config import DEFAULT_PRESET, Config, configure, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.replicas import Replicas, launch
 from nextbar.frames.training import Progress, Training, begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
+from nextbar.watch import Watch
 
-MAY_CHANGE = ("epochs", "checkpoint_epochs")
+MAY_CHANGE = ("epochs", "checkpoint_epochs", "sample_epochs")
 """Fields that may differ when a run is continued: they change how long, not what."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder with a trained, or half trained, model."""
+    """A folder with a trained, or half trained, model.
+
+    is_first: whether this is the process that writes and speaks, of several
+    that have trained together.
+    """
 
     path: Path
     epoch: int
     config: Config
+    is_first: bool = True
 
 
 class CorpusFrames:
@@ -57,6 +63,7 @@ def train(
     preset: str | None = None,
     config: dict[str, Any] | None = None,
     device: str = "auto",
+    devices: int | None = None,
     progress: Callable[[Progress], None] | None = None,
     **fields: Any,
 ) -> Run:
@@ -64,45 +71,51 @@ def train(
 
     preset: where the configuration starts from. config: fields that replace
     the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
-    run that exists goes on as it was begun; only ``epochs`` and
-    ``checkpoint_epochs`` may be other then. progress: called after each step.
-    An interrupt (Ctrl-C) ends the step under way, saves a checkpoint and
-    raises KeyboardInterrupt.
+    run that exists goes on as it was begun; only ``epochs``,
+    ``checkpoint_epochs`` and ``sample_epochs`` may be other then. devices: how
+    many processes train together on this machine; under ``torchrun`` or SLURM
+    as many as that has started. progress: called after each step, in the first
+    process. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
+    and raises KeyboardInterrupt.
 
     Raises CorpusError for no corpus or too small a one, ConfigError for a
     field or value, RunError where ``out`` cannot be continued, OutputError
-    where it cannot be written, TrainingError where a loss is no longer finite.
+    where it cannot be written, TrainingError where a loss is no longer finite
+    or a process that trains along has ended.
     """
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
     run = Path(out)
-    chosen_device = choose_device(device)
     chosen = {**(config or {}), **fields}
     if (run / checkpoint.DESCRIPTION).exists():
         settings = _continued_config(run, opened, preset, chosen)
     else:
         settings = configure(preset or DEFAULT_PRESET, **chosen)
     pairs = training_pairs(opened, settings)
+    replicas = launch(settings, device=device, devices=devices)
     if checkpoint.has_checkpoint(run):
-        training = checkpoint.load_training(run, settings, chosen_device)
+        training = checkpoint.load_training(run, settings, replicas.device)
     else:
         model = build_model(opened.kind.frame_shape, settings)
-        training = begin_training(model.to(chosen_device))
-    _describe(run, opened, settings)
-    _train_to_the_end(run, training, pairs, progress)
-    return Run(run, training.epoch, settings)
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called ``name``; "auto" is an accelerator where there is one, else the CPU."""
-    if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator or torch.device("cpu")
+        training = begin_training(model.to(replicas.device))
+    watch = None
+    if replicas.is_first:
+        _describe(run, opened, settings)
+        watch = Watch(run, opened, training, progress)
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UsageError(f"device {name!r} cannot be used here; choose cpu or auto") from error
-    return device
+        _train_to_the_end(run, training, pairs, replicas, watch)
+    except TrainingError as error:
+        raise TrainingError(f"{error}; {_last_good(run)}") from error
+    finally:
+        if watch is not None:
+            watch.close()
+    return Run(run, training.epoch, settings, replicas.is_first)
+
+
+def _last_good(run: Path) -> str:
+    if not checkpoint.has_checkpoint(run):
+        return "there is no checkpoint yet"
+    path = run / checkpoint.WEIGHTS
+    return f"the last good checkpoint, {path}, is of epoch {checkpoint.read_epoch(run)}"
 
 
 def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
@@ -164,26 +177,36 @@ def _describe(run: Path, corpus: Corpus, config: Config) -> None:
 
 
 def _train_to_the_end(
-    run: Path,
-    training: Training,
-    pairs: PairBatches,
-    progress: Callable[[Progress], None] | None,
+    run: Path, training: Training, pairs: PairBatches, replicas: Replicas, watch: Watch | None
 ) -> None:
+    """Trains, and saves what is due. watch: in the first process, which alone writes."""
     config = training.model.config
-    began = time.monotonic()
-    with _interrupt_noted() as interrupted:
-        for now in train_model(training, pairs):
-            if now.ends_epoch:
-                checkpoint.append_history(run, now.epoch, now.figures, time.monotonic() - began)
-                began = time.monotonic()
+    with _interrupt_noted() as interrupted, _partners_needed(replicas):
+        for now in train_model(training, pairs, replicas):
             is_last = now.ends_epoch and now.epoch == config.epochs
             is_due = now.ends_epoch and now.epoch % config.checkpoint_epochs == 0
-            if is_due or is_last or interrupted.is_set():
-                checkpoint.save_training(run, training)
-            if progress is not None:
-                progress(now)
-            if interrupted.is_set() and not is_last:
+            stops = replicas.any(interrupted.is_set()) and not is_last
+            if watch is not None:
+                if is_due or is_last or stops:
+                    checkpoint.save_training(run, training)
+                watch.see(now)
+            if stops:
                 raise KeyboardInterrupt
+        replicas.wait()
+
+
+@contextmanager
+def _partners_needed(replicas: Replicas) -> Iterator[None]:
+    """Says it in a sentence where a process that trains along has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        if replicas.world == 1:
+            raise
+        raise TrainingError(
+            f"one of the {replicas.world} processes that train together has ended "
+            f"({str(error).splitlines()[0]}); the same command goes on from the last checkpoint"
+        ) from error
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
+from nextbar.frames.training import Progress as Step
 from nextbar.measures.intervals import Interval
 from nextbar.measures.table import Report
 
@@ -62,11 +64,36 @@ def _progress_lines(console: Console, title: str) -> Update:
     return update
 
 
+def training_progress(console: Console, update: Update) -> Callable[[Step], None]:
+    """A callback that shows each step of a training, and says once what has gone wrong."""
+    began, n_pairs, said = time.monotonic(), 0, set[str]()
+
+    def show(now: Step) -> None:
+        nonlocal n_pairs
+        n_pairs += now.n_pairs
+        speed = n_pairs / max(time.monotonic() - began, 1e-9)
+        state = f"epoch {now.epoch}, {describe_figures(now.figures)}, {speed:.0f} bars/s"
+        update(now.step, now.n_steps, state)
+        if now.ends_epoch:
+            for sentence in diagnose(now.figures):
+                what = sentence.split(" ")[0]
+                if what not in said:
+                    say(console, f"warning: epoch {now.epoch}: {sentence}", style="yellow")
+                said.add(what)
+
+    return show
+
+
 def describe_figures(figures: Figures) -> str:
     """The losses in a line: KL and reconstruction in nats, D's verdicts once it takes part."""
-    parts = [f"KL {figures.kl:.2f} nats", f"cells {figures.reconstruction:.1f} nats"]
+    parts = [
+        f"E {figures.encoder:.2f} G {figures.generator:.2f}",
+        f"KL {figures.kl:.2f} nats",
+        f"cells {figures.reconstruction:.1f} nats",
+    ]
     if figures.d_real == figures.d_real:  # not-a-number while the discriminator rests
-        parts.append(f"D real {figures.d_real:.2f} fake {figures.d_predicted:.2f}")
+        parts.insert(1, f"D {figures.discriminator:.2f}")
+        parts.append(f"D(real) {figures.d_real:.2f} D(fake) {figures.d_predicted:.2f}")
     return ", ".join(parts)
 
 

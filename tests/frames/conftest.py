@@ -6,6 +6,7 @@ import torch
 
 from nextbar.frames.config import Config, configure
 from nextbar.frames.pairs import Sequences
+from nextbar.frames.replicas import Replicas, launch
 
 SHAPE = (1, 16, 16)
 
@@ -36,7 +37,7 @@ def tiny() -> Config:
         "paper",
         latent=8,
         encoder_channels=(4, 8),
-        generator_channels=(8, 4),
+        generator_channels=(8, 8, 4),
         generator_strides=(2, 2),
         discriminator_channels=(4, 8),
         discriminator_strides=(2, 1),
@@ -44,3 +45,9 @@ def tiny() -> Config:
         epochs=2,
         precision="float32",
     )
+
+
+@pytest.fixture
+def alone(tiny) -> Replicas:
+    """Training in one process on the CPU."""
+    return launch(tiny, device="cpu")

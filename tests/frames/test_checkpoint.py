@@ -25,11 +25,11 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def saved(tmp_path, moving_squares, tiny):
+def saved(tmp_path, moving_squares, tiny, alone):
     """A run saved after 5 steps of its first epoch of 9, and its pairs."""
     pairs = PairBatches(moving_squares, np.arange(20), tiny.batch, tiny.seed)
     training = begin_training(build_model(SHAPE, tiny))
-    for now in train(training, pairs):
+    for now in train(training, pairs, alone):
         if now.step == 5:
             break
     describe_run(tmp_path, tiny, SHAPE, {"made": "by a test"})
@@ -45,13 +45,13 @@ def state(training):
     return tensors
 
 
-def test_a_training_continued_from_within_an_epoch_is_the_one_never_interrupted(saved, tiny):
+def test_a_training_continued_from_within_an_epoch_is_the_one_never_interrupted(saved, tiny, alone):
     run, pairs = saved
     uninterrupted = begin_training(build_model(SHAPE, tiny))
-    list(train(uninterrupted, pairs))
+    list(train(uninterrupted, pairs, alone))
     continued = load_training(run, tiny, CPU)
     assert (continued.epoch, continued.step) == (0, 5)
-    list(train(continued, pairs))
+    list(train(continued, pairs, alone))
     expected, ours = state(uninterrupted), state(continued)
     assert expected.keys() == ours.keys()
     for name, tensor in expected.items():

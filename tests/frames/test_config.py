@@ -48,7 +48,7 @@ def test_a_preset_that_does_not_exist_is_answered_with_the_nearest():
         ("encoder_channels", [], r"encoder_channels: \[\] is not a list of whole numbers"),
         ("encoder_channels", [8, -1], "encoder_channels: -1 is not between 1 and 1024"),
         ("precision", "float8", "precision: 'float8' is none of auto, float32, bfloat16"),
-        ("generator_strides", [1, 1], "generator_strides: 2 strides for 4 layers"),
+        ("generator_strides", [1, 1], "generator_strides: 2 strides for 3 layers"),
     ],
 )
 def test_absurd_values_are_refused_by_name_and_range(field, value, says):

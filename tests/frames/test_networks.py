@@ -32,8 +32,8 @@ def test_the_paper_preset_has_the_sizes_of_table_1():
     # conv 5x5 without bias + batch norm (2 a map): 25*8 + 25*8*16 + 25*16*32 + 2*(8+16+32)
     # fully connected: 32 maps of 11x2 -> 256 units
     assert count(model.encoder) == 200 + 3200 + 12800 + 112 + (32 * 11 * 2 + 1) * 256
-    # projection 128 -> 64 x 88 x 16, then 3x3: 64-64-32-16-8-1
-    layers = 9 * (64 * 64 + 64 * 32 + 32 * 16 + 16 * 8) + 2 * (64 + 32 + 16 + 8) + 9 * 8 + 1
+    # projection 128 -> 64 x 88 x 16, then 3x3: 64-32-16-8-1
+    layers = 9 * (64 * 32 + 32 * 16 + 16 * 8) + 2 * (64 + 32 + 16 + 8) + 9 * 8 + 1
     assert count(model.generator) == (128 + 1) * 64 * 88 * 16 + layers
     # 3x3: 1-8-16-32-64-1 with biases, then 88 * 16 features -> 1 logit
     convolutions = 9 * (8 + 8 * 16 + 16 * 32 + 32 * 64 + 64) + (8 + 16 + 32 + 64 + 1)

@@ -27,7 +27,7 @@ from nextbar.frames.model import Model, build_model
 from nextbar.frames.networks import Shape
 from nextbar.frames.training import Figures, Training, begin_training
 
-FORMAT = 1
+FORMAT = 2
 PROGRESS = "nextbar"
 DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.jsonl"
 
@@ -188,5 +188,9 @@ def _fill_optimiser(
     )
     if state and not fits:
         raise RunError(f"{run / WEIGHTS}: the {network}'s optimiser does not fit its weights")
-    if state:
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    if not state:
+        return
+    for parameter, moments in zip(parameters, (state[nth] for nth in sorted(state)), strict=True):
+        for kind in ("exp_avg", "exp_avg_sq"):  # laid out as the fused kernel takes them to be
+            moments[kind] = torch.empty_like(parameter).copy_(moments[kind]).detach()
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -36,10 +36,14 @@ class Config:
         (8, 16, 32), "maps of each 5x5, stride-2 convolution of the encoder", low=1, high=1024
     )
     generator_channels: tuple[int, ...] = _setting(
-        (64, 32, 16, 8), "maps of each 3x3 deconvolution of the generator", low=1, high=1024
+        (64, 32, 16, 8),
+        "maps of the generator's layers: the first are what the latent is projected to, the "
+        "others come from 3x3 deconvolutions",
+        low=1,
+        high=1024,
     )
     generator_strides: tuple[int, ...] = _setting(
-        (1, 1, 1, 1),
+        (1, 1, 1),
         "stride of each deconvolution; the paper's is 1, with 2 the generator starts from few "
         "positions and grows, which is many times faster",
         low=1,
@@ -110,6 +114,9 @@ class Config:
         "what networks compute in while training; auto is bfloat16 where the processor has it",
     )
     checkpoint_epochs: int = _setting(1, "epochs between two checkpoints", low=1, high=1_000_000)
+    sample_epochs: int = _setting(
+        5, "epochs between two pictures of what the model writes", low=1, high=1_000_000
+    )
     seed: int = _setting(
         0, "decides weights, order and noise of the whole run", low=0, high=2**63 - 1
     )
@@ -120,13 +127,17 @@ class Config:
             value = _as_type(setting.name, getattr(self, setting.name), hints[setting.name])
             _check_range(setting.name, value, setting.metadata["low"], setting.metadata["high"])
             object.__setattr__(self, setting.name, value)
-        for network in ("generator", "discriminator"):
+        # The generator's first maps are a projection, which has no stride.
+        for network, n_plain, which in (
+            ("generator", 1, "but the first "),
+            ("discriminator", 0, ""),
+        ):
             channels = getattr(self, f"{network}_channels")
             strides = getattr(self, f"{network}_strides")
-            if len(channels) != len(strides):
+            if len(channels) - n_plain != len(strides):
                 raise ConfigError(
-                    f"{network}_strides: {len(strides)} strides for {len(channels)} layers; "
-                    f"give one for each of {network}_channels {list(channels)}"
+                    f"{network}_strides: {len(strides)} strides for {len(channels) - n_plain} "
+                    f"layers; give one for each {which}of {network}_channels {list(channels)}"
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,7 +189,7 @@ PRESETS: dict[str, Config] = {
     "paper": Config(),
     "small": Config(
         latent=64,
-        generator_channels=(64, 32, 16),
+        generator_channels=(64, 64, 32, 16),
         generator_strides=(2, 2, 2),
         discriminator_strides=(2, 2, 2, 1),
         batch_norm=False,

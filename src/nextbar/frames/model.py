@@ -26,11 +26,6 @@ class Synthesis(NamedTuple):
     log_variance: Tensor
     prior: tuple[Tensor, Tensor] | None
 
-    def fakes(self) -> Tensor:
-        """Both fakes, (2 B, C, H, W), predicted ones first."""
-        assert self.sampled is not None, "synthesised without the second fake"
-        return torch.cat([self.predicted, self.sampled])
-
 
 class Model(nn.Module):
     """Encoder, generator and discriminator for frames of one shape.
@@ -74,7 +69,7 @@ class Model(nn.Module):
             return Synthesis(self.generator(latent), None, mean, log_variance, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
         other = noise if prior is None else draw_latent(*prior, noise)
-        predicted, sampled = self.generator(torch.cat([latent, other])).chunk(2)
+        predicted, sampled = self.generator.decode(latent, other)
         return Synthesis(predicted, sampled, mean, log_variance, prior)
 
 

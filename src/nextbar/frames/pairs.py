@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,6 +88,10 @@ class PairBatches:
 
     def __len__(self) -> int:
         """The number of pairs."""
+        return self._n_pairs
+
+    @cached_property
+    def _n_pairs(self) -> int:
         return int(np.maximum(np.diff(self.sequences.index)[self.chosen] - 1, 0).sum())
 
     @property
@@ -94,15 +99,24 @@ class PairBatches:
         """Batches in one epoch; the last may be smaller."""
         return -(-len(self) // self.batch)
 
-    def epoch(self, epoch: int, *, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def batch_size(self, number: int) -> int:
+        """Pairs in the batch of that number, from 0; the last one may be smaller."""
+        return min(self.batch, len(self) - number * self.batch)
+
+    def epoch(
+        self, epoch: int, *, skip: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """(previous, current), each (batch, channels, height, width) in [0, 1].
 
         Each pair comes once. The order depends on nothing but seed and epoch.
-        skip: batches to leave out at the beginning.
+        skip: batches to leave out at the beginning. rank, world: of ``world``
+        processes that share each batch the one whose share is wanted; a share
+        that would be empty is the batch's first pair.
         """
         previous = previous_frames(self.sequences.index, self.chosen)
         np.random.default_rng([self.seed, epoch]).shuffle(previous)
         for begin in range(skip * self.batch, len(previous), self.batch):
-            numbers = previous[begin : begin + self.batch]
+            joint = previous[begin : begin + self.batch]
+            numbers = joint[rank::world] if rank < len(joint) else joint[:1]
             both = self.sequences.fetch(np.concatenate([numbers, numbers + 1]))
             yield both[: len(numbers)], both[len(numbers) :]

@@ -28,6 +28,7 @@ from nextbar.frames.losses import (
 from nextbar.frames.model import Model, Synthesis
 from nextbar.frames.networks import Verdict
 from nextbar.frames.pairs import PairBatches
+from nextbar.frames.replicas import Joint, Replicas
 
 
 class Figures(NamedTuple):
@@ -37,13 +38,15 @@ class Figures(NamedTuple):
     reconstruction: cross-entropy of a frame in nats; feature: Eq. 7; kl: Eq. 5,
     or the KL between the encoders of a learned prior, in nats; d_real,
     d_predicted, d_sampled: mean probability D gives to real frames, to G(z_t)
-    and to the other fake. What a step does not compute is not-a-number in it.
+    and to the other fake; loudest: mean over the predicted frames of each one's
+    greatest value. What a step does not compute is not-a-number in it.
     """
 
     encoder: float
     generator: float
     kl: float
     reconstruction: float
+    loudest: float
     feature: float = math.nan
     discriminator: float = math.nan
     d_real: float = math.nan
@@ -54,13 +57,14 @@ class Figures(NamedTuple):
 class Progress(NamedTuple):
     """One step done, of ``n_steps`` in all; epoch and step count from 1.
 
-    figures: averages over the epoch so far; where it was cut short and is
-    continued, over what came since.
+    n_pairs: how many pairs the step saw. figures: averages over the epoch so
+    far; where it was cut short and is continued, over what came since.
     """
 
     epoch: int
     step: int
     n_steps: int
+    n_pairs: int
     ends_epoch: bool
     figures: Figures
 
@@ -91,8 +95,8 @@ def begin_training(model: Model) -> Training:
     config = model.config
 
     def adam(parameters: list[nn.Parameter], rate: float) -> torch.optim.Adam:
-        # Not fused: that kernel takes gradients to be laid out like their weights, unchecked.
-        return torch.optim.Adam(parameters, lr=rate, betas=(config.momentum, 0.999))
+        fused = parameters[0].device.type in ("cpu", "cuda")
+        return torch.optim.Adam(parameters, lr=rate, betas=(config.momentum, 0.999), fused=fused)
 
     return Training(
         model,
@@ -102,31 +106,34 @@ def begin_training(model: Model) -> Training:
     )
 
 
-def train(training: Training, pairs: PairBatches) -> Iterator[Progress]:
+def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterator[Progress]:
     """Trains until ``config.epochs`` epochs are done, yielding after each step.
 
-    Continues behind ``training.epoch``. Raises TrainingError where a loss is
-    no longer a finite number.
+    Continues behind ``training.epoch``. replicas: the processes that train
+    together, each on its share of every batch (:mod:`nextbar.frames.replicas`);
+    the model is on their device. Raises TrainingError where a loss is no
+    longer a finite number.
     """
     model, config = training.model, training.model.config
-    device = next(model.parameters()).device
-    dtype = choose_precision(config, device)
+    device = replicas.device
     model.train()
     while training.epoch < config.epochs:
         epoch = training.epoch + 1
         adversary = training.epoch >= config.adversary_after
         totals = np.zeros(len(Figures._fields))
         done = training.step - training.epoch * pairs.n_batches  # of an epoch cut short
-        for nth, (previous, current) in enumerate(pairs.epoch(epoch, skip=done), 1):
-            noises = draw_noises(config, training.step, len(previous)).to(device)
-            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                figures = train_step(
-                    training,
-                    previous.to(device),
-                    current.to(device),
-                    noises,
-                    adversary=adversary,
-                )
+        batches = pairs.epoch(epoch, skip=done, rank=replicas.rank, world=replicas.world)
+        for nth, (previous, current) in enumerate(batches, 1):
+            n_joint = pairs.batch_size(done + nth - 1)
+            noises = replicas.share(draw_noises(config, training.step, n_joint), dim=1)
+            figures = train_step(
+                training,
+                previous.to(device),
+                current.to(device),
+                noises.to(device),
+                adversary=adversary,
+                joint=replicas.joint(n_joint),
+            )
             training.step += 1
             totals += figures
             _check_finite(epoch, training.step, figures, adversary)
@@ -134,19 +141,7 @@ def train(training: Training, pairs: PairBatches) -> Iterator[Progress]:
             training.epoch += ends_epoch
             averages = Figures(*(totals / nth).tolist())
             n_steps = config.epochs * pairs.n_batches
-            yield Progress(epoch, training.step, n_steps, ends_epoch, averages)
-
-
-def choose_precision(config: Config, device: torch.device) -> torch.dtype:
-    """What the networks compute in: weights and losses stay in float32 whatever it is."""
-    if config.precision == "auto":
-        has_bfloat16 = (
-            torch.cuda.is_bf16_supported()
-            if device.type == "cuda"
-            else device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-        )
-        return torch.bfloat16 if has_bfloat16 else torch.float32
-    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+            yield Progress(epoch, training.step, n_steps, n_joint, ends_epoch, averages)
 
 
 def draw_noises(config: Config, step: int, batch: int) -> Tensor:
@@ -157,86 +152,176 @@ def draw_noises(config: Config, step: int, batch: int) -> Tensor:
 
 
 def train_step(
-    training: Training, previous: Tensor, current: Tensor, noises: Tensor, *, adversary: bool
+    training: Training,
+    previous: Tensor,
+    current: Tensor,
+    noises: Tensor,
+    *,
+    adversary: bool,
+    joint: Joint,
 ) -> Figures:
     """D once, E and G ``generator_updates`` times (the paper: twice) on one batch of pairs.
 
     previous, current: (B, C, H, W) in [0, 1]; noises: (updates, B, latent).
-    D comes first: E and G have not moved yet when their first update comes, so
-    that it uses the very fakes that D was shown. adversary: without it D rests
-    and E and G learn from what needs no D.
+    The first update of E and G and that of D are taken from the same forward
+    pass, as in Larsen et al. (2016), Algorithm 1, which the paper builds on;
+    the others follow. adversary: without it D rests, and E and G learn from
+    what needs no D. joint: computes in the chosen precision and averages
+    gradients over the processes that train together.
     """
-    model = training.model
-    synthesis = model.synthesise(previous, current, noises[0], both=adversary)
-    d_figures, real = {}, None
-    if adversary:
-        d_figures = update_discriminator(training, current, synthesis)
-        with torch.no_grad():
-            real = model.discriminator(current)
+    figures: dict[str, Tensor] = {}
     for nth, noise in enumerate(noises):
-        if nth:
-            synthesis = model.synthesise(previous, current, noise, both=adversary)
-        figures = update_encoder_and_generator(training, current, real, synthesis)
-    return Figures(**figures, **d_figures)
-
-
-def update_discriminator(
-    training: Training, current: Tensor, synthesis: Synthesis
-) -> dict[str, float]:
-    """One step of D down Eq. 9; E and G get no gradient."""
-    discriminator = training.model.discriminator
-    fakes = synthesis.fakes().detach()
-    logits = discriminator(torch.cat([current, fakes])).logits
-    real, predicted, sampled = logits.chunk(3)
-    loss = discriminator_loss(real, predicted, sampled)
-    parameters = list(discriminator.parameters())
-    _apply(training.discriminator_optimiser, parameters, _gradients(loss, parameters))
-    return {
-        "discriminator": loss.item(),
-        "d_real": real.sigmoid().mean().item(),
-        "d_predicted": predicted.sigmoid().mean().item(),
-        "d_sampled": sampled.sigmoid().mean().item(),
-    }
-
-
-def update_encoder_and_generator(
-    training: Training, current: Tensor, real: Verdict | None, synthesis: Synthesis
-) -> dict[str, float]:
-    """One step of E down Eq. 8 and of G down Eq. 10; D gets no gradient.
-
-    real: D's verdict on the current frames, None without an adversary. E sees
-    the feature matching and the KL loss only: no adversarial gradient reaches
-    it. Weights that the paper does not have are 0 in the ``paper`` preset.
-    """
-    model, config = training.model, training.model.config
-    kl, prior_total = prior_losses(synthesis, config)
-    cells = reconstruction(synthesis.predicted, current)
-    shared = config.reconstruction_weight * cells
-    adversarial = torch.zeros(())
-    figures = {"kl": kl.item(), "reconstruction": cells.item()}
-    if real is not None:
-        verdict = model.discriminator(synthesis.fakes())
-        feature = feature_matching(real.features, *verdict.features.chunk(2))
-        shared = shared + config.feature_weight * feature
-        adversarial = config.adversarial_weight * adversarial_loss(*verdict.logits.chunk(2))
-        figures["feature"] = feature.item()
-    encoder_total = shared + prior_total
-    generator_total = shared + adversarial
-    # Both gradients are taken before either network moves. One pass gives both where nothing but
-    # the shared loss reaches G; otherwise the adversarial one must stay out of E's.
-    encoders, generator = model.encoder_parameters(), list(model.generator.parameters())
-    if real is None:
-        gradients = _gradients(encoder_total, [*encoders, *generator])
-        encoder_gradients, generator_gradients = (
-            gradients[: len(encoders)],
-            gradients[len(encoders) :],
+        # A context of its own for each pass: within one, autocast keeps the weights as they were.
+        with joint.autocast():
+            synthesis = training.model.synthesise(previous, current, noise, both=adversary)
+            judged = judge(training.model, current, synthesis, d_learns=not nth)
+        d_update, d_gradients = None, None
+        if judged is not None and not nth:
+            d_update, d_gradients, d_figures = discriminator_gradients(training, judged)
+            figures |= d_figures
+        encoder_update, generator_update, latest = encoder_and_generator_gradients(
+            training, current, synthesis, judged, d_gradients
         )
+        figures |= latest
+        if d_update is not None:
+            _apply(training.discriminator_optimiser, joint.average(d_update))
+        _apply(training.encoder_optimiser, joint.average(encoder_update))
+        _apply(training.generator_optimiser, joint.average(generator_update))
+    with torch.no_grad():
+        joint.average_buffers(training.model)
+        values = joint.average([torch.stack([value.detach() for value in figures.values()])])[0]
+    return Figures(**dict(zip(figures, values.tolist(), strict=True)))
+
+
+class Judged(NamedTuple):
+    """Fakes, cut off from G, and D's verdicts: D is walked through once for all who ask."""
+
+    fake_predicted: Tensor
+    fake_sampled: Tensor
+    real: Verdict
+    predicted: Verdict
+    sampled: Verdict
+
+
+def judge(model: Model, current: Tensor, synthesis: Synthesis, *, d_learns: bool) -> Judged | None:
+    """D's verdicts on real and fake frames; None where the second fake was not made.
+
+    d_learns: whether D's own gradient will be asked for.
+    """
+    if synthesis.sampled is None:
+        return None
+    predicted, sampled = (
+        fake.detach().requires_grad_() for fake in (synthesis.predicted, synthesis.sampled)
+    )
+    with torch.set_grad_enabled(d_learns):
+        real = model.discriminator(current)
+    return Judged(
+        predicted, sampled, real, model.discriminator(predicted), model.discriminator(sampled)
+    )
+
+
+def discriminator_gradients(
+    training: Training, judged: Judged
+) -> tuple[list[Tensor], tuple[Tensor, Tensor], dict[str, Tensor]]:
+    """The gradient of Eq. 9 for D's parameters, that at both fakes, and the figures."""
+    parameters = list(training.model.discriminator.parameters())
+    logits = (judged.real.logits, judged.predicted.logits, judged.sampled.logits)
+    loss = discriminator_loss(*logits)
+    *gradients, at_predicted, at_sampled = torch.autograd.grad(
+        loss, [*parameters, judged.fake_predicted, judged.fake_sampled], retain_graph=True
+    )
+    certainty = [logit.sigmoid().mean() for logit in logits]
+    figures = zip(("d_real", "d_predicted", "d_sampled"), certainty, strict=True)
+    return gradients, (at_predicted, at_sampled), {"discriminator": loss, **dict(figures)}
+
+
+MOST_CERTAIN = 60.0
+"""Logits of fakes below minus this give a fading adversarial gradient: exp would overflow."""
+
+
+def turned(d_gradient: Tensor, logits: Tensor) -> Tensor:
+    """The gradient of G's adversarial loss at the fakes, from that of D's loss at them.
+
+    For a fake of logit l, Eq. 9 has the slope sigmoid(l) and Eq. 10 the slope
+    -sigmoid(-l): the same way back through D, times -exp(-l).
+    d_gradient: (B, C, H, W); logits: (B,).
+    """
+    scale = -torch.exp(-logits.detach().clamp(min=-MOST_CERTAIN))
+    return d_gradient * scale.view(-1, 1, 1, 1)
+
+
+def encoder_and_generator_gradients(
+    training: Training,
+    current: Tensor,
+    synthesis: Synthesis,
+    judged: Judged | None,
+    d_gradients: tuple[Tensor, Tensor] | None = None,
+) -> tuple[list[Tensor], list[Tensor], dict[str, Tensor]]:
+    """The gradients of Eq. 8 for E and of Eq. 10 for G, and the figures; D gets none.
+
+    E sees the feature matching and the KL loss only: no adversarial gradient
+    reaches it. Weights that the paper does not have are 0 in the ``paper``
+    preset. d_gradients: those of D's loss at the fakes, where they are known,
+    which saves a walk back through D.
+    """
+    config = training.model.config
+    encoders = training.model.encoder_parameters()
+    generator = list(training.model.generator.parameters())
+    kl, prior_total = prior_losses(synthesis, config)
+    fake = judged.fake_predicted if judged else synthesis.predicted.detach().requires_grad_()
+    cells = reconstruction(fake, current)
+    shared = config.reconstruction_weight * cells
+    figures = {"kl": kl, "reconstruction": cells, "loudest": loudest(fake)}
+    if judged is None:
+        (asked,) = torch.autograd.grad(shared, [fake])
+        both = torch.autograd.grad(
+            [prior_total, synthesis.predicted], [*encoders, *generator], [None, asked]
+        )
+        totals = {"encoder": shared + prior_total, "generator": shared}
+        return [*both[: len(encoders)]], [*both[len(encoders) :]], figures | totals
+    features = (judged.real.features.detach(), judged.predicted.features, judged.sampled.features)
+    feature = feature_matching(*features)
+    shared = shared + config.feature_weight * feature
+    adversarial = config.adversarial_weight * adversarial_loss(
+        judged.predicted.logits, judged.sampled.logits
+    )
+    for_encoder, for_generator = _asked_of_fakes(
+        shared, adversarial, judged, d_gradients, config.adversarial_weight
+    )
+    assert synthesis.sampled is not None
+    frames = [synthesis.predicted, synthesis.sampled]
+    encoder_gradients = torch.autograd.grad(
+        [prior_total, *frames], encoders, [None, *for_encoder], retain_graph=True
+    )
+    generator_gradients = torch.autograd.grad(frames, generator, for_generator)
+    totals = {"encoder": shared + prior_total, "generator": shared + adversarial}
+    return [*encoder_gradients], [*generator_gradients], {**figures, "feature": feature, **totals}
+
+
+def _asked_of_fakes(
+    shared: Tensor,
+    adversarial: Tensor,
+    judged: Judged,
+    d_gradients: tuple[Tensor, Tensor] | None,
+    weight: float,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The gradients at both fakes: of the shared loss, for E; with the adversarial one, for G."""
+    fakes = [judged.fake_predicted, judged.fake_sampled]
+    for_encoder = torch.autograd.grad(shared, fakes, retain_graph=d_gradients is None)
+    if d_gradients is None:
+        adversary = torch.autograd.grad(adversarial, fakes)
     else:
-        encoder_gradients = _gradients(encoder_total, encoders, keep_graph=True)
-        generator_gradients = _gradients(generator_total, generator)
-    _apply(training.encoder_optimiser, encoders, encoder_gradients)
-    _apply(training.generator_optimiser, generator, generator_gradients)
-    return {**figures, "encoder": encoder_total.item(), "generator": generator_total.item()}
+        logits = (judged.predicted.logits, judged.sampled.logits)
+        adversary = tuple(
+            weight * turned(gradient, logit)
+            for gradient, logit in zip(d_gradients, logits, strict=True)
+        )
+    return [*for_encoder], [a + b for a, b in zip(for_encoder, adversary, strict=True)]
+
+
+def loudest(frames: Tensor) -> Tensor:
+    """The mean over the batch of each frame's greatest value, in [0, 1]."""
+    return frames.detach().flatten(1).amax(dim=1).mean()
 
 
 def prior_losses(synthesis: Synthesis, config: Config) -> tuple[Tensor, Tensor]:
@@ -249,16 +334,13 @@ def prior_losses(synthesis: Synthesis, config: Config) -> tuple[Tensor, Tensor]:
     return kl, config.prior_weight * kl + config.anchor_weight * anchor
 
 
-def _gradients(
-    loss: Tensor, parameters: list[nn.Parameter], *, keep_graph: bool = False
-) -> Sequence[Tensor]:
-    return torch.autograd.grad(loss, parameters, retain_graph=keep_graph)
-
-
-def _apply(
-    optimiser: torch.optim.Optimizer, parameters: list[nn.Parameter], gradients: Sequence[Tensor]
-) -> None:
+def _apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
+    """One step of the optimiser down the given gradients, one for each of its parameters."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for parameter, gradient in zip(parameters, gradients, strict=True):
+        # The fused kernel walks weight and gradient side by side, whatever their layouts.
+        if gradient.stride() != parameter.stride():
+            gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
     optimiser.step()
     optimiser.zero_grad()
@@ -274,5 +356,5 @@ def _check_finite(epoch: int, step: int, figures: Figures, adversary: bool) -> N
     ]
     raise TrainingError(
         f"training diverged in epoch {epoch}, step {step}: {', '.join(broken)} is no longer a "
-        "finite number; the last checkpoint is kept: begin a new run with lower learning rates"
+        "finite number: begin a new run with lower learning rates"
     )
