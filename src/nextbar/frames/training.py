@@ -285,13 +285,19 @@ def encoder_and_generator_gradients(
     adversarial = config.adversarial_weight * adversarial_loss(
         judged.predicted.logits, judged.sampled.logits
     )
-    for_encoder, for_generator = _asked_of_fakes(
-        shared, adversarial, judged, d_gradients, config.adversarial_weight
-    )
+    for_encoder, for_generator = _asked_of_fakes(shared, adversarial, judged, d_gradients, config)
     assert synthesis.sampled is not None
     frames = [synthesis.predicted, synthesis.sampled]
+    made = [
+        (frame, asked)
+        for frame, asked in zip(frames, for_encoder, strict=True)
+        if asked is not None
+    ]
     encoder_gradients = torch.autograd.grad(
-        [prior_total, *frames], encoders, [None, *for_encoder], retain_graph=True
+        [prior_total, *(frame for frame, _ in made)],
+        encoders,
+        [None, *(asked for _, asked in made)],
+        retain_graph=True,
     )
     generator_gradients = torch.autograd.grad(frames, generator, for_generator)
     totals = {"encoder": shared + prior_total, "generator": shared + adversarial}
@@ -303,20 +309,31 @@ def _asked_of_fakes(
     adversarial: Tensor,
     judged: Judged,
     d_gradients: tuple[Tensor, Tensor] | None,
-    weight: float,
-) -> tuple[list[Tensor], list[Tensor]]:
-    """The gradients at both fakes: of the shared loss, for E; with the adversarial one, for G."""
-    fakes = [judged.fake_predicted, judged.fake_sampled]
-    for_encoder = torch.autograd.grad(shared, fakes, retain_graph=d_gradients is None)
-    if d_gradients is None:
-        adversary = torch.autograd.grad(adversarial, fakes)
-    else:
-        logits = (judged.predicted.logits, judged.sampled.logits)
-        adversary = tuple(
-            weight * turned(gradient, logit)
-            for gradient, logit in zip(d_gradients, logits, strict=True)
-        )
-    return [*for_encoder], [a + b for a, b in zip(for_encoder, adversary, strict=True)]
+    config: Config,
+) -> tuple[list[Tensor | None], list[Tensor]]:
+    """The gradients at both fakes: of the shared loss, for E; with the adversarial one, for G.
+
+    E has made the second fake only with a learned prior; else nothing is asked of it there.
+    """
+    fakes = (judged.fake_predicted, judged.fake_sampled)
+    logits = (judged.predicted.logits, judged.sampled.logits)
+    for_encoder: list[Tensor | None] = []
+    for_generator = []
+    for nth, fake in enumerate(fakes):
+        made_by_encoder = nth == 0 or config.learned_prior
+        if d_gradients is None and not made_by_encoder:
+            (total,) = torch.autograd.grad(shared + adversarial, [fake], retain_graph=True)
+            for_encoder.append(None)
+            for_generator.append(total)
+            continue
+        (asked,) = torch.autograd.grad(shared, [fake], retain_graph=True)
+        if d_gradients is None:
+            (adversary,) = torch.autograd.grad(adversarial, [fake], retain_graph=True)
+        else:
+            adversary = config.adversarial_weight * turned(d_gradients[nth], logits[nth])
+        for_encoder.append(asked if made_by_encoder else None)
+        for_generator.append(asked + adversary)
+    return for_encoder, for_generator
 
 
 def loudest(frames: Tensor) -> Tensor:

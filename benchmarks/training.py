@@ -1,0 +1,258 @@
+"""Seconds an iteration of the paper's preset, beside a straight eager float32 port of the paper.
+
+    python benchmarks/training.py
+
+Both compute the same: batch 64, E and G twice and D once, the same losses from
+the same weights and noise. The port is written the plain way, one loss and one
+``backward()`` after the other, in PyTorch's default layout and precision; the
+"careful port" is the same with gradients asked only for the network that is
+updated. Iterations take turns, so that a slow minute of the machine slows all
+alike. Before timing, the losses of all are compared in float32.
+
+The ceiling is the matrix product of 2,048 x 2,048, measured here; the share of
+it that is reached counts the multiplications of our iteration.
+"""
+
+import argparse
+import copy
+import json
+import math
+import statistics
+import time
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from nextbar.frames.config import Config, configure
+from nextbar.frames.model import Model, build_model
+from nextbar.frames.replicas import Replicas, choose_precision, launch
+from nextbar.frames.training import begin_training, draw_noises, train_step
+
+SHAPE = (1, 88, 16)
+Losses = tuple[float, float, float]
+"""Of the last update: D's Eq. 9, E's Eq. 8, G's Eq. 10."""
+
+
+class Port:
+    """The paper, straight: NCHW, float32, eager; each network by itself."""
+
+    def __init__(self, seed: int, *, careful: bool) -> None:
+        torch.manual_seed(seed)
+        self.careful = careful
+        self.encoder = self._encoder()
+        self.project = nn.Linear(128, 64 * 88 * 16)
+        self.grow = self._generator()
+        self.features, self.verdict = self._discriminator(), nn.Linear(88 * 16, 1)
+        self.e = list(self.encoder.parameters())
+        self.g = [*self.project.parameters(), *self.grow.parameters()]
+        self.d = [*self.features.parameters(), *self.verdict.parameters()]
+        self.adam_e = torch.optim.Adam(self.e, 0.0005, (0.5, 0.999))
+        self.adam_g = torch.optim.Adam(self.g, 0.0005, (0.5, 0.999))
+        self.adam_d = torch.optim.Adam(self.d, 0.0001, (0.5, 0.999))
+
+    @staticmethod
+    def _encoder() -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for before, after in ((1, 8), (8, 16), (16, 32)):
+            layers += [nn.Conv2d(before, after, 5, 2, 2, bias=False), nn.BatchNorm2d(after)]
+            layers += [nn.ELU()]
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 11 * 2, 256))
+
+    @staticmethod
+    def _generator() -> nn.Sequential:
+        layers: list[nn.Module] = [nn.BatchNorm2d(64), nn.ReLU()]
+        for before, after in ((64, 32), (32, 16), (16, 8)):
+            layers += [nn.ConvTranspose2d(before, after, 3, 1, 1, bias=False)]
+            layers += [nn.BatchNorm2d(after), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Conv2d(8, 1, 3, padding=1))
+
+    @staticmethod
+    def _discriminator() -> nn.Sequential:
+        layers: list[nn.Module] = []
+        for before, after in ((1, 8), (8, 16), (16, 32), (32, 64)):
+            layers += [nn.Conv2d(before, after, 3, 1, 1), nn.LeakyReLU(0.2)]
+        return nn.Sequential(*layers, nn.Conv2d(64, 1, 3, 1, 1), nn.Flatten())
+
+    def take_weights(self, model: Model) -> None:
+        """Begins where the model begins."""
+        with torch.no_grad():
+            self._copy(model.encoder.parameters(), self.e)
+            weight, bias = model.generator.project.weight, model.generator.project.bias
+            by_map = weight.view(88, 16, 64, 128).permute(2, 0, 1, 3)  # ours: channels innermost
+            self.project.weight.copy_(by_map.reshape(-1, 128))
+            self.project.bias.copy_(bias.view(88, 16, 64).permute(2, 0, 1).flatten())
+            self._copy(model.generator.layers.parameters(), list(self.grow.parameters()))
+            self._copy(model.discriminator.parameters(), self.d)
+
+    @staticmethod
+    def _copy(source: object, target: list[nn.Parameter]) -> None:
+        for ours, theirs in zip(source, target, strict=True):  # type: ignore[call-overload]
+            theirs.copy_(ours)
+
+    def generate(self, latent: Tensor) -> Tensor:
+        maps = self.project(latent).view(-1, 64, 88, 16)
+        return 0.5 * (1 + torch.tanh(self.grow(maps)))
+
+    def synthesise(self, previous: Tensor, noise: Tensor) -> tuple[Tensor, ...]:
+        mean, log_variance = self.encoder(previous).chunk(2, dim=1)
+        latent = mean + noise * torch.exp(log_variance / 2)
+        return mean, log_variance, self.generate(latent), self.generate(noise)
+
+    def judge(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.features(frames)
+        return features, self.verdict(features).squeeze(1)
+
+    def losses(
+        self, current: Tensor, synthesis: tuple[Tensor, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean, log_variance, predicted, sampled = synthesis
+        (real, real_logit), (f1, l1), (f2, l2) = map(self.judge, (current, predicted, sampled))
+        matching = 0.5 * ((real - f1).square().sum(1) + (real - f2).square().sum(1)).mean()
+        kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean()
+        adversarial = (F.softplus(-l1) + F.softplus(-l2)).mean()
+        d_loss = (F.softplus(-real_logit) + F.softplus(l1) + F.softplus(l2)).mean()
+        return d_loss, matching + kl, adversarial + matching
+
+    def gradients(self, loss: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
+        if self.careful:
+            return list(torch.autograd.grad(loss, parameters, retain_graph=True))
+        for parameter in (*self.e, *self.g, *self.d):
+            parameter.grad = None
+        loss.backward(retain_graph=True)
+        return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+    def step(self, previous: Tensor, current: Tensor, noises: Tensor) -> Losses:
+        d_value = math.nan
+        for nth, noise in enumerate(noises):
+            d_loss, e_loss, g_loss = self.losses(current, self.synthesise(previous, noise))
+            updates = [(self.adam_e, self.e, e_loss), (self.adam_g, self.g, g_loss)]
+            if not nth:
+                updates.append((self.adam_d, self.d, d_loss))
+                d_value = d_loss.item()
+            # All gradients before any step: a loss must not see weights that have moved.
+            taken = [self.gradients(loss, parameters) for _, parameters, loss in updates]
+            for (adam, parameters, _), gradients in zip(updates, taken, strict=True):
+                for parameter, gradient in zip(parameters, gradients, strict=True):
+                    parameter.grad = gradient
+                adam.step()
+        return d_value, e_loss.item(), g_loss.item()
+
+
+class Ours:
+    """The package's own step."""
+
+    def __init__(self, config: Config, replicas: Replicas, model: Model) -> None:
+        self.config, self.joint = config, replicas.joint(config.batch)
+        self.training = begin_training(model)
+
+    def step(self, previous: Tensor, current: Tensor, noises: Tensor) -> Losses:
+        figures = train_step(
+            self.training, previous, current, noises, adversary=True, joint=self.joint
+        )
+        return figures.discriminator, figures.encoder, figures.generator
+
+
+def multiplications(batch: int) -> dict[str, float]:
+    """Floating-point operations, 2 a multiplication, of one iteration as ours computes it."""
+    positions = 88 * 16
+    conv = {"g": 9 * (64 * 32 + 32 * 16 + 16 * 8 + 8), "d": 9 * (8 + 128 + 512 + 2048 + 64)}
+    g = 2 * batch * (128 * 64 * positions + conv["g"] * positions)  # one batch through G
+    d = 2 * batch * conv["d"] * positions + 2 * batch * positions
+    e = 2 * batch * (25 * (8 * 44 * 8 + 128 * 22 * 4 + 512 * 11 * 2) + 704 * 256)
+    per_update = 2 * g + 2 * 2 * g + g + 3 * e  # two fakes there and back, once more back for E
+    first = 3 * d + 2 * 3 * d + 2 * d  # D there and back with its weights, back for the features
+    later = 3 * d + 4 * d
+    return {"total": 2 * per_update + first + later}
+
+
+def ceiling(dtype: torch.dtype) -> float:
+    """Operations a second of a matrix product of 2,048 x 2,048."""
+    a, b = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
+    times = []
+    for _ in range(12):
+        began = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - began)
+    return 2 * 2048**3 / statistics.median(times[2:])
+
+
+def frames(batch: int) -> tuple[Tensor, Tensor]:
+    rng = torch.Generator().manual_seed(1)
+    # As sparse as music: 16 cells of 1,408 sound.
+    both = (torch.rand(2, batch, *SHAPE, generator=rng) < 16 / 1408).float() * 90 / 127
+    return both[0], both[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--iterations", type=int, default=7, help="timed, after two for warm-up")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    console = Console()
+    exact, fast = configure("paper", precision="float32"), configure("paper", precision="auto")
+    computes_in = choose_precision(fast, torch.device("cpu"))
+    model = build_model(SHAPE, exact)
+    rows: dict[str, Port | Ours] = {}
+    for name, careful in (("port", False), ("careful port", True)):
+        rows[name] = Port(0, careful=careful)
+        rows[name].take_weights(model)
+    rows["nextbar, float32"] = Ours(exact, launch(exact, device="cpu"), copy.deepcopy(model))
+    if computes_in != torch.float32:
+        rows["nextbar, bfloat16"] = Ours(fast, launch(fast, device="cpu"), model)
+    previous, current = frames(exact.batch)
+
+    losses: dict[str, Losses] = {}
+    times: dict[str, list[float]] = {name: [] for name in rows}
+    for iteration in range(options.iterations + 2):
+        noises = draw_noises(exact, iteration, exact.batch)
+        for name, row in rows.items():
+            began = time.perf_counter()
+            latest = row.step(previous, current, noises)
+            if iteration >= 2:
+                times[name].append(time.perf_counter() - began)
+            elif iteration == 0:
+                losses[name] = latest
+    agreement = max(
+        abs(a - b) / abs(b)
+        for a, b in zip(losses["nextbar, float32"], losses["careful port"], strict=True)
+    )
+    if agreement > 1e-3:
+        raise SystemExit(f"the losses differ by {agreement:.1%}: {losses}")
+
+    median = {name: statistics.median(seconds) for name, seconds in times.items()}
+    floor = {torch.float32: ceiling(torch.float32)}
+    floor[computes_in] = ceiling(computes_in)
+    operations = multiplications(exact.batch)["total"]
+    table = Table(title=f"one iteration, batch {exact.batch}, {options.threads} threads")
+    for column in ("", "seconds", "times the port", "share of the ceiling"):
+        table.add_column(column, justify="left" if not column else "right")
+    share = {}
+    for name, seconds in median.items():
+        dtype = computes_in if "bfloat16" in name else torch.float32
+        share[name] = operations / seconds / floor[dtype]
+        told = f"{share[name]:.0%}" if isinstance(rows[name], Ours) else "-"
+        table.add_row(name, f"{seconds:.3f}", f"{median['port'] / seconds:.2f}", told)
+    console.print(table)
+    console.print(
+        f"losses agree in float32 within {agreement:.1e}; {operations / 1e9:.0f} GFLOP an "
+        f"iteration; ceiling {floor[torch.float32] / 1e9:.0f} GFLOP/s in float32, "
+        f"{floor[computes_in] / 1e9:.0f} in {str(computes_in).removeprefix('torch.')}"
+    )
+    best = min(median, key=lambda name: median[name])
+    print(json.dumps({
+        "benchmark": "training",
+        "seconds": {name: round(seconds, 4) for name, seconds in median.items()},
+        "times_the_port": round(median["port"] / median[best], 2),
+        "times_the_careful_port": round(median["careful port"] / median[best], 2),
+        "share_of_ceiling": round(share[best], 3),
+        "losses_agree_within": agreement,
+        "threads": options.threads,
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
