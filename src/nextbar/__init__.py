@@ -10,7 +10,7 @@ report = nextbar.evaluate("folder-of-midi", reference="corpus")
 """
 
 from nextbar._version import __version__
-from nextbar.api import begin_from, evaluate, generate, inspect, load, prepare, train
+from nextbar.api import begin_from, evaluate, fetch, generate, inspect, load, prepare, train
 from nextbar.composer import Beginning, Composer, Composition
 from nextbar.errors import NextbarError
 from nextbar.frames.config import PRESETS, Config
@@ -31,6 +31,7 @@ __all__ = [
     "__version__",
     "begin_from",
     "evaluate",
+    "fetch",
     "generate",
     "inspect",
     "load",

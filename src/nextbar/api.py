@@ -39,9 +39,19 @@ from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files, prepare_corpus
 from nextbar.pieces_folder import Made, Record, Written, check_folder, read_record, write_pieces
+from nextbar.public_data import fetch
 from nextbar.runs import train
 
-__all__ = ["begin_from", "evaluate", "generate", "inspect", "load", "prepare", "train"]
+__all__ = [
+    "begin_from",
+    "evaluate",
+    "fetch",
+    "generate",
+    "inspect",
+    "load",
+    "prepare",
+    "train",
+]
 
 prepare = prepare_corpus
 

@@ -50,6 +50,38 @@ ConfigFields = TypedDict(  # type: ignore[misc]  # made from Config, so that eac
 
 
 @app.command
+def fetch(
+    collection: str = "nottingham", /, *, out: Path | None = None, source: str | None = None
+) -> None:
+    """Download a public collection of MIDI files: nottingham, the paper's data.
+
+    What is there already and complete is not downloaded again.
+
+    Parameters
+    ----------
+    collection
+        Its name.
+    out
+        The folder for its files; by default one of that name.
+    source
+        Another URL, or a zip archive that was downloaded by other means. It is checked just the
+        same.
+    """
+    with screen.progress_bar(console, f"downloading {collection}") as update:
+        folder = api.fetch(
+            collection,
+            out,
+            source=source,
+            progress=lambda done, total: update(done, max(done, total), f"{done:,} bytes"),
+        )
+    screen.say(
+        console,
+        f"{len(list(folder.iterdir()))} files: {folder}\n"
+        f"next:   nextbar prepare {shlex.quote(str(folder))} --out CORPUS --grid seconds --track 1",
+    )
+
+
+@app.command
 def prepare(
     folder: str,
     /,

@@ -6,6 +6,7 @@
     ├── MusicFileError    a music file that is refused; carries a short reason
     ├── CorpusError       a folder that is no corpus, or one too small for the task
     ├── RunError          a folder that is no run, or one that is damaged or of another kind
+    ├── FetchError        a collection that could not be downloaded, or is not what it should be
     ├── TrainingError     training that cannot go on (not-a-number, divergence)
     └── OutputError       something that could not be written
 
@@ -45,6 +46,10 @@ class CorpusError(NextbarError):
 
 class RunError(NextbarError):
     """A folder that is not a run, or a run that is damaged or of another kind."""
+
+
+class FetchError(NextbarError):
+    """A collection that could not be downloaded, or is not what it should be."""
 
 
 class TrainingError(NextbarError):
