@@ -16,6 +16,7 @@ from nextbar.errors import NextbarError
 from nextbar.frames.config import PRESETS, Config
 from nextbar.measures.table import Report
 from nextbar.music.corpus import Corpus
+from nextbar.reproduction import Reproduction, reproduce
 from nextbar.runs import Run
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Corpus",
     "NextbarError",
     "Report",
+    "Reproduction",
     "Run",
     "__version__",
     "begin_from",
@@ -36,5 +38,6 @@ __all__ = [
     "inspect",
     "load",
     "prepare",
+    "reproduce",
     "train",
 ]

@@ -172,8 +172,8 @@ def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: i
     record = read_record(folder)
     corpus, missing = _reference_corpus(record, reference)
     kind = corpus.kind if corpus else record.kind if record else PLAIN_BARS
-    pieces, notes = _read_folder(folder, kind, record)
-    real = _pieces_of(corpus, "held_out") if corpus else []
+    pieces, notes = read_folder(folder, kind, record)
+    real = pieces_of_corpus(corpus, "held_out") if corpus else []
     n_bars = _bars_to_compare(pieces, real)
     if any(piece.n_bars != n_bars for piece in pieces):
         pieces = [_first_bars(piece, n_bars, kind.n_steps) for piece in pieces]
@@ -207,7 +207,7 @@ def _reference_corpus(
         return None, str(error)
 
 
-def _read_folder(
+def read_folder(
     folder: Path, kind: BarKind, record: Record | None
 ) -> tuple[list[Piece], list[str]]:
     """The folder's pieces, and a sentence for each file that gives none."""
@@ -246,7 +246,8 @@ def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
     return piece._replace(notes=notes, n_bars=n_bars)
 
 
-def _pieces_of(corpus: Corpus, part: Any) -> list[Piece]:
+def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
+    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
     pieces = []
     for number in corpus.pieces(part):
         bars = corpus.bars_of(number)

@@ -16,7 +16,7 @@ import cyclopts
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from nextbar import api, screen
+from nextbar import api, reproduction, screen
 from nextbar._version import __version__
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
@@ -342,6 +342,57 @@ def inspect(
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:
         screen.show_facts(console, facts)
+
+
+@app.command
+def reproduce(
+    out: Path,
+    /,
+    *,
+    data: Path | None = None,
+    pieces: int = 2500,
+    device: str = "auto",
+    devices: int | None = None,
+    overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
+) -> None:
+    """Repeat the experiment of the paper, from its data to its table and figures.
+
+    What is done already is not done again; Ctrl-C stops, and the same command goes on. Give fewer
+    epochs for a first look.
+
+    Example: nextbar reproduce reproduction --epochs 10
+
+    Parameters
+    ----------
+    out
+        The folder for all of it.
+    data
+        A folder with the 524 MIDI files; by default they are downloaded.
+    pieces
+        How many by each of the two testing models.
+    device
+        auto, cpu, cuda, mps, ...
+    devices
+        Processes that train together on this machine, one a device.
+    overrides
+        Fields of the configuration, by name. The paper has 300 epochs; a run that exists goes on
+        up to the number given.
+    """
+    with screen.progress_bar(console, "training") as update:
+        done = reproduction.reproduce(
+            out,
+            data=data,
+            pieces=pieces,
+            device=device,
+            devices=devices,
+            train_progress=screen.training_progress(console, update),
+            say=lambda sentence: screen.say(console, sentence, style="bold"),
+            **(overrides or {}),
+        )
+    if done is None:
+        return
+    console.print(screen.text_table(f"after {done.epoch} epochs", done.table))
+    screen.say(console, f"figures, table, first ten pieces: {done.folder}")
 
 
 SAMPLING = "--pieces 8 --temperature 0.75"

@@ -187,9 +187,11 @@ def _train_to_the_end(
             is_due = now.ends_epoch and now.epoch % config.checkpoint_epochs == 0
             stops = replicas.any(interrupted.is_set()) and not is_last
             if watch is not None:
+                if now.ends_epoch:
+                    watch.record(now)
                 if is_due or is_last or stops:
                     checkpoint.save_training(run, training)
-                watch.see(now)
+                watch.show(now)
             if stops:
                 raise KeyboardInterrupt
         replicas.wait()

@@ -133,6 +133,17 @@ def report_table(report: Report) -> Table:
     return table
 
 
+def text_table(title: str, rows: dict[str, dict[str, str]]) -> Table:
+    """Row -> column -> text, as a table."""
+    table = Table(title=title)
+    table.add_column("measure")
+    for column in next(iter(rows.values())):
+        table.add_column(column, justify="right")
+    for row, cells in rows.items():
+        table.add_row(row, *cells.values())
+    return table
+
+
 def show_meanings(console: Console, report: Report) -> None:
     """A line for each measure: what it is, and what would be good."""
     for row in report.rows():

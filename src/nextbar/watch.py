@@ -44,16 +44,23 @@ class Watch:
         # Events of epochs that were lost with an interruption are hidden by the purge.
         self._events = SummaryWriter(str(run / "events"), purge_step=training.epoch + 1)
 
-    def see(self, now: Progress) -> None:
-        """Notes one step; at an epoch's end writes its figures, and samples where they are due."""
+    def record(self, now: Progress) -> None:
+        """Writes an epoch's figures down. To be called before its checkpoint is written.
+
+        Whatever comes between the two, no epoch of a checkpoint lacks its line:
+        a line too many is dropped when the epoch is trained again.
+        """
+        seconds = time.monotonic() - self._epoch_began
+        checkpoint.append_history(self._run, now.epoch, now.figures, seconds)
+        for name, value in now.figures._asdict().items():
+            if value == value:  # what the epoch did not compute is not-a-number
+                self._events.add_scalar(name, value, now.epoch)
+        self._events.add_scalar("seconds", seconds, now.epoch)
+        self._events.flush()
+
+    def show(self, now: Progress) -> None:
+        """Draws samples where they are due, and tells the caller of the step."""
         if now.ends_epoch:
-            seconds = time.monotonic() - self._epoch_began
-            checkpoint.append_history(self._run, now.epoch, now.figures, seconds)
-            for name, value in now.figures._asdict().items():
-                if value == value:  # what the epoch did not compute is not-a-number
-                    self._events.add_scalar(name, value, now.epoch)
-            self._events.add_scalar("seconds", seconds, now.epoch)
-            self._events.flush()
             config = self._training.model.config
             if now.epoch % config.sample_epochs == 0 or now.epoch == config.epochs:
                 self._draw_samples(now.epoch)

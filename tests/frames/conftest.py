@@ -21,7 +21,11 @@ def global_random_state_is_left_alone():
 @pytest.fixture
 def moving_squares() -> Sequences:
     """20 videos of 8 frames, 16 x 16: a 4 x 4 square that moves to the right."""
-    n_videos, n_frames = 20, 8
+    return squares(n_videos=20)
+
+
+def squares(*, n_videos: int, n_frames: int = 8) -> Sequences:
+    """Videos of a square that moves to the right."""
     frames = np.zeros((n_videos * n_frames, *SHAPE), np.uint8)
     for number in range(len(frames)):
         video, time = divmod(number, n_frames)

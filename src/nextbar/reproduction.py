@@ -1,0 +1,273 @@
+"""The experiment of the paper, section 4, from its data to its figures, in one call.
+
+OUT/
+nottingham/             the data, where none was given
+corpus/                 bars of 2 s, 88 x 16, melody track
+run/                    the preset ``paper``, trained
+epoch-0012/             what the run writes at that epoch
+model-1/, model-2/    2,500 pieces of 5 bars each, from a real bar and from noise
+first-ten/            the first ten of each as MIDI, and all of them in a picture
+figure-2.png          two pieces by model 1, as in the paper
+figure-3.png          five measures over the pieces, as in the paper
+reproduction.json     every figure with its interval
+reproduction.md       the table
+"""
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from nextbar._version import __version__
+from nextbar.api import evaluate, generate, pieces_of_corpus, prepare, read_folder, train
+from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.frames import checkpoint
+from nextbar.frames.training import Progress
+from nextbar.measures.figures import draw_figure_3, values_of_figure_3
+from nextbar.measures.intervals import Interval
+from nextbar.measures.pieces import Piece, reference_windows
+from nextbar.measures.table import Report
+from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+from nextbar.pieces_folder import read_record
+from nextbar.public_data import fetch
+
+BARS: Final = 5
+FAINTEST: Final = 0.5 / 127
+"""As in the paper nothing is silenced: what rounds to a velocity of at least 1 is a note."""
+
+PAPER: Final[dict[str, str]] = {
+    "scale_consistency as published": "87",
+    "uniqueness": "37",
+    "tone_span": "10 to 21",
+    "recurrence as published": "7",
+    "velocity_span": "oscillating",
+    "diversity": "0.59 (another definition)",
+}
+"""What the paper says, section 4.1."""
+
+AUTHORS: Final[dict[str, float]] = {
+    "notes": 25.0,
+    "scale_consistency as published": 86.6,
+    "scale_consistency": 93.9,
+    "uniqueness": 37.0,
+    "velocity_span": 41.6,
+    "recurrence as published": 6.24,
+    "recurrence": 6.85,
+    "tone_span": 13.8,
+    "coherence": -0.014,
+    "copied_bars": 11.0,
+}
+"""Measured on the 2,553 readable ones of the samples that the authors published."""
+
+ROWS: Final = (
+    "scale_consistency as published",
+    "scale_consistency",
+    "uniqueness",
+    "velocity_span",
+    "recurrence as published",
+    "recurrence",
+    "tone_span",
+    "notes",
+    "diversity",
+    "coherence",
+    "copied_bars",
+    "empty_bars",
+)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a reproduction came to.
+
+    folder: of the figures and the table. table: row -> column -> text, columns
+    as in the paper's order: paper, authors' samples, model 1, model 2, real.
+    """
+
+    folder: Path
+    epoch: int
+    table: dict[str, dict[str, str]]
+
+
+def reproduce(
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    pieces: int = 2500,
+    seed: int = 0,
+    device: str = "auto",
+    devices: int | None = None,
+    train_progress: Callable[[Progress], None] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    **fields: Any,
+) -> Reproduction | None:
+    """The experiment of the paper in the folder ``out``; what is done already is not done again.
+
+    data: a folder with the 524 MIDI files; by default they are downloaded.
+    pieces: by each of the testing models. fields: of the configuration, on
+    top of the preset ``paper``; its 300 ``epochs`` take a day on a laptop, with
+    fewer there is a first look, and a run that exists goes on up to the number
+    given. say: told what comes next.
+    None in the other processes of several that train together.
+
+    Departure: every tenth piece is held out from training, so that the row of
+    real music is music that was not trained on; the paper trains on all.
+
+    Raises what fetch, prepare, train and generate raise.
+    """
+    out = Path(out)
+    corpus = out / "corpus"
+    if not (corpus / MANIFEST).is_file():
+        folder = data or fetch("nottingham", out / "nottingham")
+        say(f"preparing {folder}: bars of 2 seconds, melody track")
+        prepare(folder, corpus, grid="seconds", track=1)
+    # A run that exists keeps its configuration; only its length may be new.
+    preset = None if (out / "run" / checkpoint.DESCRIPTION).exists() else "paper"
+    if preset:
+        fields["seed"] = seed
+    say("training the preset paper")
+    run = train(
+        corpus,
+        out / "run",
+        preset=preset,
+        device=device,
+        devices=devices,
+        progress=train_progress,
+        **fields,
+    )
+    if not run.is_first:
+        return None
+    results = out / f"epoch-{run.epoch:04}"
+    reports = {}
+    for model, from_bar, bars in (("model-1", "training", BARS - 1), ("model-2", "noise", BARS)):
+        say(f"writing {pieces} pieces of {BARS} bars by {model.replace('-', ' ')}")
+        if not _is_written(results / model, pieces):
+            generate(
+                run.path,
+                results / model,
+                pieces=pieces,
+                bars=bars,
+                from_bar=from_bar,
+                threshold=FAINTEST,
+                seed=seed,
+                wav=False,
+                pictures=False,
+                device=device,
+            )
+        say(f"measuring {model.replace('-', ' ')}")
+        reports[model] = evaluate(results / model, reference=corpus, seed=seed)
+    say("drawing Figures 2 and 3")
+    _draw(results, Corpus.open(corpus), run.epoch)
+    table = tabulate(reports)
+    history = checkpoint.read_history(run.path)
+    write_json_atomically(
+        results / "reproduction.json",
+        {
+            "nextbar": __version__,
+            "epoch": run.epoch,
+            "config": run.config.to_dict(),
+            "last_epoch": history[-1] if history else None,
+            "paper": PAPER,
+            "authors_samples": AUTHORS,
+            **{model: report.to_json() for model, report in reports.items()},
+        },
+    )
+    text = _describe(table, run.epoch, run.config.epochs, history)
+    write_bytes_atomically(results / "reproduction.md", text.encode())
+    return Reproduction(results, run.epoch, table)
+
+
+def _is_written(folder: Path, n_pieces: int) -> bool:
+    record = read_record(folder)
+    return record is not None and len(record.pieces) == n_pieces
+
+
+def tabulate(reports: dict[str, Report]) -> dict[str, dict[str, str]]:
+    """Row -> column -> text: paper, authors' samples, each of the reports, real, chance."""
+    table = {}
+    for row in ROWS:
+        measure, _, form = row.partition(" as ")
+        column = "as_published" if form else "generated"
+        cells = {"paper": PAPER.get(row, "-"), "authors' samples": _plain(AUTHORS.get(row))}
+        for model, report in reports.items():
+            cells[model.replace("-", " ")] = _interval(report.measures[measure].get(column))
+        first = next(iter(reports.values())).measures[measure]
+        for name in ("reference", "chance"):
+            cells["real" if name == "reference" else name] = (
+                "-" if form else _interval(first.get(name))
+            )
+        table[row.replace("_", " ")] = cells
+    return table
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None or not math.isfinite(interval.mean):
+        return "-"
+    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    return f"{interval.mean:.{digits}f} ± {(interval.high - interval.low) / 2:.{digits}f}"
+
+
+def _describe(
+    table: dict[str, dict[str, str]],
+    epoch: int,
+    epochs: int,
+    history: list[dict[str, float | None]],
+) -> str:
+    """The table in Markdown, with what the last epoch of training came to."""
+    columns = list(next(iter(table.values())))
+    lines = [
+        f"After {epoch} of {epochs} epochs, {BARS}-bar pieces; means with 95 % intervals.",
+        "",
+        "| measure | " + " | ".join(columns) + " |",
+        "| --- |" + " --- |" * len(columns),
+        *(f"| {row} | " + " | ".join(cells.values()) + " |" for row, cells in table.items()),
+    ]
+    if history:
+        last = history[-1]
+        known = {name: value for name, value in last.items() if value is not None}
+        lines += [
+            "",
+            f"In epoch {known['epoch']:.0f}: KL {known['kl']:.3f} nats, D(real) "
+            f"{known['d_real']:.3f}, D(G(z_t)) {known['d_predicted']:.3f}, D(G(z_p)) "
+            f"{known['d_sampled']:.3f}, feature matching {known['feature']:.3f}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _draw(results: Path, corpus: Corpus, epoch: int) -> None:
+    kind = corpus.kind
+    written: dict[str, list[Piece]] = {}
+    for model in ("model-1", "model-2"):
+        folder = results / model
+        written[model] = read_folder(folder, kind, read_record(folder))[0]
+    pairs = [_panel(piece) for piece in written["model-1"][:2]]
+    draw = partial(
+        draw_contact_sheet, n_steps=kind.n_steps, steps_per_quarter=kind.steps_per_quarter
+    )
+    save_png(draw(pairs, n_columns=1), results / "figure-2.png")
+    real = reference_windows(
+        pieces_of_corpus(corpus, "held_out"), n_bars=BARS, n_steps=kind.n_steps
+    )
+    rows = {
+        f"model 1 after {epoch} epochs": values_of_figure_3(written["model-1"]),
+        f"model 2 after {epoch} epochs": values_of_figure_3(written["model-2"]),
+        "real windows of held-out pieces": values_of_figure_3(real),
+    }
+    save_png(draw_figure_3(rows), results / "figure-3.png")
+    firsts = [(model, piece) for model in written for piece in written[model][:10]]
+    panels = [_panel(piece, f"{model}: {piece.name}") for model, piece in firsts]
+    save_png(draw(panels, n_columns=4), results / "first-ten" / "all.png")
+    for model, piece in firsts:
+        target = results / "first-ten" / f"{model}-{piece.name}"
+        shutil.copyfile(results / model / piece.name, target)
+
+
+def _panel(piece: Piece, title: str = "") -> Panel:
+    return Panel(piece.notes, piece.n_bars, piece.n_given_bars, title or Path(piece.name).stem)
