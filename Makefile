@@ -24,6 +24,7 @@ check: $(READY)  ## Style, types, and which module may import which
 
 benchmark: $(READY)  ## Speed, beside the plain way in the same run
 	$(BIN)/python benchmarks/generate.py
+	$(BIN)/python benchmarks/training.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+LONG = ("demo", "fetch", "reproduce")
+"""Commands that are tried in tests of their own; here they are parsed."""
+
+
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
@@ -27,7 +31,7 @@ def commands():
 
 def test_the_readme_has_commands_of_each_kind():
     programs = {words[0] for words in commands()}
-    assert programs == {"make", "source", "nextbar", "python"}
+    assert programs == {"make", "source", "nextbar", "python", "torchrun"}
     shown = {words[1] for words in commands() if words[0] == "nextbar"}
     assert shown >= {"prepare", "train", "generate", "evaluate", "inspect"}
 
@@ -49,10 +53,20 @@ def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path
     monkeypatch.setitem(nextbar.PRESETS, "small", nextbar.Config(**small))
     ran = 0
     for words in commands():
-        if words[0] == "nextbar" and words[1] != "demo":
+        if words[0] == "nextbar" and words[1] not in LONG and "--devices" not in words:
             assert main(words[1:]) == 0, words
             ran += 1
     assert ran >= 6
+
+
+def test_what_the_readme_has_several_processes_do_is_said_in_commands():
+    """They run in frames/test_replicas.py; here they are parsed."""
+    launched = [words[words.index("-m") + 1 :] for words in commands() if words[0] == "torchrun"]
+    assert len(launched) == 2
+    long = [words for words in commands() if words[0] == "nextbar" and words[1] in LONG]
+    for words in launched + long:
+        assert words[0] == "nextbar"
+        app.parse_args(words[1:], exit_on_error=False, print_error=False)
 
 
 def test_the_python_of_the_readme_runs(trained, tmp_path, monkeypatch):

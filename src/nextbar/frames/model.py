@@ -54,7 +54,7 @@ class Model(nn.Module):
     def synthesise(
         self, previous: Tensor, current: Tensor, noise: Tensor, *, both: bool = True
     ) -> Synthesis:
-        """Both fakes for a batch of pairs, decoded in one pass, or the first alone.
+        """Both fakes for a batch of pairs, decoded in one pass, or the first alone. Paper Eq. 6.
 
         previous, current: (B, C, H, W); current is seen only by the posterior
         of a ``learned_prior``. noise: (B, latent), z_p, drawn from N(0, I).
