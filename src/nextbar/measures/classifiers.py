@@ -121,7 +121,7 @@ def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> Verdict:
     firsts = [range(piece.n_bars - 1) for piece in pieces]
     pairs = windows_of(pieces, firsts, n_bars=2, n_steps=n_steps)
     sounds = pairs.rolls[:, 0].reshape(len(pairs.group), N_PITCHES, 2, n_steps)
-    both = np.flatnonzero(sounds.any(axis=(1, 3)).all(axis=1))
+    both = np.flatnonzero(np.all(np.any(sounds, axis=(1, 3)), axis=1))
     pairs = _draw(_take(pairs, both), rng)
     part = _split(pairs.group, rng)
     return judge(pairs, _dealt_anew(pairs, part, n_steps, rng), part, rng=rng)

@@ -1,9 +1,9 @@
-"""The network that judges: is this window of the first kind, or of the second?
+"""The network that judges whether a window is of the first kind or of the second.
 
 The one room of the measures that knows PyTorch; ``classifiers.py`` enters it
-when a classifier is asked for. It sees windows in two ways: as a picture, time
-across and pitch up, and folded to the 12 pitch classes, so that keys and
-harmony are as plain to it as contours.
+when a classifier is asked for. It sees windows in three ways: as a picture, time
+across and pitch up, folded to the 12 pitch classes, and as a rhythm without
+pitch, so that keys, contours and rhythms are equally plain to it.
 """
 
 import copy
@@ -26,7 +26,7 @@ SEMITONES: Final = 3
 BATCH: Final = 64
 MOST_EPOCHS: Final = 14
 PATIENCE: Final = 4
-RATE: Final = 2e-3
+RATE: Final = 1.5e-3
 
 
 class Sides(NamedTuple):
@@ -52,8 +52,13 @@ class Judge(nn.Module):
             *_convolved(nn.Conv1d(4 * width, 6 * width, 5, 2, 2, bias=False)),
             *_convolved(nn.Conv1d(6 * width, 8 * width, 5, 2, 2, bias=False)),
         )
+        self.rhythm = nn.Sequential(
+            *_convolved(nn.Conv1d(3, 2 * width, 4, 4, bias=False)),
+            *_convolved(nn.Conv1d(2 * width, 2 * width, 3, 1, 1, bias=False)),
+            *_convolved(nn.Conv1d(2 * width, 4 * width, 3, 2, 1, bias=False)),
+        )
         self.verdict = nn.Sequential(
-            nn.Linear(2 * 14 * width, 4 * width), nn.ReLU(), nn.Linear(4 * width, 1)
+            nn.Linear(2 * 18 * width, 4 * width), nn.ReLU(), nn.Linear(4 * width, 1)
         )
 
     def forward(self, rolls: Tensor) -> Tensor:
@@ -61,7 +66,10 @@ class Judge(nn.Module):
         seen = self.picture(rolls).flatten(2)  # (B, 6 * width, places)
         octaves = F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12)).unflatten(2, (-1, 12))
         heard = self.harmony(octaves.amax(2).flatten(1, 2))  # (B, 8 * width, times)
-        summary = [seen.mean(2), seen.amax(2), heard.mean(2), heard.amax(2)]
+        lines = torch.cat([rolls.amax(2), rolls[:, 1:].sum(2)], 1)  # (B, 3, steps)
+        beaten = self.rhythm(lines)
+        views = (seen, heard, beaten)
+        summary = [pool for view in views for pool in (view.mean(2), view.amax(2))]
         verdict: Tensor = self.verdict(torch.cat(summary, 1))
         return verdict[:, 0]
 
@@ -102,10 +110,9 @@ def train_and_ask(
     return _ask(judge, asked.first), _ask(judge, asked.second)
 
 
-def _convolved(convolution: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
-    channels = convolution.out_channels
-    flat = isinstance(convolution, nn.Conv2d)
-    return convolution, (nn.BatchNorm2d if flat else nn.BatchNorm1d)(channels), nn.ReLU()
+def _convolved(convolution: nn.Conv1d | nn.Conv2d) -> tuple[nn.Module, nn.Module, nn.Module]:
+    norm = nn.BatchNorm2d if isinstance(convolution, nn.Conv2d) else nn.BatchNorm1d
+    return convolution, norm(convolution.out_channels), nn.ReLU()
 
 
 def _initialised(judge: Judge, generator: torch.Generator) -> Judge:
