@@ -13,16 +13,35 @@ Conventions
     the bar before, and what sounds is the same. Bars in which nothing sounds
     are not counted. Bars are compared whole and exactly, with no near misses.
 
+    Phrases are two bars, whole. The nearest training phrase is searched in any
+    key: a phrase is the sequence of its notes, each (start, duration, interval
+    from the note before), and the distance to another is the share of notes to
+    insert, delete or replace (edit distance by the longer one's notes). One
+    wrong pitch changes two intervals.
+
 Units
-    Percent, 0-100. High is copying. No bar that sounds gives NaN.
+    Percent, 0-100. High is copying. Distances 0-1: 0 is a copy in some key, and
+    high is far from all that was learned. No bar that sounds gives NaN.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
+from rapidfuzz.process import cdist
 
-from nextbar.measures.pieces import SILENT_VELOCITY, BoolArray
+from nextbar.measures.pieces import SILENT_VELOCITY, BoolArray, FloatArray, IntArray
 from nextbar.music.bars import BarIndex, BarNotes
+
+MOST_SEARCHED: Final = 400
+"""Phrases whose nearest is searched; of more different ones, this many are drawn."""
+MOST_TRAINING: Final = 10_000
+"""Different training phrases that are searched; of more, this many are drawn."""
+
+Phrases = list[bytes]
+"""Each phrase's notes in any key, 8 bytes a note; a silent phrase has none."""
 
 
 class Copies(NamedTuple):
@@ -84,3 +103,74 @@ def bar_contents(bar_notes: BarNotes, index: BarIndex, *, any_key: bool = False)
     content = (packed & 0xFFFFFF).astype("<u4").tobytes()
     ends = 4 * np.searchsorted(packed >> 24, np.arange(n_bars + 1))
     return [content[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+
+
+def phrase_contents(bar_notes: BarNotes, index: BarIndex, firsts: IntArray, n_bars: int) -> Phrases:
+    """The phrases of ``n_bars`` bars that begin at the bars ``firsts``, in any key.
+
+    Equal bytes, equal phrases up to transposition.
+    """
+    n_all = len(index) - 1
+    heard = bar_notes["velocity"] > SILENT_VELOCITY
+    rows, bar = bar_notes[heard], np.repeat(np.arange(n_all), np.diff(index))[heard]
+    packed = bar << 24 | rows["start"].astype(np.int64) << 16
+    packed |= rows["pitch"].astype(np.int64) << 8 | rows["duration"]
+    packed = np.unique(packed)  # by bar, start and pitch; doubled notes once
+    pitch = packed >> 8 & 0xFF
+    interval = np.diff(pitch, prepend=pitch[:1]) + 128
+    begins = np.searchsorted(packed >> 24, np.arange(n_all + 1))
+    notes = (interval << 32 | packed & 0xFF00FF).astype("<i8")
+    contents = []
+    for first in firsts.tolist():
+        rows_of = slice(begins[first], begins[first + n_bars])
+        phrase = notes[rows_of] | ((packed[rows_of] >> 24) - first) << 48
+        phrase[:1] &= ~(0xFFFF << 32)  # what comes before the phrase does not belong to it
+        contents.append(phrase.tobytes())
+    return contents
+
+
+def nearest_distances(
+    phrases: Phrases,
+    training: Phrases,
+    *,
+    rng: np.random.Generator,
+    most: tuple[int, int] = (MOST_SEARCHED, MOST_TRAINING),
+) -> FloatArray:
+    """For each phrase the distance to the nearest training phrase, (phrases,) 0-1.
+
+    NaN for silent phrases and for those that were not drawn: of more than
+    ``most[0]`` different phrases that many are searched for, among at most
+    ``most[1]`` different training phrases. Exact copies are always found.
+    """
+    distinct = sorted({phrase for phrase in phrases if phrase})
+    known = sorted({phrase for phrase in training if phrase})
+    if not distinct or not known:
+        return np.full(len(phrases), np.nan)
+    copies = set(known).intersection(distinct)
+    searched = _drawn(distinct, most[0], rng)
+    among = _drawn(known, most[1], rng)
+    texts = _as_texts([*searched, *among])
+    matrix = cdist(
+        texts[: len(searched)],
+        texts[len(searched) :],
+        scorer=Levenshtein.normalized_distance,
+        dtype=np.float32,
+    )
+    found = dict(zip(searched, matrix.min(axis=1).tolist(), strict=True))
+    found |= {phrase: 0.0 for phrase in copies.intersection(searched)}
+    return np.array([found.get(phrase, np.nan) for phrase in phrases], np.float64)
+
+
+def _drawn(phrases: Phrases, most: int, rng: np.random.Generator) -> Phrases:
+    if len(phrases) <= most:
+        return phrases
+    return [phrases[i] for i in np.sort(rng.choice(len(phrases), most, replace=False))]
+
+
+def _as_texts(phrases: Sequence[bytes]) -> list[str]:
+    """Each phrase as a string of one character a note."""
+    notes = [np.frombuffer(phrase, "<i8") for phrase in phrases]
+    _, tokens = np.unique(np.concatenate(notes), return_inverse=True)
+    ends = np.cumsum([len(each) for each in notes])[:-1]
+    parts: list[npt.NDArray[np.int64]] = np.split(tokens, ends)
+    return [part.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass") for part in parts]

@@ -1,0 +1,277 @@
+"""Learned measures: how well a small network tells one kind of bars from another.
+
+Meaning
+    *Told from real* is a classifier two-sample test (Lopez-Paz & Oquab 2017): a
+    network learns to tell composed windows from real ones, and is then asked
+    about windows that it has not seen. 50 % says that it cannot tell; 100 %,
+    that one look is enough. ``next_bar_told_from_real`` asks it of pairs, a
+    real bar and the composed one behind it, against a real bar and its own next.
+
+    *Follows* asks of one set of pieces by itself whether the next bar depends on
+    the last: the network has to tell true pairs of consecutive bars from pairs
+    whose second bar is of another piece. 50 % says that the next bar tells
+    nothing of the last. Compare with the figure for real music.
+
+Conventions
+    The network sees what sounds and what begins, a cell a step and a pitch; no
+    velocity, or the constant loudness of a data set would give it away, and
+    nothing of velocity 10 or less. A note held into a window begins with it.
+    Windows of one piece, and pieces that begin with a real bar of the same tune,
+    are never in different parts: 60 % of the tunes train the network, 15 % say
+    when to stop, 25 % are asked about. Accuracy is the mean of the two
+    sides' accuracies, so that guessing gives 50 whatever their numbers.
+    Held out means: from the network that judges. The composed pieces have
+    mostly been learned from the same tunes; one that copies them whole is
+    *not* told from real here, so read ``copied_bars`` beside it.
+
+Units
+    Percent correct, about 50-100; a little under 50 is chance. The interval is
+    over the pieces asked about, not over trainings of the network, which add
+    about one percent. NaN where a part of the split is empty.
+
+PyTorch is loaded by the first call, not by importing this module.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.measures.copying import bar_contents
+from nextbar.measures.intervals import Interval, bootstrap, divide
+from nextbar.measures.pieces import (
+    SILENT_VELOCITY,
+    FloatArray,
+    IntArray,
+    Piece,
+    bars_of_pieces,
+)
+from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, draw_rolls
+
+WINDOW_BARS: Final = 5
+"""Bars that are looked at together; fewer where pieces are shorter. The paper's length."""
+MOST_WINDOWS: Final = 2500
+"""Windows a side that are looked at; of more, this many are drawn."""
+SHARES: Final = (0.6, 0.15, 0.25)
+"""Shares of the tunes that train, stop and test the network."""
+TRAIN, STOP, TEST = range(3)
+
+Rolls = npt.NDArray[np.bool_]
+"""(windows, 2, pitches, steps): what sounds, and what begins."""
+
+
+class Windows(NamedTuple):
+    """Windows of music, and which of them belong together."""
+
+    rolls: Rolls
+    group: IntArray
+    """(windows,): numbered from 0; windows of one group are never in different parts."""
+
+
+class Verdict(NamedTuple):
+    """How often the network was right about windows that it had not seen."""
+
+    accuracy: Interval
+    """Percent; see the module's units."""
+    n_tested: tuple[int, int]
+    """Windows of either side that it was asked about."""
+
+
+def told_from_real(
+    pieces: Sequence[Piece],
+    real: Sequence[Piece],
+    *,
+    n_steps: int,
+    n_bars: int = WINDOW_BARS,
+    seed: int = 0,
+) -> Verdict:
+    """How well a network tells composed pieces from real ones, 50 (cannot) to 100 %.
+
+    pieces: composed; bars that they were given are taken for bars of ``real``.
+    real: whole tunes, all that there are: they are split by tune here. n_steps:
+    steps in a bar. n_bars: bars in a window, end to end in the composed pieces
+    and from every bar in the real ones; never more than the shortest piece has.
+    """
+    n_bars = min([n_bars, *(piece.n_bars for piece in pieces)])
+    ours = [range(0, piece.n_bars - n_bars + 1, n_bars) for piece in pieces]
+    return _tell(pieces, ours, real, n_bars, n_steps, np.random.default_rng(seed))
+
+
+def next_bar_told_from_real(
+    pieces: Sequence[Piece], real: Sequence[Piece], *, n_steps: int, seed: int = 0
+) -> Verdict:
+    """How well a network tells (real bar, composed next bar) from (real bar, real next bar).
+
+    pieces: only those with ``n_given_bars`` count. real: the tunes that the
+    given bars are from. 50 (cannot) to 100 %.
+    """
+    begun = [piece for piece in pieces if 0 < piece.n_given_bars < piece.n_bars]
+    ours = [[piece.n_given_bars - 1] for piece in begun]
+    return _tell(begun, ours, real, 2, n_steps, np.random.default_rng(seed))
+
+
+def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> Verdict:
+    """How well a network tells consecutive bars from bars of two pieces, 50 (cannot) to 100 %.
+
+    pieces: any, composed or real. The second bars of the false pairs are those
+    of the true pairs, dealt out anew, so that no bar by itself gives anything away.
+    """
+    rng = np.random.default_rng(seed)
+    firsts = [range(piece.n_bars - 1) for piece in pieces]
+    pairs = windows_of(pieces, firsts, n_bars=2, n_steps=n_steps)
+    sounds = pairs.rolls[:, 0].reshape(len(pairs.group), N_PITCHES, 2, n_steps)
+    both = np.flatnonzero(np.all(np.any(sounds, axis=(1, 3)), axis=1))
+    pairs = _draw(_take(pairs, both), rng)
+    part = _split(pairs.group, rng)
+    return judge(pairs, _dealt_anew(pairs, part, n_steps, rng), part, rng=rng)
+
+
+def windows_of(
+    pieces: Sequence[Piece], firsts: Sequence[Sequence[int]], *, n_bars: int, n_steps: int
+) -> Windows:
+    """Windows of ``n_bars`` bars of each piece, from its bars ``firsts`` (counted from 0) on.
+
+    Each piece is a group. Pitches beyond the 88 keys of a piano are left out.
+    """
+    starts = np.cumsum([0, *(piece.n_bars for piece in pieces)])
+    first = np.array([starts[i] + bar for i, bars in enumerate(firsts) for bar in bars], np.int64)
+    group = np.repeat(np.arange(len(pieces)), [len(bars) for bars in firsts])
+    rows, index = bars_of_pieces(pieces, n_steps=n_steps)
+    highest = LOWEST_PITCH + N_PITCHES - 1
+    on_piano = (rows["pitch"] >= LOWEST_PITCH) & (rows["pitch"] <= highest)
+    keep = on_piano & (rows["velocity"] > SILENT_VELOCITY)
+    rows, index = rows[keep], np.concatenate([[0], np.cumsum(keep)])[index]
+    bars = first[:, None] + np.arange(n_bars)  # (windows, n_bars)
+    within = draw_rolls(rows, index, bars[:, 1:].ravel(), n_steps=n_steps, onsets=True) > 0
+    rows["tied"] = False  # what is held into a window begins with it
+    alone = draw_rolls(rows, index, bars[:, 0], n_steps=n_steps, onsets=True) > 0
+    within = within.reshape(len(bars), n_bars - 1, 2, N_PITCHES, n_steps)
+    rolls = np.concatenate([alone[:, None], within], axis=1)  # (windows, bars, 2, pitches, steps)
+    rolls = rolls.transpose(0, 2, 3, 1, 4).reshape(len(bars), 2, N_PITCHES, n_bars * n_steps)
+    return Windows(rolls, group)
+
+
+def judge(ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Generator) -> Verdict:
+    """How well a network that learned from some groups tells ours from others in new groups.
+
+    part: (groups,), 0 trains, 1 says when to stop, 2 is asked about. Both sides
+    number their groups together; equal numbers are one group.
+    """
+    sides = (ours, others)
+    parts = [part[side.group] for side in sides]
+    if any(not np.any(of_side == which) for of_side in parts for which in (TRAIN, STOP, TEST)):
+        return Verdict(Interval(np.nan, np.nan, np.nan), (0, 0))
+    from nextbar.measures.judge_network import Sides, train_and_ask  # loads PyTorch
+
+    scores = train_and_ask(
+        *(
+            Sides(*(side.rolls[each == which] for side, each in zip(sides, parts, strict=True)))
+            for which in (TRAIN, STOP, TEST)
+        ),
+        seed=int(rng.integers(2**31)),
+    )
+    n_tested = (len(scores[0]), len(scores[1]))
+    is_ours = np.arange(sum(n_tested)) < n_tested[0]
+    right = (np.concatenate(scores) > 0) == is_ours
+    groups = np.concatenate(
+        [side.group[each == TEST] for side, each in zip(sides, parts, strict=True)]
+    )
+
+    def accuracy(weights: FloatArray) -> FloatArray:
+        """Percent, the mean of both sides, under each weighting of the windows."""
+        shares = [divide(weights @ (right & of), weights @ of) for of in (is_ours, ~is_ours)]
+        return 50 * (shares[0] + shares[1])
+
+    drawn_together = np.unique(groups, return_inverse=True)[1]
+    return Verdict(bootstrap({"": accuracy}, drawn_together, rng=rng)[""], n_tested)
+
+
+def _tell(
+    pieces: Sequence[Piece],
+    firsts: Sequence[Sequence[int]],
+    real: Sequence[Piece],
+    n_bars: int,
+    n_steps: int,
+    rng: np.random.Generator,
+) -> Verdict:
+    """The verdict on windows of pieces and of real tunes."""
+    everywhere = [range(tune.n_bars - n_bars + 1) for tune in real]
+    theirs = _draw(windows_of(real, everywhere, n_bars=n_bars, n_steps=n_steps), rng)
+    ours = _draw(windows_of(pieces, firsts, n_bars=n_bars, n_steps=n_steps), rng)
+    part = np.concatenate([_split(np.arange(len(real)), rng), _split(np.arange(len(pieces)), rng)])
+    tune = _tunes_begun_with(pieces, real, n_steps, rng)
+    group = np.where(tune >= 0, tune, np.arange(len(pieces)) + len(real))
+    return judge(ours._replace(group=group[ours.group]), theirs, part, rng=rng)
+
+
+def _tunes_begun_with(
+    pieces: Sequence[Piece], real: Sequence[Piece], n_steps: int, rng: np.random.Generator
+) -> IntArray:
+    """For each piece the tune that its first bar was given from, -1 where there is none.
+
+    Of several tunes that have the bar, one is drawn.
+    """
+    found = np.full(len(pieces), -1)
+    begun = [number for number, piece in enumerate(pieces) if piece.n_given_bars]
+    if not begun:
+        return found
+    having: dict[bytes, list[int]] = {}
+    tune_of_bar = np.repeat(np.arange(len(real)), [tune.n_bars for tune in real])
+    contents = bar_contents(*bars_of_pieces(real, n_steps=n_steps))
+    for tune, content in zip(tune_of_bar.tolist(), contents, strict=True):
+        having.setdefault(content, []).append(tune)
+    given = [pieces[number]._replace(n_bars=1) for number in begun]
+    for number, content in zip(
+        begun, bar_contents(*bars_of_pieces(given, n_steps=n_steps)), strict=True
+    ):
+        if content in having:
+            found[number] = rng.choice(having[content])
+    return found
+
+
+def _take(windows: Windows, chosen: IntArray) -> Windows:
+    return Windows(windows.rolls[chosen], windows.group[chosen])
+
+
+def _draw(windows: Windows, rng: np.random.Generator) -> Windows:
+    """At most ``MOST_WINDOWS`` of the windows."""
+    n = len(windows.group)
+    if n <= MOST_WINDOWS:
+        return windows
+    return _take(windows, np.sort(rng.choice(n, MOST_WINDOWS, replace=False)))
+
+
+def _split(group: IntArray, rng: np.random.Generator) -> IntArray:
+    """For each group number its part, the parts in their shares of the groups that occur."""
+    if not len(group):
+        return np.zeros(0, np.int64)
+    occurring = rng.permutation(np.unique(group))
+    part = np.full(int(group.max()) + 1, TEST)
+    ends = np.round(np.cumsum(SHARES) * len(occurring)).astype(np.int64)
+    part[occurring[: ends[0]]] = TRAIN
+    part[occurring[ends[0] : ends[1]]] = STOP
+    return part
+
+
+def _dealt_anew(pairs: Windows, part: IntArray, n_steps: int, rng: np.random.Generator) -> Windows:
+    """The pairs with second bars of other pieces of the same part.
+
+    Where a part is of a single piece, its pairs are left out.
+    """
+    source = np.arange(len(pairs.group))
+    for which in (TRAIN, STOP, TEST):
+        members = np.flatnonzero(part[pairs.group] == which)
+        group = pairs.group[members]
+        dealt = rng.permutation(len(members))
+        for _ in range(100):  # deal again among those that got a bar of their own piece
+            clash = np.flatnonzero(group[dealt] == group)
+            if not len(clash):
+                break
+            mixed = np.union1d(clash, rng.choice(len(members), min(len(members), 2 * len(clash))))
+            dealt[mixed] = dealt[rng.permutation(mixed)]
+        source[members] = members[dealt]
+    stays = np.flatnonzero(pairs.group[source] != pairs.group)
+    rolls = pairs.rolls.copy()
+    rolls[..., n_steps:] = pairs.rolls[source][..., n_steps:]
+    return _take(Windows(rolls, pairs.group), stays)

@@ -1,0 +1,161 @@
+"""Overlap: how much of a distribution is common to composed and to real music.
+
+Meaning
+    A mean can be right while nothing else is. Each feature here is a histogram
+    over all notes (or steps, or bars) of a set of pieces; the overlap of two sets
+    is the area under both curves. 100 % says that the feature alone tells
+    nothing. mgeval (Yang & Lerch 2018) overlaps smoothed densities of distances
+    between pieces; music on a grid is countable, so here nothing is smoothed:
+    both sets are counted in the same cells, and the area is a plain sum.
+
+Conventions
+    A set is counted as a whole, so a piece weighs by its notes. Values beyond the last cell
+    are counted in it. Real beside real, the ceiling, is the overlap of two
+    halves of the real tunes. Few pieces overlap less, being ragged; so a half
+    of the tunes understates that ceiling a little.
+
+Units
+    Percent, 0-100; high is like. NaN where a set has nothing to count. The
+    intervals hold the cells fixed in which each set is the lower, or redrawing,
+    which makes histograms more ragged, would push them below their own mean.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.measures.intervals import Interval, Statistic, bootstrap, divide
+from nextbar.measures.pieces import FloatArray, IntArray, Piece, sounding_notes
+from nextbar.music.bars import Notes
+
+Counts = dict[str, FloatArray]
+"""Feature -> (pieces, cells): how often each cell occurs in each piece."""
+
+
+def pitch_class_counts(notes: Notes) -> FloatArray:
+    """Notes of each pitch class, (12,), C first."""
+    return _counted(notes["pitch"] % 12, 12)
+
+
+def transition_counts(notes: Notes) -> FloatArray:
+    """How often each pitch class follows each, (144,): 12 x from + to, in order of start."""
+    pitch_class = notes["pitch"].astype(np.int64) % 12
+    return _counted(12 * pitch_class[:-1] + pitch_class[1:], 144)
+
+
+def note_length_counts(notes: Notes) -> FloatArray:
+    """Notes of 1, 2, ... 64 steps and longer, (64,)."""
+    return _counted(notes["duration"] - 1, 64)
+
+
+def onset_interval_counts(notes: Notes) -> FloatArray:
+    """How often 0, 1, ... 63 or more steps lie between the starts of two notes, (64,)."""
+    return _counted(np.diff(notes["start"]), 64)
+
+
+def pitch_range_counts(notes: Notes) -> FloatArray:
+    """1 at the piece's highest less lowest pitch, (128,); no note gives zeros."""
+    return _counted(np.ptp(notes["pitch"], keepdims=True), 128) if len(notes) else np.zeros(128)
+
+
+def polyphony_counts(notes: Notes) -> FloatArray:
+    """Steps in which 1, 2, ... 12 or more pitches sound, (12,)."""
+    duration = notes["duration"].astype(np.int64)
+    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
+    cells = np.unique(
+        (np.repeat(notes["start"], duration) + along) * 128 + np.repeat(notes["pitch"], duration)
+    )
+    return _counted(np.unique(cells // 128, return_counts=True)[1] - 1, 12)
+
+
+def notes_per_bar_counts(notes: Notes, *, n_bars: int, n_steps: int) -> FloatArray:
+    """Bars in which 0, 1, ... 63 or more notes begin, (64,)."""
+    bar = notes["start"] // n_steps
+    return _counted(np.bincount(bar[bar < n_bars], minlength=n_bars), 64)
+
+
+def groove_counts(notes: Notes, *, n_steps: int) -> FloatArray:
+    """Notes that begin at each step of a bar, (n_steps,)."""
+    return _counted(notes["start"] % n_steps, n_steps)
+
+
+_OF_NOTES: Final[Mapping[str, Callable[[Notes], FloatArray]]] = {
+    "overlap_pitch_classes": pitch_class_counts,
+    "overlap_transitions": transition_counts,
+    "overlap_note_lengths": note_length_counts,
+    "overlap_onset_intervals": onset_interval_counts,
+    "overlap_pitch_ranges": pitch_range_counts,
+    "overlap_polyphony": polyphony_counts,
+}
+
+
+def count_features(pieces: Sequence[Piece], *, n_steps: int) -> Counts:
+    """Each feature's cells in each piece, (pieces, cells)."""
+    heard = [(piece, sounding_notes(piece.notes)) for piece in pieces]
+    counts = {name: [count(notes) for _, notes in heard] for name, count in _OF_NOTES.items()}
+    counts["overlap_notes_per_bar"] = [
+        notes_per_bar_counts(notes, n_bars=piece.n_bars, n_steps=n_steps) for piece, notes in heard
+    ]
+    counts["overlap_grooves"] = [groove_counts(notes, n_steps=n_steps) for _, notes in heard]
+    return {name: np.array(rows) for name, rows in counts.items()}
+
+
+def overlap(first: FloatArray, second: FloatArray) -> float:
+    """Percent of the area that two histograms share, 0-100; NaN where one is empty.
+
+    first, second: counts in the same cells, each scaled to area 1 here.
+    """
+    shares = [divide(counts, counts.sum()) for counts in (first, second)]
+    return 100 * float(np.minimum(*shares).sum())
+
+
+def overlaps(
+    first: Counts,
+    second: Counts,
+    *,
+    groups: tuple[IntArray, IntArray],
+    rng: np.random.Generator,
+) -> dict[str, Interval]:
+    """The overlap of each feature of two sets of pieces, with its interval.
+
+    groups: for each set, (pieces,), numbered from 0: who is drawn together.
+    NaN throughout where a set has no pieces.
+    """
+    if not (len(groups[0]) and len(groups[1])):
+        return {name: Interval(np.nan, np.nan, np.nan) for name in first}
+    together = np.concatenate([groups[0], groups[1] + _n_groups(groups[0])])
+    statistics = {name: _overlap_of(first[name], second[name]) for name in first}
+    return bootstrap(statistics, together, rng=rng)
+
+
+def halves(groups: IntArray, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Which pieces make up a random half of the groups, and which the other half."""
+    shuffled = rng.permutation(_n_groups(groups))
+    in_first = shuffled[groups] < _n_groups(groups) // 2
+    return np.flatnonzero(in_first), np.flatnonzero(~in_first)
+
+
+def _n_groups(groups: IntArray) -> int:
+    return int(groups.max()) + 1 if len(groups) else 0
+
+
+def _overlap_of(first: FloatArray, second: FloatArray) -> Statistic:
+    """Percent of overlap as a statistic of the pieces of both sets, laid end to end."""
+    shares = [divide(each.sum(0), each.sum()) for each in (first, second)]
+    # Of each cell the lower set's share counts; of equal ones, half of each.
+    lower = np.where(shares[0] == shares[1], 0.5, shares[0] < shares[1])
+    common, n_first = (first @ lower, second @ (1 - lower)), len(first)
+
+    def weighted(weights: FloatArray) -> FloatArray:
+        of_first, of_second = weights[:, :n_first], weights[:, n_first:]
+        part = divide(of_first @ common[0], of_first @ first.sum(1))
+        return 100 * (part + divide(of_second @ common[1], of_second @ second.sum(1)))
+
+    return weighted
+
+
+def _counted(values: npt.NDArray[np.integer], n_cells: int) -> FloatArray:
+    """How often each of 0 to ``n_cells`` - 1 occurs; what is more counts as the last."""
+    return np.bincount(np.minimum(values, n_cells - 1), minlength=n_cells).astype(np.float64)

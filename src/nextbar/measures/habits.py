@@ -1,0 +1,89 @@
+"""Habits of a piece that users of other tools expect: polyphony, entropy, groove.
+
+Meaning
+    The names and formulas are MusPy's (Dong et al. 2020). Two of its figures
+    are off: it numbers bars to ``length // bar + 1``, so a piece that ends at a
+    bar line gets a phantom last bar, which is empty and breaks its groove. Here
+    a piece has the bars that it says it has.
+
+Conventions
+    Only what is heard counts: velocity above 10. A piece without a sounding note
+    gives NaN, but is all empty bars.
+
+Units
+    Polyphony: pitches at once, 1 and up. Entropies: bits, 0 to log2 of 128 or
+    12. Groove consistency: 0-1.
+"""
+
+import numpy as np
+
+from nextbar.measures.pieces import FloatArray, Piece, bars_of_pieces, sounding_notes
+from nextbar.music.bars import Notes
+
+
+def polyphony(notes: Notes) -> float:
+    """Mean number of pitches at once, over the steps in which any sounds. 1 and up; none: NaN.
+
+    The same as ``muspy.polyphony``: unisons count once, rests not at all. High is chords.
+    """
+    heard = sounding_notes(notes)
+    if not len(heard):
+        return float("nan")
+    duration = heard["duration"].astype(np.int64)
+    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
+    step = np.repeat(heard["start"].astype(np.int64), duration) + along
+    cells = np.unique(step * 128 + np.repeat(heard["pitch"], duration))
+    return len(cells) / len(np.unique(cells // 128))
+
+
+def pitch_entropy(notes: Notes) -> float:
+    """Entropy of the pitches of the notes, 0-7 bits; no note gives NaN. As ``muspy.pitch_entropy``.
+
+    0 where there is one pitch only; 3 is as varied as eight pitches equally often.
+    """
+    return _entropy(sounding_notes(notes)["pitch"])
+
+
+def pitch_class_entropy(notes: Notes) -> float:
+    """Entropy of the pitch classes of the notes, 0-3.58 bits; no note gives NaN.
+
+    The same as ``muspy.pitch_class_entropy``. A scale's seven equally often give 2.8.
+    """
+    return _entropy(sounding_notes(notes)["pitch"] % 12)
+
+
+def groove_consistency(piece: Piece, *, n_steps: int) -> float:
+    """How alike the onset patterns of consecutive bars are, 0-1; one bar or no note gives NaN.
+
+    One less the share of a bar's steps at which just one of the two has an onset
+    (``muspy.groove_consistency`` without its phantom bar). High by itself where
+    bars are bare, so read it beside real music.
+    """
+    heard = sounding_notes(piece.notes)
+    begins = heard["start"][heard["start"] < piece.n_bars * n_steps]
+    if piece.n_bars < 2 or not len(heard):
+        return float("nan")
+    pattern = np.zeros(piece.n_bars * n_steps, bool)
+    pattern[begins] = True
+    bars = pattern.reshape(piece.n_bars, n_steps)
+    return 1 - float(np.mean(bars[1:] != bars[:-1]))
+
+
+def empty_bars(piece: Piece, *, n_steps: int) -> float:
+    """Percent of the bars in which nothing sounds, 0-100; a piece of no bars gives NaN.
+
+    A bar into which a note is held is not empty. (``muspy.empty_measure_rate``
+    counts a phantom last bar; MuseGAN's gives the bars that are *not* empty.)
+    """
+    if piece.n_bars < 1:
+        return float("nan")
+    heard = piece._replace(notes=sounding_notes(piece.notes))
+    _, index = bars_of_pieces([heard], n_steps=n_steps)
+    return 100 * float(np.mean(np.diff(index) == 0))
+
+
+def _entropy(numbers: np.ndarray) -> float:
+    if not len(numbers):
+        return float("nan")
+    shares: FloatArray = np.unique(numbers, return_counts=True)[1] / len(numbers)
+    return float(abs(np.sum(shares * np.log2(shares))))
