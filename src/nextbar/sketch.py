@@ -213,13 +213,16 @@ class Workbench:
         self.composer = composer
         self._known: OrderedDict[str, WrittenBar] = OrderedDict()
 
-    def begin(self, notes: Notes | None = None, n_bars: int = 0) -> Sketch:
+    def begin(
+        self, notes: Notes | None = None, n_bars: int = 0, *, transposed: int | None = None
+    ) -> Sketch:
         """A sketch without written bars: begun from noise, or behind given notes.
 
         notes: dtype ``NOTE`` on the composer's grid. n_bars: how many bars of
         them to keep; silent ones at the end are left out, for nothing follows
         from silence. With a common key the notes are brought to it for the
-        model, and what it writes is brought back.
+        model, and what it writes is brought back. transposed: by how many
+        semitones, where that is known from more than these notes.
         """
         empty = np.empty(0, NOTE)
         kept = empty if notes is None else _first_bars(notes, n_bars, self.composer.kind)
@@ -228,7 +231,9 @@ class Workbench:
             return Sketch(self.composer.checkpoint, empty, 0, 0, {}, ())
         ends = kept["start"] + kept["duration"]
         n_given = -(-int(ends.max()) // self.composer.kind.n_steps)
-        semitones = semitones_to_c(kept) if self.composer.kind.common_key else 0
+        if transposed is None:
+            transposed = semitones_to_c(kept)
+        semitones = transposed if self.composer.kind.common_key else 0
         return Sketch(self.composer.checkpoint, kept, n_given, semitones, {}, ())
 
     def compose(
@@ -314,6 +319,10 @@ class Workbench:
         if not sketch.n_given:
             return self.composer.join(None, rolls, seed)
         return self.composer.join(self._beginning(sketch), rolls, seed)
+
+    def roll_before(self, sketch: Sketch, bar: int) -> Rolls | None:
+        """The roll of the written bar before written bar ``bar``; None for the first."""
+        return self._bar(sketch, sketch.bars[bar - 1]).roll if bar > 0 else None
 
     def _put(self, sketch: Sketch, bar: int, recipe: Recipe) -> tuple[Sketch, Change]:
         sketch = sketch.with_bar(bar, recipe)
