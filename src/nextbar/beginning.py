@@ -11,7 +11,7 @@ from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
 from nextbar.music.corpus import Corpus
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.reading import CorpusOptions, Piece, read_pieces
+from nextbar.music.reading import Piece, options_of_kind, read_pieces
 
 NOISE, HELD_OUT, TRAINING = "noise", "held-out", "training"
 
@@ -99,16 +99,7 @@ def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:
         raise UsageError(
             f"{path}: there is no such file; give a MIDI or ABC file, held-out, training or noise"
         )
-    numerator, denominator = kind.metre
-    in_seconds = kind.grid == "seconds"
-    options = CorpusOptions(
-        grid="seconds" if in_seconds else "metre",
-        metre="auto" if in_seconds else f"{numerator}/{denominator}",
-        track=track,
-        steps_per_quarter=kind.steps_per_quarter,
-        min_bars=1,
-    )
-    result = read_pieces(path, name=path.name, options=options)
+    result = read_pieces(path, name=path.name, options=options_of_kind(kind, track=track))
     if not result.pieces:
         refusal = result.refusals[0]
         raise MusicFileError(refusal.message, name=path.name, reason=refusal.reason)

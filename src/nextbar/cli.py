@@ -435,6 +435,9 @@ def demo(*, out: Path = Path("demo")) -> None:
     )
 
 
+app.command("nextbar.studio.command:studio", name="studio")
+
+
 def main(words: list[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
     try:

@@ -97,6 +97,7 @@ class Composer:
         seed: int = 0,
         beginning: Beginning | None = None,
         temperature: float = 1.0,
+        follow: float = 1.0,
         threshold: float | None = None,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
@@ -104,11 +105,17 @@ class Composer:
         beginning: what to go on from (testing model 1), from
         ``nextbar.begin_from``; None begins from noise (testing model 2).
         temperature: 0 and up, how far each bar strays from the likeliest.
-        threshold: the intensity, 0-1, from which a cell is heard. The same
-        arguments give the same piece.
+        follow: 0-1, how much of what the encoder reads off the bar before is
+        kept; at 0 every bar begins afresh. threshold: the intensity, 0-1,
+        from which a cell is heard. The same arguments give the same piece.
         """
         (composition,) = self.compose(
-            [beginning], bars=bars, seeds=[seed], temperature=temperature, threshold=threshold
+            [beginning],
+            bars=bars,
+            seeds=[seed],
+            temperature=temperature,
+            follow=follow,
+            threshold=threshold,
         )
         return self.to_score(composition, f"nextbar seed {seed}")
 
@@ -119,6 +126,7 @@ class Composer:
         bars: int,
         seeds: Sequence[int],
         temperature: float = 1.0,
+        follow: float = 1.0,
         threshold: float | None = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
@@ -126,7 +134,7 @@ class Composer:
         beginnings: all None (testing model 2), or none of them (model 1). A
         piece does not depend on the others it is computed with.
         """
-        check_request(bars, temperature, threshold, seeds)
+        check_request(bars, temperature, threshold, seeds, follow=follow)
         heard_from = self.threshold if threshold is None else threshold
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
@@ -140,11 +148,12 @@ class Composer:
             n_frames=bars,
             seeds=seeds,
             temperature=temperature,
+            follow=follow,
             perceive=lambda drawn: hear(drawn, heard_from),
         )
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
         return [
-            self._join(beginning, written, seed)
+            self.join(beginning, written, seed)
             for beginning, written, seed in zip(beginnings, rolls, seeds, strict=True)
         ]
 
@@ -158,7 +167,8 @@ class Composer:
             name=name,
         )
 
-    def _join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
+    def join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
+        """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece."""
         n_steps = self.kind.n_steps
         notes = join_at_bar_lines(*read_rolls(written), n_steps=n_steps)
         if beginning is None:
@@ -190,13 +200,20 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 
 
 def check_request(
-    bars: int, temperature: float, threshold: float | None, seeds: Sequence[int]
+    bars: int,
+    temperature: float,
+    threshold: float | None,
+    seeds: Sequence[int],
+    *,
+    follow: float = 1.0,
 ) -> None:
     """Raises UsageError for what no piece can be written with."""
     if not 1 <= bars <= 10_000:
         raise UsageError(f"bars: {bars} is not between 1 and 10,000")
     if not 0 <= temperature <= 100:  # not-a-number fails too
         raise UsageError(f"temperature: {temperature:g} is not between 0 and 100")
+    if not 0 <= follow <= 1:
+        raise UsageError(f"follow: {follow:g} is not between 0 and 1")
     if threshold is not None and not 0 < threshold <= 1:
         raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
     if min(seeds) < 0 or max(seeds) >= 2**63:

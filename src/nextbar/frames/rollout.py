@@ -22,6 +22,7 @@ def roll_out(
     n_frames: int,
     seeds: Sequence[int],
     temperature: float = 1.0,
+    follow: float = 1.0,
     perceive: Callable[[Tensor], Tensor] = lambda frames: frames,
 ) -> Tensor:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
@@ -31,6 +32,7 @@ def roll_out(
     frame is decoded from noise (testing model 2). Sequence i depends on
     ``seeds[i]``, its first frame and the temperature alone. temperature: what
     the noise is multiplied by, 0 takes the mean of every distribution.
+    follow: 0-1, see :func:`next_latent`.
     perceive: what becomes of a generated frame before it is encoded again and
     returned (for music: the notes that will be heard). Departure: the paper
     encodes the raw output; that is the default here.
@@ -40,7 +42,7 @@ def roll_out(
     for begin in range(0, len(seeds), SLOTS):
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
-        group = _roll_out_group(model, start, _pad(noise[begin:end]), perceive)
+        group = _roll_out_group(model, start, _pad(noise[begin:end]), follow, perceive)
         groups.append(group[: end - begin])
     return torch.cat(groups)
 
@@ -60,21 +62,76 @@ def latent_noise(seeds: Sequence[int], n_frames: int, latent: int) -> Tensor:
 
 @torch.inference_mode()
 def _roll_out_group(
-    model: Model, first: Tensor | None, noise: Tensor, perceive: Callable[[Tensor], Tensor]
+    model: Model,
+    first: Tensor | None,
+    noise: Tensor,
+    follow: float,
+    perceive: Callable[[Tensor], Tensor],
 ) -> Tensor:
     model.eval()
     frames: list[Tensor] = []
     device = next(model.parameters()).device
     last = None if first is None else first.to(device)
     for noise_now in noise.to(device).unbind(dim=1):
-        if last is None:
-            latent = noise_now
-        else:
-            mean, log_variance = model.encoder(last)
-            latent = draw_latent(mean, log_variance, noise_now)
-        last = perceive(model.generator(latent))
+        last = perceive(model.generator(next_latent(model, last, noise_now, follow=follow)))
         frames.append(last)
     return torch.stack(frames, dim=1).cpu()
+
+
+def next_latent(model: Model, last: Tensor | None, noise: Tensor, *, follow: float = 1.0) -> Tensor:
+    """What the next frame is decoded from, (B, latent).
+
+    last: (B, C, H, W), the frames before, or None: the noise itself (testing
+    model 2). follow: how much of E's distribution is kept against the prior
+    N(0, I), whose mean and log-variance are both 0: each of E's is multiplied
+    by it. 1 is E's, as in the paper; 0 is the prior, and the frame before is
+    forgotten. Between, the mean moves on a straight line and the standard
+    deviation by equal ratios. Departure: the paper has no such choice.
+    """
+    if last is None:
+        return noise
+    # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
+    mean, log_variance = model.encoder(last.contiguous(memory_format=torch.channels_last))
+    return draw_latent(mean * follow, log_variance * follow, noise)
+
+
+def next_frames(
+    model: Model, last: Tensor | None, noise: Tensor, *, follow: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
+
+    last: (B, C, H, W) or None, as for :func:`next_latent`. noise: (B, latent),
+    already multiplied by the temperature. Frames are the same to the bit as in
+    a rollout, and decoded from the returned latents again.
+    """
+    latents, frames = [], []
+    for begin in range(0, len(noise), SLOTS):
+        chosen = slice(begin, begin + SLOTS)
+        n_rows = len(noise[chosen])
+        with torch.inference_mode():
+            model.eval()
+            start = None if last is None else _pad(last[chosen]).to(_device(model))
+            latent = next_latent(
+                model, start, _pad(noise[chosen]).to(_device(model)), follow=follow
+            )
+        latents.append(latent[:n_rows].cpu())
+        frames.append(decode(model, latents[-1]))
+    return torch.cat(frames), torch.cat(latents)
+
+
+@torch.inference_mode()
+def decode(model: Model, latents: Tensor) -> Tensor:
+    """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's."""
+    model.eval()
+    frames = []
+    for begin in range(0, len(latents), SLOTS):
+        group = latents[begin : begin + SLOTS]
+        frames.append(model.generator(_pad(group).to(_device(model)))[: len(group)].cpu())
+    return torch.cat(frames)
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.parameters()).device
 
 
 def _pad(group: Tensor) -> Tensor:

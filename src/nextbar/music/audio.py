@@ -46,8 +46,8 @@ def render_wav(music: ScoreTick | bytes, *, least_seconds: float = 0.0) -> bytes
             f"this music lasts {end_seconds:,.0f} s; sound is made for up to {LONGEST_SECONDS:,} s"
         )
     midi = _prepare_for_renderer(score).dumps_midi()
-    samples, rate = _read_wav(renderer.render_wave_from(_load_soundfont(), midi))
-    return _write_wav(_finish(samples, rate, round((end_seconds + TAIL_SECONDS) * rate)), rate)
+    samples, rate = read_wav(renderer.render_wave_from(_load_soundfont(), midi))
+    return write_wav(_finish(samples, rate, round((end_seconds + TAIL_SECONDS) * rate)), rate)
 
 
 def _prepare_for_renderer(score: ScoreTick) -> ScoreTick:
@@ -78,13 +78,15 @@ def _finish(samples: npt.NDArray[np.int16], rate: int, n_frames: int) -> npt.NDA
     return np.rint(sound).astype("<i2")
 
 
-def _read_wav(data: bytes) -> tuple[npt.NDArray[np.int16], int]:
+def read_wav(data: bytes) -> tuple[npt.NDArray[np.int16], int]:
+    """The samples of a 16-bit WAV, (frames, channels), and how many there are a second."""
     with wave.open(io.BytesIO(data)) as file:
         frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return frames.reshape(-1, file.getnchannels()), file.getframerate()
 
 
-def _write_wav(samples: npt.NDArray[np.int16], rate: int) -> bytes:
+def write_wav(samples: npt.NDArray[np.int16], rate: int) -> bytes:
+    """A 16-bit WAV of samples (frames, channels), ``rate`` a second."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(samples.shape[1])

@@ -23,6 +23,7 @@ from nextbar.music.grid import (
     show_metre,
     transpose,
 )
+from nextbar.music.kind import BarKind
 from nextbar.music.midi import Metre, Tune, parse_tunes, read_bytes, refuse
 
 STEPS_PER_SECOND: Final = 8.0
@@ -85,6 +86,18 @@ class CorpusOptions:
     def keeps_duplicates(self) -> bool:
         """Whether files that equal another are taken."""
         return self.duplicates == "keep" or (self.duplicates == "auto" and self.grid == "seconds")
+
+
+def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions:
+    """How a file is read to stand beside bars of this kind; a common key is not its matter."""
+    in_seconds = kind.grid == "seconds"
+    return CorpusOptions(
+        grid="seconds" if in_seconds else "metre",
+        metre="auto" if in_seconds else show_metre(kind.metre),
+        track=track,
+        steps_per_quarter=kind.steps_per_quarter,
+        min_bars=1,
+    )
 
 
 @dataclass(frozen=True)

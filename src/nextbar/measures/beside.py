@@ -1,0 +1,82 @@
+"""One piece beside real ones: each measure of it, and where real music lies."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from nextbar.measures.meanings import MEANINGS
+from nextbar.measures.pieces import FloatArray, Piece, reference_windows
+from nextbar.measures.table import TrainingBars, measure_pieces
+
+OF_SETS: Final = ("diversity", "coherence")
+"""Measures that one piece alone does not have."""
+LOW, HIGH = 5, 95
+
+
+class Beside(NamedTuple):
+    """A measure of one piece, and its range in real music: 5 to 95 of 100 windows lie in it.
+
+    ``value``, ``low``, ``middle`` (the median) and ``high`` are NaN where
+    nothing was measured.
+    """
+
+    name: str
+    label: str
+    unit: str
+    says: str
+    value: float
+    low: float
+    middle: float
+    high: float
+
+
+def real_values(
+    real: Sequence[Piece], *, n_bars: int, n_steps: int, training: TrainingBars | None
+) -> dict[str, FloatArray]:
+    """Each measure of every window of ``n_bars`` bars of real music; none gives no values."""
+    windows = [
+        window
+        for piece in real
+        for window in reference_windows([piece], n_bars=n_bars, n_steps=n_steps)
+    ]
+    return _per_piece(windows, n_steps, training) if windows else {}
+
+
+def beside_real(
+    piece: Piece,
+    real: Mapping[str, FloatArray],
+    *,
+    n_steps: int,
+    training: TrainingBars | None,
+) -> list[Beside]:
+    """The measures of a piece, in the order of ``MEANINGS``, beside those of real windows.
+
+    real: from :func:`real_values`, for windows of as many bars. Measures that
+    only a set of pieces has are left out.
+    """
+    values = _per_piece([piece], n_steps, training)
+    return [
+        Beside(name, *MEANINGS[name], float(values[name][0]), *_range(real.get(name)))
+        for name in MEANINGS
+        if name not in OF_SETS
+    ]
+
+
+def _per_piece(
+    pieces: Sequence[Piece], n_steps: int, training: TrainingBars | None
+) -> dict[str, FloatArray]:
+    measured = measure_pieces(pieces, n_steps=n_steps, training=training)
+    return {
+        name: value
+        for name, value in measured.items()
+        if name not in OF_SETS and isinstance(value, np.ndarray)
+    }
+
+
+def _range(values: FloatArray | None) -> tuple[float, float, float]:
+    known = np.empty(0) if values is None else values[np.isfinite(values)]
+    if not len(known):
+        return float("nan"), float("nan"), float("nan")
+    low, middle, high = np.percentile(known, [LOW, 50, HIGH])
+    return float(low), float(middle), float(high)

@@ -1,0 +1,68 @@
+"""Nearness: how much of each bar stands in one bar of the training tunes.
+
+Meaning
+    The notes that a bar shares with the training bar most like it, of all the
+    notes in either (Jaccard's index). ``copying.py`` says whether a bar is
+    taken whole; this says how far from it a bar is, and which bar it is near to.
+
+Conventions
+    As in ``copying.py``: a bar is its set of (start, duration, pitch) within
+    its bar lines, without notes of velocity 10 or less.
+
+Units
+    0-1. 1 is a copy, 0 shares no note with any. A silent bar gives NaN.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.measures.pieces import SILENT_VELOCITY
+from nextbar.music.bars import BarIndex, BarNotes
+
+
+class Nearest(NamedTuple):
+    """How near a bar is to its nearest known bar, 0-1, and that bar's number; NaN and -1: none."""
+
+    nearness: float
+    bar: int
+
+
+class KnownBars:
+    """Bars to look near ones up in: for each note, in which bars it stands."""
+
+    def __init__(self, bar_notes: BarNotes, index: BarIndex) -> None:
+        notes, bars = _note_sets(bar_notes, index)
+        order = np.argsort(notes, kind="stable")
+        self._notes, self._bars = notes[order], bars[order]
+        self._sizes = np.bincount(bars, minlength=len(index) - 1)
+
+    def nearest(self, bar_notes: BarNotes) -> Nearest:
+        """The known bar most like this one; of equal ones the first."""
+        index = np.array([0, len(bar_notes)], np.int64)
+        notes, _ = _note_sets(bar_notes, index)
+        if not len(notes):
+            return Nearest(float("nan"), -1)
+        first = np.searchsorted(self._notes, notes, "left")
+        last = np.searchsorted(self._notes, notes, "right")
+        found = [self._bars[a:b] for a, b in zip(first, last, strict=True)]
+        shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))
+        if not shared.any():
+            return Nearest(0.0, -1)
+        nearness = shared / (self._sizes + len(notes) - shared)
+        best = int(nearness.argmax())
+        return Nearest(float(nearness[best]), best)
+
+
+def _note_sets(
+    bar_notes: BarNotes, index: BarIndex
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Each bar's distinct heard notes as numbers, and for each the bar it is of."""
+    rows = bar_notes[index[0] : index[-1]]
+    heard = rows["velocity"] > SILENT_VELOCITY
+    bar = np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
+    rows = rows[heard]
+    packed = rows["start"].astype(np.int64) << 16 | rows["pitch"].astype(np.int64) << 8
+    packed = np.unique(bar << 24 | packed | rows["duration"])
+    return packed & 0xFFFFFF, packed >> 24

@@ -1,0 +1,294 @@
+"""A loaded run and all that the page asks of it, as plain values that JSON can hold."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nextbar import api
+from nextbar.bar_by_bar import notes_of_bar
+from nextbar.beginning import corpus_of
+from nextbar.composer import Composition
+from nextbar.errors import CorpusError, UsageError
+from nextbar.measures.beside import beside_real, real_values
+from nextbar.measures.nearness import KnownBars
+from nextbar.measures.pieces import FloatArray, Piece
+from nextbar.music import audio, picture
+from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
+from nextbar.music.corpus import Corpus
+from nextbar.music.midi import to_score
+from nextbar.music.sheet import musicxml_bytes
+from nextbar.sketch import Change, Sketch, Workbench
+
+Json = dict[str, Any]
+MOST_TUNES: Final = 5_000
+"""Training tunes that the page lists; of more, the first."""
+
+
+class Desk:
+    """One run: its model, its training tunes if they are still there, and a workbench.
+
+    Not for several threads at once.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self.composer = api.load(path)
+        self.bench = Workbench(self.composer)
+        self.kind = self.composer.kind
+        self.corpus: Corpus | None = None
+        self.why_no_corpus = ""
+        try:
+            self.corpus = corpus_of(self.composer.origin)
+        except CorpusError as error:
+            self.why_no_corpus = str(error)
+        if self.corpus is not None:
+            self._known = KnownBars(*self.corpus.bars_in("training"))
+            pieces = self.corpus.pieces("training")
+            self._tune_of_bar = np.repeat(pieces, [len(self.corpus.bars_of(p)) for p in pieces])
+            self._bar_of_bar = np.concatenate(
+                [np.arange(0), *(np.arange(len(self.corpus.bars_of(p))) for p in pieces)]
+            )
+        self._real = lru_cache(maxsize=8)(self._real_values)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the run's weights."""
+        return self.composer.checkpoint
+
+    def describe(self) -> Json:
+        """What the page has to know of the run."""
+        kind = self.kind
+        return {
+            "fingerprint": self.fingerprint,
+            "name": self.name,
+            "metre": list(kind.metre),
+            "n_steps": kind.n_steps,
+            "steps_per_quarter": kind.steps_per_quarter,
+            "tempo": kind.tempo,
+            "common_key": kind.common_key,
+            "median_velocity": round(kind.median_velocity),
+            "tunes": self.corpus is not None,
+            "why_no_tunes": self.why_no_corpus,
+        }
+
+    def tunes(self) -> Json:
+        """The training tunes by number: name and bars of each."""
+        corpus = self._corpus()
+        return {
+            "tunes": [
+                {
+                    "number": int(number),
+                    "name": corpus.piece_name(int(number)),
+                    "bars": len(corpus.bars_of(int(number))),
+                }
+                for number in corpus.pieces("training")[:MOST_TUNES]
+            ]
+        }
+
+    def tune(self, number: int) -> Json:
+        """The notes of a training tune, up to 256 bars; None is no tune of that number."""
+        corpus = self._corpus()
+        if number not in corpus.pieces("training"):
+            raise UsageError(f"there is no training tune {number}")
+        bars = corpus.bars_of(number)[:256]
+        notes = corpus.notes(bars.start, bars.stop)
+        return {
+            "name": corpus.piece_name(number),
+            "bars": len(bars),
+            "notes": notes.tolist(),
+            "transposed": 0,
+        }
+
+    def begin(self, asked: Json) -> Json:
+        """A piece without written bars."""
+        notes = np.array([tuple(row) for row in asked["notes"]], NOTE)
+        sketch = self.bench.begin(notes, asked["bars"], transposed=asked["transposed"])
+        return self.show(sketch)
+
+    def compose(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        sketch = Sketch.from_json(asked["piece"])
+        options = {key: asked[key] for key in ("bars", "seed", "temperature", "follow")}
+        yield from self._follow(sketch, self.bench.compose(sketch, **options))
+
+    def roll_again(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        sketch = Sketch.from_json(asked["piece"])
+        options = {name: value for name, value in asked.items() if name != "piece"}
+        yield from self._follow(sketch, self.bench.roll_again(sketch, **options))
+
+    def _follow(self, sketch: Sketch, steps: Iterator[tuple[Sketch, Change]]) -> Iterator[Json]:
+        for sketch, change in steps:
+            yield {"event": "bar", "bar": self._show_change(sketch, change)}
+        yield {"event": "piece", "piece": self.show(sketch)}
+
+    def alternatives(self, asked: Json) -> Json:
+        """Other bars for one place, each with its recipe."""
+        sketch = Sketch.from_json(asked["piece"])
+        found = self.bench.alternatives(
+            sketch,
+            bar=asked["bar"],
+            seeds=range(asked["seed"], asked["seed"] + asked["count"]),
+            temperature=asked["temperature"],
+            follow=asked["follow"],
+        )
+        return {"bars": [self._show_change(sketch, change) for change in found]}
+
+    def blend(self, asked: Json) -> Json:
+        """Bars on the way from one to another, each with its recipe."""
+        sketch = Sketch.from_json(asked.pop("piece"))
+        found = self.bench.blends(sketch, **asked)
+        return {"bars": [self._show_change(sketch, change) for change in found]}
+
+    def open(self, asked: Json) -> Json:
+        """The piece that a recipe gives."""
+        return self.show(Sketch.from_json(asked["piece"]))
+
+    def show(self, sketch: Sketch) -> Json:
+        """The whole piece: its recipe, and the notes and marks of every bar."""
+        composition, rolls = self.bench.composition(sketch), self.bench.rolls(sketch)
+        rows, index = cut_at_bar_lines(
+            composition.notes, n_steps=self.kind.n_steps, n_bars=composition.n_bars
+        )
+        bars: list[Json] = []
+        for number in range(composition.n_bars):
+            written = number - sketch.n_given
+            notes = rows[index[number] : index[number + 1]]
+            bar: Json = {"notes": _rows(notes), "given": written < 0}
+            if written >= 0:
+                name = sketch.bars[written]
+                bar |= {"name": name, "recipe": asdict(sketch.made[name])}
+                bar |= self._mark(rolls[written])
+            bars.append(bar)
+        return {"recipe": sketch.to_json(), "bars": bars}
+
+    def _show_change(self, sketch: Sketch, change: Change) -> Json:
+        before = self.bench.roll_before(sketch, change.bar)
+        notes = notes_of_bar(change.roll, before)
+        pitch = notes["pitch"].astype(np.int64) - sketch.transposed
+        notes = notes[(pitch >= 21) & (pitch <= 108)].copy()
+        notes["pitch"] = pitch[(pitch >= 21) & (pitch <= 108)]
+        return {
+            "index": sketch.n_given + change.bar,
+            "notes": _rows(notes),
+            "given": False,
+            "name": change.name,
+            "recipe": asdict(change.recipe),
+            **self._mark(change.roll),
+        }
+
+    def _mark(self, roll: Rolls) -> Json:
+        """How near a written bar is to the training bar most like it, and which that is."""
+        if self.corpus is None:
+            return {"nearness": None, "near": ""}
+        nearness, bar = self._known.nearest(notes_of_bar(roll, None))
+        if math.isnan(nearness) or bar < 0:
+            return {"nearness": None if math.isnan(nearness) else 0.0, "near": ""}
+        tune = self.corpus.piece_name(int(self._tune_of_bar[bar]))
+        return {"nearness": nearness, "near": f"{tune}, bar {self._bar_of_bar[bar] + 1}"}
+
+    def measures(self, asked: Json) -> Json:
+        """The measures of the piece beside windows of held-out tunes of as many bars."""
+        sketch = Sketch.from_json(asked["piece"])
+        made = self.bench.composition(sketch)
+        if not made.n_bars:
+            raise UsageError("there is no bar to measure; compose some first")
+        piece = Piece(made.notes, made.n_bars, n_given_bars=made.n_given_bars)
+        training = self.corpus.bars_in("training") if self.corpus else None
+        rows = beside_real(
+            piece, self._real(made.n_bars), n_steps=self.kind.n_steps, training=training
+        )
+        return {
+            "bars": made.n_bars,
+            "measures": [
+                {key: _plain(value) for key, value in row._asdict().items()} for row in rows
+            ],
+        }
+
+    def _real_values(self, n_bars: int) -> dict[str, FloatArray]:
+        if self.corpus is None:
+            return {}
+        return real_values(
+            api.pieces_of_corpus(self.corpus, "held_out"),
+            n_bars=n_bars,
+            n_steps=self.kind.n_steps,
+            training=self.corpus.bars_in("training"),
+        )
+
+    def export(self, kind: str, asked: Json) -> bytes:
+        """The piece as a file: "mid", "wav", "musicxml" or "png"."""
+        made = self.bench.composition(Sketch.from_json(asked["piece"]))
+        tempo = asked["tempo"] or self.kind.tempo
+        if kind == "png":
+            return self._draw(made)
+        score = to_score(
+            made.notes,
+            tempo=tempo,
+            metre=self.kind.metre,
+            steps_per_quarter=self.kind.steps_per_quarter,
+            name="nextbar",
+        )
+        if kind == "mid":
+            return bytes(score.dumps_midi())
+        if kind == "musicxml":
+            return musicxml_bytes(score, "A piece made with nextbar")
+        lasts = made.n_bars * self.kind.bar_seconds * self.kind.tempo / tempo
+        return audio.render_wav(score, least_seconds=lasts)
+
+    def _draw(self, made: Composition) -> bytes:
+        figure = picture.draw_piano_roll(
+            made.notes,
+            made.n_bars,
+            self.kind.n_steps,
+            steps_per_quarter=self.kind.steps_per_quarter,
+            given_bars=made.n_given_bars,
+        )
+        return picture.png_bytes(figure)
+
+    def _corpus(self) -> Corpus:
+        if self.corpus is None:
+            raise UsageError(self.why_no_corpus)
+        return self.corpus
+
+
+def _rows(notes: BarNotes) -> list[list[int]]:
+    return [[int(value) for value in row] for row in notes.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+PIANO_PITCHES: Final = tuple(range(24, 109, 4))
+PIANO_SECONDS: Final = 3.0
+PIANO_RATE: Final = 24_000
+
+
+@lru_cache(maxsize=1)
+def piano_wav() -> bytes:
+    """A piano's notes as one WAV, 16-bit mono: every fourth key from C1, 3 s each.
+
+    They are what the page plays with, moved to the keys between them; the
+    soundfont is the one that WAV files are made with.
+    """
+    notes = np.empty(len(PIANO_PITCHES), NOTE)
+    steps = round(PIANO_SECONDS * 8)  # at 120 a minute a quarter's fourth is an eighth second
+    notes["start"] = steps * np.arange(len(notes))
+    notes["duration"], notes["velocity"] = steps - 2, 100
+    notes["pitch"] = PIANO_PITCHES
+    samples, rate = audio.read_wav(audio.render_wav(to_score(notes)))
+    return audio.write_wav(_mono_at_half_rate(samples), rate // 2)
+
+
+def _mono_at_half_rate(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """(frames // 2, 1): channels and pairs of samples averaged; a piano has little above 12 kHz."""
+    n_frames = len(samples) // 2 * 2
+    mono = samples[:n_frames].astype(np.float64).mean(axis=1)
+    halved: npt.NDArray[np.int16] = np.rint(mono.reshape(-1, 2).mean(axis=1)).astype(np.int16)
+    return halved[:, None]

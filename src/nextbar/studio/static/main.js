@@ -1,0 +1,493 @@
+// The studio's page: what was pressed -> the API -> the roll, the sound and the panels.
+
+import { download, get, post, stream } from "./api.js";
+import { BarPanel } from "./bars.js";
+import { Beginnings } from "./begin.js";
+import { drawSmall, joinBars, Roll } from "./roll.js";
+import { Sound } from "./sound.js";
+import { State } from "./state.js";
+
+const $ = (id) => document.getElementById(id);
+const state = new State();
+const sound = new Sound();
+const roll = new Roll({ box: $("roll"), space: $("space"), ruler: $("ruler"), canvas: $("canvas") });
+let runs = [];
+let working = null;      // the AbortController of what the model is asked for
+let toastTimer = 0;
+
+// --------------------------------------------------------------------- saying
+
+function say(sentence) { $("status").textContent = sentence; }
+
+function fail(error) {
+  if (error.name === "AbortError") return;
+  $("toast").textContent = error.message;
+  $("toast").hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { $("toast").hidden = true; }, 7000);
+}
+
+// Runs work that asks the model, one at a time; gives null where it failed or was stopped.
+async function busy(work) {
+  working?.abort();
+  const mine = working = new AbortController();
+  refresh();
+  try {
+    return await work(mine.signal);
+  } catch (error) {
+    fail(error);
+    return null;
+  } finally {
+    if (working === mine) working = null;
+    refresh();
+  }
+}
+
+// --------------------------------------------------------------------- showing
+
+function showPiece(at = -1, candidate = null) {
+  const bars = [...(state.piece?.bars ?? [])];
+  if (candidate) bars[at] = candidate;
+  roll.selected = state.selected;
+  roll.locked = (bar) => state.isLocked(bar);
+  const { n_steps: nSteps, steps_per_quarter: perQuarter } = state.run ?? { n_steps: 16, steps_per_quarter: 4 };
+  roll.show(bars, { nSteps, perQuarter });
+  $("empty").hidden = bars.length > 0 || Boolean(roll.drawing);
+}
+
+function refresh() {
+  const ready = Boolean(state.run);
+  $("compose").disabled = !ready || Boolean(working);
+  $("more").disabled = !ready || Boolean(working) || !state.nWritten;
+  $("stop").hidden = !working;
+  $("keep").disabled = !state.nWritten;
+  $("undo").disabled = !state.canUndo;
+  $("redo").disabled = !state.canRedo;
+  for (const button of document.querySelectorAll(".downloads button")) button.disabled = !state.piece?.bars.length;
+  panel?.show();
+}
+
+state.addEventListener("change", () => { showPiece(); refresh(); });
+roll.onselect = (bar) => state.select(bar);
+
+// --------------------------------------------------------------------- composing
+
+const settings = {
+  get temperature() { return Number($("temperature").value); },
+  get follow() { return Number($("follow").value); },
+};
+
+function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1; }
+
+function seedNow() {
+  if ($("new-seed").checked) $("seed").value = newSeed();
+  const seed = Number($("seed").value);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error("The seed is a whole number, 0 or more.");
+  return seed;
+}
+
+// Streams bars into the piece; when the last is there, it is the new piece.
+async function follow(path, body, start) {
+  const before = state.piece;
+  let now = start;
+  let last = null;
+  const done = await busy(async (signal) => {
+    await stream(path, body, signal, (event) => {
+      if (event.event === "waiting") {
+        say(`The model is busy: place ${event.place} in the queue`);
+      } else if (event.event === "bar") {
+        const bars = [...now.bars];
+        bars[event.bar.index] = event.bar;
+        now = { ...now, bars };
+        state.preview(now);
+        say(`Writing bar ${event.bar.index + 1}`);
+      } else {
+        last = event.piece;
+      }
+    });
+    return true;
+  });
+  state.piece = before;
+  if (done && last) state.put(last);
+  else if (before) state.preview(before);
+  say("");
+  return Boolean(done && last);
+}
+
+function listBars(recipe, bars) { return { recipe, bars }; }
+
+async function compose({ fresh = true } = {}) {
+  let seed, asked;
+  try {
+    seed = fresh ? seedNow() : Number($("seed").value);
+    asked = beginnings.asked;
+  } catch (error) { fail(error); return; }
+  stop();
+  const bars = Number($("bars").value);
+  const same = state.piece && JSON.stringify(asked) === state.begunWith;
+  if (same && state.piece.recipe.locked.length) { await composeAround(seed, bars); return; }
+  const begun = same
+    ? listBars(state.recipeCut(0), state.piece.bars.slice(0, state.nGiven))
+    : await busy((signal) => post("/api/begin", asked, signal));
+  if (!begun) return;
+  if (beginnings.kind === "draw") roll.drawing = null;
+  const finished = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
+  if (finished) state.begunWith = JSON.stringify(asked);
+  else if (beginnings.kind === "draw") beginnings.choose("draw");
+}
+
+// Composes anew but for the locked bars, which keep their places.
+async function composeAround(seed, bars) {
+  const lastLocked = Math.max(...state.piece.recipe.locked);
+  const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
+  const cut = listBars(state.recipeCut(kept), state.piece.bars.slice(0, state.nGiven + kept));
+  const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
+  if (!await follow("/api/roll", body, cut)) return;
+  if (bars > kept) await writeMore(bars - kept, seed);
+}
+
+async function writeMore(bars, seed) {
+  await follow("/api/compose", { piece: state.piece.recipe, bars, seed, ...settings }, state.piece);
+}
+
+async function rollAgain(bar, withFollowing) {
+  const body = {
+    piece: state.piece.recipe, bar: bar - state.nGiven, seed: newSeed(),
+    with_following: withFollowing, ...settings,
+  };
+  if (await follow("/api/roll", body, state.piece) && !sound.playing) hearBar(state.piece.bars[bar]);
+}
+
+async function openRecipe(recipe) {
+  const run = runs.find((each) => each.fingerprint === recipe.run);
+  const piece = await busy((signal) => post("/api/open", { piece: recipe }, signal));
+  if (!piece) return false;
+  if (run && run !== state.run) chooseRun(run);
+  state.put(piece);
+  return true;
+}
+
+// A control was moved: the piece is made again with the same seed, so that its effect is seen.
+async function recompose() {
+  if (!state.nWritten || working || beginnings.kind === "draw") return;
+  await compose({ fresh: false });
+}
+
+// --------------------------------------------------------------------- hearing
+
+function secondsPerStep() { return 60 / Number($("tempo").value) / (state.run?.steps_per_quarter ?? 4); }
+
+function play(at) {
+  if (!state.piece?.bars.length) return;
+  const nSteps = state.run.n_steps;
+  const repeat = $("repeat").value;
+  const isBar = repeat === "bar" && state.selected >= 0;
+  const from = isBar ? state.selected * nSteps : 0;
+  const to = isBar ? from + nSteps : state.piece.bars.length * nSteps;
+  const start = at ?? (isBar ? from : state.selected >= 0 ? state.selected * nSteps : 0);
+  sound.play({
+    notes: joinBars(state.piece.bars, nSteps), at: start, from, to,
+    repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
+  });
+  showPlaying();
+}
+
+function showPlaying() {
+  $("play").classList.add("playing");
+  $("play").setAttribute("aria-label", "Pause");
+  const frame = () => {
+    if (!sound.playing) return;
+    if (!sound.isPreview) roll.follow(sound.position);
+    requestAnimationFrame(frame);
+  };
+  sound.isPreview = false;
+  requestAnimationFrame(frame);
+}
+
+function showStopped() {
+  $("play").classList.remove("playing");
+  $("play").setAttribute("aria-label", "Play");
+  roll.playhead = null;
+  paused = null;
+  roll.paint();
+}
+
+let paused = null;
+
+function togglePlay() {
+  if (sound.playing && !sound.isPreview) {
+    sound.stop();
+    const here = sound.position;
+    showStopped();
+    paused = { here, selected: state.selected };
+    roll.playhead = here;
+    roll.paint();
+  } else {
+    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * state.run?.n_steps;
+    play(goesOn ? paused.here : undefined);
+    paused = null;
+  }
+}
+
+function stop() {
+  sound.stop();
+  showStopped();
+}
+
+function hearNotes(notes, bars) {
+  const nSteps = state.run.n_steps;
+  stop();
+  sound.play({
+    notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
+      .sort((a, b) => a.start - b.start),
+    at: 0, from: 0, to: bars * nSteps, repeats: false, secondsPerStep: secondsPerStep(),
+  });
+  sound.isPreview = true;
+}
+
+function hearBar(bar) { hearNotes(bar.notes, 1); }
+
+// --------------------------------------------------------------------- keeping and taking away
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+async function takeAway(kind) {
+  const { recipe } = state.piece;
+  const name = `nextbar-${Object.values(recipe.made)[0]?.seed ?? "piece"}`;
+  if (kind === "recipe") {
+    save(new Blob([JSON.stringify(recipe, null, 1)], { type: "application/json" }), `${name}.json`);
+    return;
+  }
+  const body = { piece: recipe, tempo: Number($("tempo").value) };
+  const blob = await busy(() => download(`/api/export/${kind}`, body));
+  if (blob) save(blob, `${name}.${kind}`);
+}
+
+async function openFile(file) {
+  try {
+    if (file.size > 4e6) throw new Error(`${file.name}: this is no recipe, it is too large.`);
+    const recipe = JSON.parse(await file.text());
+    if (await openRecipe(recipe)) say(`Opened ${file.name}`);
+  } catch (error) {
+    fail(error instanceof SyntaxError ? new Error(`${file.name}: this is no recipe file.`) : error);
+  }
+}
+
+function showTray() {
+  const kept = state.tray;
+  $("tray-hint").textContent = kept.length
+    ? "Kept in this browser, also after a reload." : "What you keep stays in this browser, also after a reload.";
+  $("tray").replaceChildren(...kept.map((entry, index) => {
+    const line = document.createElement("li");
+    const open = document.createElement("button");
+    const picture = document.createElement("canvas");
+    const label = document.createElement("span");
+    label.textContent = entry.title;
+    picture.setAttribute("aria-hidden", "true");
+    open.append(picture, label);
+    open.addEventListener("click", () => { stop(); openRecipe(entry.recipe); });
+    const away = document.createElement("button");
+    away.className = "quiet";
+    away.textContent = "×";
+    away.setAttribute("aria-label", `Discard ${entry.title}`);
+    away.addEventListener("click", () => { state.discard(index); showTray(); });
+    line.append(open, away);
+    queueMicrotask(() => drawSmall(picture, entry.bars, entry.nSteps));
+    return line;
+  }));
+}
+
+function keep() {
+  const { recipe, bars } = state.piece;
+  const when = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const seed = Object.values(recipe.made)[0]?.seed ?? "";
+  const kept = state.keep({
+    title: `${bars.length} bars, seed ${seed}, ${when}`,
+    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: state.run.n_steps,
+  });
+  if (!kept) fail(new Error("This browser does not let the page keep anything; take the recipe away instead."));
+  showTray();
+}
+
+// --------------------------------------------------------------------- beside real tunes
+
+let measured = null;
+
+async function measure() {
+  const piece = state.piece;
+  if (!piece?.bars.length || piece === measured || working) return;
+  measured = piece;
+  try {
+    const answer = await post("/api/measures", { piece: piece.recipe });
+    if (state.piece === piece) $("measures").replaceChildren(...answer.measures.map(showMeasure));
+  } catch (error) { $("measures").textContent = error.message; }
+}
+
+const round = (value) => (Math.abs(value) >= 10 ? Math.round(value) : Math.round(value * 100) / 100);
+
+function showMeasure({ label, unit, says, value, low, high }) {
+  const line = document.createElement("div");
+  line.className = "measure";
+  line.title = says;
+  const shown = document.createElement("b");
+  shown.textContent = value === null ? "–" : `${round(value)}${unit === "%" ? " %" : ""}`;
+  const name = document.createElement("span");
+  name.textContent = label;
+  line.append(name, shown);
+  if (low === null || value === null) return line;
+  const most = Math.max(high, value, 1e-9) * 1.12;
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `real tunes ${round(low)} to ${round(high)}, this piece ${round(value)}`);
+  const inside = value >= low && value <= high;
+  const put = (tag, attributes) => {
+    const part = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, each] of Object.entries(attributes)) part.setAttribute(key, each);
+    svg.append(part);
+  };
+  put("rect", { x: "0%", y: 5, width: "100%", height: 2, fill: "#e2dfd9" });
+  put("rect", { x: `${(100 * low) / most}%`, y: 2, width: `${Math.max((100 * (high - low)) / most, 1)}%`, height: 8, rx: 3, fill: "#bcd6de" });
+  put("circle", { cx: `${Math.min(Math.max((100 * value) / most, 2), 98)}%`, cy: 6, r: 5, fill: inside ? "#1a6480" : "#b25e1d" });
+  line.append(svg);
+  return line;
+}
+
+// --------------------------------------------------------------------- runs
+
+function chooseRun(run) {
+  const changed = state.run && state.run !== run;
+  state.setRun(run);
+  $("run").value = run.fingerprint;
+  $("tempo").value = Math.round(run.tempo);
+  $("tempo-now").textContent = $("tempo").value;
+  document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
+  if (!changed) return;
+  beginnings.tunes = [];
+  beginnings.tune = beginnings.upload = null;
+  $("file-choices").hidden = $("tune-bars").hidden = true;
+  beginnings.choose(beginnings.kind === "tune" ? "noise" : beginnings.kind);
+}
+
+async function loadRuns() {
+  for (;;) {
+    const answer = await get("/api/runs");
+    if (answer.runs.length > runs.length || !answer.loading) {
+      runs = answer.runs;
+      $("run").replaceChildren(...runs.map((run) => new Option(run.name, run.fingerprint)));
+      if (!state.run && runs.length) {
+        chooseRun(runs[0]);
+        await restore();
+      } else if (state.run) {
+        $("run").value = state.run.fingerprint;
+      }
+    }
+    if (!answer.loading) {
+      for (const { name, error } of answer.failed) fail(new Error(`${name}: ${error}`));
+      say(runs.length ? "Ready" : "No run could be opened");
+      return;
+    }
+    await new Promise((next) => setTimeout(next, 250));
+  }
+}
+
+// The piece of a link, or the one that was here before a reload.
+async function restore() {
+  try {
+    const linked = new URLSearchParams(location.hash.slice(1)).get("recipe");
+    const recipe = linked ? JSON.parse(linked) : state.lastRecipe;
+    if (!recipe || (!linked && !runs.some((run) => run.fingerprint === recipe.run))) return;
+    await openRecipe(recipe);
+  } catch (error) { fail(error); }
+}
+
+// --------------------------------------------------------------------- wiring
+
+const beginnings = new Beginnings({
+  state, roll, sound, fail, onhear: hearNotes,
+  onchange: () => { showPiece(); refresh(); },
+});
+beginnings.onrecipe = openFile;
+const panel = new BarPanel(state, {
+  busy, fail, rollAgain, hearBar, openRecipe, showPiece, newSeed,
+  get settings() { return { temperature: settings.temperature, follow: settings.follow }; },
+  get isBusy() { return Boolean(working); },
+});
+
+$("compose").addEventListener("click", () => compose());
+$("more").addEventListener("click", () => { stop(); writeMore(4, Number($("seed").value)); });
+$("stop").addEventListener("click", () => working?.abort());
+$("play").addEventListener("click", togglePlay);
+$("from-start").addEventListener("click", () => { paused = null; if (sound.playing) play(0); else showStopped(); roll.box.scrollLeft = 0; });
+$("repeat").addEventListener("change", () => { if (sound.playing) play(sound.position); });
+$("undo").addEventListener("click", () => state.undo());
+$("redo").addEventListener("click", () => state.redo());
+$("keep").addEventListener("click", keep);
+$("zoom-in").addEventListener("click", () => roll.zoom(1.3));
+$("zoom-out").addEventListener("click", () => roll.zoom(1 / 1.3));
+$("zoom-fit").addEventListener("click", () => roll.fit());
+$("run").addEventListener("change", () => chooseRun(runs.find((run) => run.fingerprint === $("run").value)));
+$("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
+$("tempo").addEventListener("input", () => {
+  $("tempo-now").textContent = $("tempo").value;
+  sound.setTempo(secondsPerStep());
+});
+for (const [id, digits] of [["bars", 0], ["temperature", 2], ["follow", 2]]) {
+  $(id).addEventListener("input", () => { $(`${id}-now`).textContent = Number($(id).value).toFixed(digits); });
+  $(id).addEventListener("change", recompose);
+}
+$("seed").addEventListener("change", () => { $("new-seed").checked = false; recompose(); });
+for (const button of document.querySelectorAll(".downloads button")) {
+  button.addEventListener("click", () => takeAway(button.dataset.kind));
+}
+state.addEventListener("change", () => setTimeout(measure, 400));
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=radio]):not([type=checkbox]):not([type=range]), select, textarea");
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "z" && !typing) {
+    event.preventDefault();
+    if (event.shiftKey) state.redo(); else state.undo();
+    return;
+  }
+  if (typing || command || event.altKey) return;
+  const onControl = event.target.closest("button, [type=radio], [type=checkbox], [type=range], label");
+  const move = (by) => {
+    const bars = state.piece?.bars.length ?? 0;
+    if (!bars || roll.drawing) return;
+    event.preventDefault();
+    const next = Math.min(Math.max(state.selected + by, 0), bars - 1);
+    if (next !== state.selected) state.select(next);
+    $("ruler").children[next]?.focus();
+  };
+  const onBar = event.target.closest(".ruler button, .roll") || event.target === document.body;
+  const actions = {
+    " ": () => { if (!onControl || event.target.closest(".ruler")) { event.preventDefault(); togglePlay(); } },
+    Home: () => { if (!onControl) $("from-start").click(); },
+    "+": () => roll.zoom(1.3),
+    "-": () => roll.zoom(1 / 1.3),
+    0: () => roll.fit(),
+    ArrowRight: () => { if (onBar) move(1); },
+    ArrowLeft: () => { if (onBar) move(-1); },
+    l: () => $("lock").click(),
+    r: () => $("roll-again").click(),
+    a: () => $("alternatives").click(),
+    b: () => $("blend").click(),
+  };
+  if (event.target.closest("[type=range]")) return;
+  actions[event.key]?.();
+});
+
+// For scripts of one's own, and for tests.
+globalThis.studio = { state, sound, roll, openRecipe };
+
+showTray();
+showPiece();
+refresh();
+loadRuns().catch(fail);
+sound.load().catch((error) => { say(`No piano: ${error.message}`); });

@@ -1,0 +1,164 @@
+// Playing: a sampled piano by Web Audio. The samples come from the studio itself.
+
+const FIRST = 24, APART = 4, SECONDS = 3;   // as the server lays them: every fourth key from C1
+const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
+const DAMPER = 0.14;
+
+export class Sound {
+  constructor() {
+    this.context = new AudioContext({ latencyHint: "interactive" });
+    this.analyser = this.context.createAnalyser();
+    const limiter = this.context.createDynamicsCompressor();
+    limiter.threshold.value = -8;
+    this.out = this.context.createGain();
+    this.out.gain.value = 0.9;
+    this.out.connect(limiter).connect(this.analyser).connect(this.context.destination);
+    this.piano = null;
+    this.notes = [];          // {start, duration, pitch, velocity} in steps, by start
+    this.secondsPerStep = 0.125;
+    this.from = this.to = 0;  // what is played, in steps
+    this.repeats = false;
+    this.playing = false;
+    this.onend = () => {};
+  }
+
+  async load() {
+    const answer = await fetch("/api/piano.wav");
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    this.piano = await this.context.decodeAudioData(await answer.arrayBuffer());
+  }
+
+  // Where the playhead is, in steps.
+  get position() {
+    if (!this.playing) return this.origin ?? 0;
+    const now = this.context.currentTime - (this.context.outputLatency || 0);
+    const step = this.origin + (now - this.began) / this.secondsPerStep;
+    if (!this.repeats || step < this.to) return Math.max(step, this.origin);
+    return this.from + ((step - this.from) % (this.to - this.from));
+  }
+
+  async play({ notes, at, from, to, repeats, secondsPerStep, onend }) {
+    this.stop();
+    const asked = ++this.nth || (this.nth = 1);
+    await this.context.resume();
+    if (asked !== this.nth) return;
+    Object.assign(this, { notes, from, to, repeats, secondsPerStep });
+    this.onend = onend ?? (() => {});
+    this.begin(at);
+    this.timer = setInterval(() => this.schedule(), 25);
+  }
+
+  begin(at) {
+    this.origin = at;
+    this.began = this.context.currentTime + 0.02;
+    this.playing = true;
+    this.lap = 0;
+    this.next = this.notes.findIndex((note) => note.start >= at && note.start < this.to);
+    if (this.next < 0) this.next = this.notes.length;
+    this.schedule();
+  }
+
+  // When a step of this lap sounds, in the context's time.
+  timeOf(step) {
+    const lapSteps = this.lap * (this.to - this.from);
+    return this.began + (step + lapSteps - this.origin) * this.secondsPerStep;
+  }
+
+  schedule() {
+    const until = this.context.currentTime + (document.hidden ? AHEAD_HIDDEN : AHEAD);
+    for (;;) {
+      const note = this.notes[this.next];
+      if (note && note.start < this.to) {
+        const when = this.timeOf(note.start);
+        if (when > until) break;
+        const steps = Math.min(note.duration, this.to - note.start);
+        this.strike(note.pitch, note.velocity, when, steps * this.secondsPerStep);
+        this.next++;
+      } else if (this.repeats && this.to > this.from) {
+        if (this.timeOf(this.to) > until) break;
+        this.lap++;
+        this.next = this.notes.findIndex((each) => each.start >= this.from);
+        if (this.next < 0) this.next = this.notes.length;
+      } else {
+        break;
+      }
+    }
+    if (!this.repeats && this.context.currentTime > this.timeOf(this.to) + 0.05) {
+      this.stop();
+      this.origin = this.from;
+      this.onend();
+    }
+  }
+
+  setTempo(secondsPerStep) {
+    if (!this.playing) { this.secondsPerStep = secondsPerStep; return; }
+    const here = this.position;
+    this.silence();
+    this.secondsPerStep = secondsPerStep;
+    this.begin(here);
+  }
+
+  // One note, now or later; heard too where nothing plays.
+  strike(pitch, velocity, when = this.context.currentTime, seconds = 0.4) {
+    const gain = this.context.createGain();
+    const loudness = 0.12 + 0.88 * (velocity / 127) ** 1.6;
+    const source = this.piano ? this.sample(pitch) : this.tone(pitch, gain, when);
+    const start = Math.max(when, this.context.currentTime);
+    gain.gain.setValueAtTime(loudness * (this.piano ? 1 : 0.3), start);
+    gain.gain.setValueAtTime(loudness * (this.piano ? 1 : 0.3), start + seconds);
+    gain.gain.setTargetAtTime(0, start + seconds, DAMPER / 3);
+    source.connect(gain).connect(this.out);
+    const end = start + seconds + DAMPER * 2;
+    if (this.piano) {
+      const index = this.indexOf(pitch);
+      const room = (SECONDS - 0.05) / source.playbackRate.value;
+      source.start(start, index * SECONDS, Math.min(end - start, room) * source.playbackRate.value);
+    } else {
+      source.start(start);
+      source.stop(end);
+    }
+    this.sounding ??= new Set();
+    this.sounding.add(source);
+    source.onended = () => { this.sounding.delete(source); gain.disconnect(); };
+  }
+
+  indexOf(pitch) {
+    return Math.min(Math.max(Math.round((pitch - FIRST) / APART), 0), 21);
+  }
+
+  sample(pitch) {
+    const source = this.context.createBufferSource();
+    source.buffer = this.piano;
+    source.playbackRate.value = 2 ** ((pitch - FIRST - APART * this.indexOf(pitch)) / 12);
+    return source;
+  }
+
+  // Without the samples, or before they are there: a plain tone.
+  tone(pitch) {
+    const source = this.context.createOscillator();
+    source.type = "triangle";
+    source.frequency.value = 440 * 2 ** ((pitch - 69) / 12);
+    return source;
+  }
+
+  silence() {
+    for (const source of this.sounding ?? []) {
+      try { source.stop(); } catch { /* not begun yet */ }
+    }
+  }
+
+  stop() {
+    if (this.playing) this.origin = this.position;
+    clearInterval(this.timer);
+    this.playing = false;
+    this.nth = (this.nth ?? 0) + 1;
+    this.silence();
+  }
+
+  // Peak of what is heard now, 0-1.
+  level() {
+    const wave = new Float32Array(this.analyser.fftSize);
+    this.analyser.getFloatTimeDomainData(wave);
+    return wave.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0);
+  }
+}

@@ -1,0 +1,77 @@
+"""Turns at the model: one piece of work at a time, a bounded queue, and a stated place in it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+MOST_WAITING: Final = 32
+
+
+class QueueFullError(Exception):
+    """As many are waiting as may."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A place in the queue; 1 is next."""
+
+    place: int
+
+
+class Turns:
+    """Runs work in one thread, in the order of asking; between two steps it can be given up.
+
+    Whoever stops listening (a closed tab) gives up the place or the work at
+    the next step, and the one behind moves up.
+    """
+
+    def __init__(self, most_waiting: int = MOST_WAITING) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nextbar-model")
+        self._line: deque[asyncio.Event] = deque()
+        self._most_waiting = most_waiting
+
+    def __len__(self) -> int:
+        """How many work or wait."""
+        return len(self._line)
+
+    async def steps(self, work: Callable[[], Iterator[Any]]) -> AsyncIterator[Any]:
+        """:class:`Waiting` for each place in the queue, then what ``work`` yields.
+
+        Raises QueueFullError where too many wait already, and what ``work`` raises.
+        """
+        if len(self._line) > self._most_waiting:
+            raise QueueFullError
+        moved = asyncio.Event()
+        self._line.append(moved)
+        end = object()
+        try:
+            while (place := self._line.index(moved)) > 0:
+                yield Waiting(place)
+                await moved.wait()
+                moved.clear()
+            loop = asyncio.get_running_loop()
+            iterator = await loop.run_in_executor(self._thread, work)
+            while True:
+                step = await loop.run_in_executor(self._thread, next, iterator, end)
+                if step is end:
+                    return
+                yield step
+        finally:
+            self._line.remove(moved)
+            for other in self._line:
+                other.set()
+
+    async def result(self, work: Callable[[], Any]) -> Any:
+        """What ``work`` returns, when its turn has come."""
+        found = None
+        async for step in self.steps(lambda: iter([None])):
+            if not isinstance(step, Waiting):
+                found = await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return found
+
+    def close(self) -> None:
+        """Takes no more work; what runs is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,226 @@
+"""The studio's API: pieces begun, composed, changed and taken away."""
+
+import io
+import wave
+
+import numpy as np
+import pytest
+import symusic
+
+import nextbar
+from nextbar.sketch import Sketch, Workbench
+
+from ..fixtures import let_it_sound, write_tune
+from ..music.helpers import midi, signature, track, tune_bytes
+from .speaking import begin, compose, events
+
+
+def names(piece):
+    return [bar.get("name") for bar in piece["bars"]]
+
+
+def cells(bar):
+    """What sounds when, without the loudness, which a note keeps from the bar that it began in."""
+    return sorted(note[:3] for note in bar["notes"])
+
+
+def test_the_studio_says_what_run_it_has_open(run):
+    assert run["name"] == "run"
+    assert (run["metre"], run["n_steps"], run["tunes"]) == ([4, 4], 16, True)
+
+
+def test_bars_come_one_by_one_and_then_the_whole_piece(studio, run):
+    asked = {"piece": begin(studio, run)["recipe"], "bars": 3, "seed": 4}
+    got = events(studio.post("/api/compose", json=asked))
+    assert [event["event"] for event in got] == ["bar", "bar", "bar", "piece"]
+    assert [event["bar"]["index"] for event in got[:3]] == [0, 1, 2]
+    assert [event["bar"]["name"] for event in got[:3]] == names(got[3]["piece"])
+    streamed = [cells(event["bar"]) for event in got[:3]]
+    assert streamed == [cells(bar) for bar in got[3]["piece"]["bars"]]
+    assert sum(map(len, streamed)) > 0
+
+
+def test_what_the_page_composes_is_what_generate_writes(studio, run, trained):
+    composer = let_it_sound(nextbar.load(trained / "run"))
+    piece = compose(studio, begin(studio, run), bars=5, seed=9, temperature=0.8)
+    answer = studio.post("/api/export/mid", json={"piece": piece["recipe"]})
+    score = composer.generate(bars=5, seed=9, temperature=0.8)
+    heard, expected = symusic.Score.from_midi(answer.content), score
+    assert heard.tracks[0].notes == expected.tracks[0].notes
+    assert len(heard.tracks[0].notes) > 0
+
+
+def test_a_recipe_opens_again_to_the_same_bars_here_and_in_python(studio, run, trained):
+    piece = compose(studio, begin(studio, run), bars=4)
+    again = studio.post("/api/open", json={"piece": piece["recipe"]}).json()
+    assert again == piece
+    composer = let_it_sound(nextbar.load(trained / "run"))
+    made = Workbench(composer).composition(Sketch.from_json(piece["recipe"]))
+    assert len(made.notes) == sum(not note[4] for bar in piece["bars"] for note in bar["notes"])
+
+
+def test_a_locked_bar_stays_while_the_rest_is_rolled_again(studio, run):
+    piece = compose(studio, begin(studio, run), bars=4)
+    recipe = {**piece["recipe"], "locked": [2]}
+    asked = {"piece": recipe, "bar": 0, "seed": 77, "with_following": True}
+    rolled = events(studio.post("/api/roll", json=asked))[-1]["piece"]
+    same = [a == b for a, b in zip(names(piece), names(rolled), strict=True)]
+    assert same == [False, False, True, False]
+    asked = {"piece": recipe, "bar": 2, "seed": 5}
+    answer = studio.post("/api/roll", json=asked)
+    assert answer.status_code == 400
+    assert "locked; unlock one" in answer.json()["error"]
+
+
+def test_ten_alternatives_and_the_steps_of_a_blend_are_laid_side_by_side(studio, run):
+    piece = compose(studio, begin(studio, run), bars=4)
+    asked = {"piece": piece["recipe"], "bar": 1, "seed": 100}
+    found = studio.post("/api/alternatives", json=asked).json()["bars"]
+    assert [bar["recipe"]["seed"] for bar in found] == list(range(100, 110))
+    first, last = piece["bars"][0], piece["bars"][3]
+    asked = {"piece": piece["recipe"], "bar": 1, "first": first["name"], "second": last["name"]}
+    steps = studio.post("/api/blend", json=asked).json()["bars"]
+    assert len(steps) == 9
+    assert [cells(steps[0]), cells(steps[-1])] == [cells(first), cells(last)]
+
+
+def test_a_training_tune_can_be_browsed_and_gone_on_from_and_its_own_bar_is_a_copy(studio, run):
+    listed = studio.get("/api/tunes", params={"run": run["fingerprint"]}).json()["tunes"]
+    assert len(listed) == 10  # of 12 tunes, 0 and 10 are held out
+    number = listed[0]["number"]
+    tune = studio.get(f"/api/tunes/{number}", params={"run": run["fingerprint"]}).json()
+    assert tune["bars"] == 6
+    piece = begin(studio, run, notes=tune["notes"], bars=2, transposed=0)
+    assert [bar["given"] for bar in piece["bars"]] == [True, True]
+    assert piece["bars"][1]["notes"][0][:4] == [0, *tune["notes"][4][1:]]
+    grown = compose(studio, piece, bars=2)
+    assert [bar["given"] for bar in grown["bars"]] == [True, True, False, False]
+    assert 0 <= grown["bars"][2]["nearness"] <= 1
+    answer = studio.get("/api/tunes/0", params={"run": run["fingerprint"]})
+    assert (answer.status_code, answer.json()["error"]) == (400, "there is no training tune 0")
+
+
+def test_an_uploaded_file_gives_its_tracks_and_the_notes_of_the_chosen_one(studio, run):
+    high = [(i * 480, 480, 72, 90) for i in range(8)]
+    low = [(i * 960, 960, 48, 70) for i in range(4)]
+    data = midi(track(high, name="tune"), track(low, name="bass", channel=1))
+    where = {"run": run["fingerprint"], "name": "mine.mid"}
+    both = studio.post("/api/upload", params=where, content=data).json()
+    assert [(t["number"], t["name"], t["notes"]) for t in both["tracks"]] == [
+        (1, "tune", 8),
+        (2, "bass", 4),
+    ]
+    assert (len(both["notes"]), both["bars"], both["cut"]) == (12, 2, False)
+    bass = studio.post("/api/upload", params={**where, "track": "2"}, content=data).json()
+    assert bass["notes"] == [[i * 8, 8, 48, 70] for i in range(4)]
+    piece = begin(studio, run, notes=bass["notes"], bars=2, transposed=bass["transposed"])
+    assert len(compose(studio, piece, bars=1)["bars"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "upload.mid: it has no content"),
+        (b"no midi", "upload.mid: it does not begin with MThd"),
+        (tune_bytes()[:60], "upload.mid"),
+        (
+            midi(
+                __import__("mido").MidiTrack([signature(3, 4)]),
+                track([(0, 480, 60, 90)]),
+            ),
+            "it is in 3/4",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_reason(studio, run, data, says):
+    answer = studio.post("/api/upload", params={"run": run["fingerprint"]}, content=data)
+    assert answer.status_code == 400
+    assert says in answer.json()["error"]
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(studio, run):
+    data = bytes(5 * 2**20)
+    answer = studio.post("/api/upload", params={"run": run["fingerprint"]}, content=data)
+    assert answer.status_code == 413
+    assert "error" in answer.json()
+
+
+def test_a_parser_that_hangs_costs_its_process_only(studio, run, monkeypatch):
+    from nextbar.studio import uploads
+
+    monkeypatch.setattr(uploads, "MOST_SECONDS", 0.01)
+    answer = studio.post("/api/upload", params={"run": run["fingerprint"]}, content=tune_bytes())
+    assert answer.status_code == 400
+    assert "takes too long" in answer.json()["error"]
+    assert studio.get("/api/runs").status_code == 200
+
+
+def test_all_files_to_take_away_open_again(studio, run):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    pytest.importorskip("music21", reason="needs the extra `folk`")
+    piece = compose(studio, begin(studio, run), bars=2)
+
+    def exported(kind):
+        answer = studio.post(f"/api/export/{kind}", json={"piece": piece["recipe"], "tempo": 90})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    score = symusic.Score.from_midi(exported("mid"))
+    assert round(score.tempos[0].qpm) == 90
+    with wave.open(io.BytesIO(exported("wav"))) as sound:
+        seconds = sound.getnframes() / sound.getframerate()
+        assert np.frombuffer(sound.readframes(-1), "<i2").any()
+    assert seconds == pytest.approx(2 * 4 * 60 / 90 + 2, abs=1)  # two bars and the tail
+    assert exported("png").startswith(b"\x89PNG")
+    assert b"<score-partwise" in exported("musicxml")
+
+
+def test_the_measures_of_a_piece_stand_beside_those_of_real_tunes(studio, run):
+    piece = compose(studio, begin(studio, run), bars=4)
+    answer = studio.post("/api/measures", json={"piece": piece["recipe"]}).json()
+    rows = {row["name"]: row for row in answer["measures"]}
+    # held-out tunes are of 6 bars of four quarters: one window of 4 bars each, 16 notes
+    assert (rows["notes"]["low"], rows["notes"]["high"]) == (16, 16)
+    assert rows["notes"]["value"] == sum(
+        not note[4] for bar in piece["bars"] for note in bar["notes"] if note[3] > 10
+    )
+    assert rows["empty_bars"]["says"]
+
+
+def test_the_piano_is_a_wav_of_three_seconds_for_every_fourth_key(studio):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    with wave.open(io.BytesIO(studio.get("/api/piano.wav").content)) as sound:
+        rate, samples = sound.getframerate(), np.frombuffer(sound.readframes(-1), "<i2")
+    starts = [samples[i * 3 * rate : (i * 3 + 1) * rate] for i in range(22)]
+    assert all(np.abs(start.astype(int)).max() > 500 for start in starts)
+    # The 10th key is C1 + 36 = 60, 261.6 Hz: its strongest partial is a multiple of that.
+    spectrum = np.abs(np.fft.rfft(starts[9]))
+    partial = spectrum.argmax() * rate / len(starts[9]) / 261.6
+    assert partial == pytest.approx(round(partial), abs=0.02)
+
+
+def test_a_recipe_of_another_run_is_answered_with_what_is_open(studio, run):
+    recipe = {**begin(studio, run)["recipe"], "run": "0" * 64}
+    answer = studio.post("/api/open", json={"piece": recipe})
+    assert answer.status_code == 404
+    assert answer.json()["error"].startswith("the run 00000000 is not open here, only run (")
+
+
+def test_a_run_that_cannot_be_loaded_is_named_with_its_reason(tmp_path):
+    from fastapi.testclient import TestClient
+
+    from nextbar.studio.app import make_app
+
+    (tmp_path / "run.json").write_text("{}")
+    with TestClient(make_app([tmp_path]), base_url="http://localhost") as client:
+        while (said := client.get("/api/runs").json())["loading"]:
+            pass
+    assert said["runs"] == []
+    assert "damaged" in said["failed"][0]["error"]
+
+
+def test_a_file_of_the_users_keeps_its_key(studio, run, tmp_path):
+    path = write_tune(tmp_path / "tune.mid")
+    where = {"run": run["fingerprint"]}
+    answer = studio.post("/api/upload", params=where, content=path.read_bytes()).json()
+    assert answer["transposed"] == 0  # this run's corpus has no common key

@@ -1,0 +1,219 @@
+"""Bars written one by one: the same as a piece at once, and what can be done with them."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import nextbar
+from nextbar.bar_by_bar import Draw, WrittenBar, blend, notes_of_bar, write_bars
+from nextbar.beginning import begin_from
+from nextbar.errors import UsageError
+from nextbar.sketch import Sketch, Workbench, Written
+
+from .fixtures import let_it_sound, write_tune
+from .music.helpers import make_notes
+
+PLAIN = {"temperature": 1.0, "follow": 1.0}
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return let_it_sound(nextbar.load(trained / "run"))
+
+
+@pytest.fixture
+def bench(model):
+    return Workbench(model)
+
+
+def composed(bench, n_bars=4, *, sketch=None, seed=1, **options):
+    """A sketch with so many more bars."""
+    sketch = sketch or bench.begin()
+    for grown, _ in bench.compose(sketch, bars=n_bars, seed=seed, **{**PLAIN, **options}):
+        sketch = grown
+    return sketch
+
+
+def test_bars_written_one_by_one_are_those_of_a_piece_written_at_once(bench):
+    (at_once,) = bench.composer.compose([None], bars=6, seeds=[5], temperature=0.8, follow=0.5)
+    sketch = composed(bench, 6, seed=5, temperature=0.8, follow=0.5)
+    one_by_one = bench.composition(sketch)
+    assert len(at_once.notes) > 6
+    np.testing.assert_array_equal(one_by_one.notes, at_once.notes)
+    assert (one_by_one.n_bars, one_by_one.n_given_bars) == (6, 0)
+
+
+def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path):
+    beginning = begin_from(bench.composer, f"{write_tune(tmp_path / 'tune.mid')}:3")
+    (at_once,) = bench.composer.compose([beginning], bars=4, seeds=[2])
+    sketch = bench.begin(beginning.notes, 3)
+    assert sketch.n_given == 3
+    grown = bench.composition(composed(bench, 4, sketch=sketch, seed=2))
+    np.testing.assert_array_equal(grown.notes, at_once.notes)
+
+
+def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_the_prior(model):
+    silent, loud = (np.full(model.kind.frame_shape, v, np.uint8) for v in (0, 90))
+    draws = [Draw(3, 2, 1.0, 0.0)] * 2
+    after_silence, after_noise = write_bars(model, [silent, loud], draws)
+    (from_noise,) = write_bars(model, [None], [Draw(3, 2)])
+    np.testing.assert_array_equal(after_silence.roll, after_noise.roll)
+    np.testing.assert_array_equal(after_silence.latent, from_noise.latent)
+    one, other = write_bars(model, [silent, loud], [Draw(3, 2)] * 2)
+    assert (one.latent != other.latent).any()
+
+
+def test_bars_side_by_side_are_as_if_written_alone(model):
+    rolls = [None, np.full(model.kind.frame_shape, 60, np.uint8), None]
+    draws = [Draw(1, 0), Draw(2, 1, 0.5, 0.7), Draw(3, 0, 2.0)]
+    together = write_bars(model, rolls, draws)
+    for roll, draw, bar in zip(rolls, draws, together, strict=True):
+        (alone,) = write_bars(model, [roll], [draw])
+        np.testing.assert_array_equal(alone.roll, bar.roll)
+
+
+def test_rolling_a_bar_again_changes_it_alone_or_with_what_follows_but_nothing_locked(bench):
+    sketch = composed(bench, 6)
+    locked = replace(sketch, locked=frozenset({4}))
+
+    def rolled(with_following):
+        *_, (changed, _) = bench.roll_again(
+            locked, bar=2, seed=99, with_following=with_following, **PLAIN
+        )
+        return [a == b for a, b in zip(sketch.bars, changed.bars, strict=True)]
+
+    assert rolled(False) == [True, True, False, True, True, True]
+    assert rolled(True) == [True, True, False, False, True, False]
+
+
+def test_a_locked_bar_sounds_the_same_after_the_rest_is_rolled_again_and_is_gone_on_from(bench):
+    sketch = composed(bench, 4)
+    before = bench.rolls(sketch)
+    locked = replace(sketch, locked=frozenset({1}))
+    changes = list(bench.roll_again(locked, bar=0, seed=7, with_following=True, **PLAIN))
+    after = bench.rolls(changes[-1][0])
+    assert [change.bar for _, change in changes] == [0, 2, 3]
+    np.testing.assert_array_equal(after[1], before[1])
+    (expected,) = write_bars(bench.composer, [before[1]], [Draw(7, 2)])
+    np.testing.assert_array_equal(after[2], expected.roll)
+
+
+def test_alternatives_are_different_bars_for_one_place(bench):
+    sketch = composed(bench, 3)
+    found = bench.alternatives(sketch, bar=1, seeds=range(10), **PLAIN)
+    assert [change.recipe.seed for change in found] == list(range(10))
+    assert len({change.roll.tobytes() for change in found}) > 1
+    put = sketch.with_bar(1, found[4].recipe)
+    np.testing.assert_array_equal(bench.rolls(put)[1], found[4].roll)
+
+
+def test_a_blend_begins_with_one_bar_and_ends_with_the_other(bench):
+    sketch = composed(bench, 5)
+    first, last = sketch.bars[0], sketch.bars[4]
+    steps = bench.blends(sketch, bar=2, first=first, second=last, steps=9)
+    rolls = bench.rolls(sketch)
+    assert len(steps) == 9
+    np.testing.assert_array_equal(steps[0].roll, rolls[0])
+    np.testing.assert_array_equal(steps[8].roll, rolls[4])
+    assert [step.recipe.share for step in steps][:3] == [0, 0.125, 0.25]
+
+
+def test_the_way_of_a_blend_is_an_arc_whose_length_changes_evenly(model):
+    latent = np.zeros(model.model.config.latent, np.float32)
+    along, across = latent.copy(), latent.copy()
+    along[0], across[1] = 1.0, 3.0
+    ends = [WrittenBar(np.empty(0, np.uint8), each) for each in (along, across)]
+    (middle,) = blend(model, *ends, [0.5])
+    # half of 90 degrees, half of 1 to 3: (cos 45, sin 45) * 2
+    np.testing.assert_allclose(middle.latent[:2], [2**0.5, 2**0.5], rtol=1e-6)
+
+
+def test_a_recipe_gives_the_piece_again_exactly_also_after_locks_and_blends(bench, tmp_path):
+    beginning = begin_from(bench.composer, f"{write_tune(tmp_path / 'tune.mid')}:2")
+    sketch = composed(bench, 4, sketch=bench.begin(beginning.notes, 2), temperature=1)
+    locked = replace(sketch, locked=frozenset({2}))
+    *_, (sketch, _) = bench.roll_again(locked, bar=0, seed=8, with_following=True, **PLAIN)
+    blended = bench.blends(sketch, bar=3, first=sketch.bars[0], second=sketch.bars[2], steps=3)[1]
+    sketch = sketch.with_bar(3, blended.recipe)
+    stored = json.loads(json.dumps(sketch.to_json()))
+    opened = Sketch.from_json(stored)
+    assert opened.locked == {2}
+    np.testing.assert_array_equal(
+        Workbench(bench.composer).composition(opened).notes, bench.composition(sketch).notes
+    )
+    # The locked bar keeps the two bars it was written after, which no longer sound.
+    assert len(stored["made"]) == 4 + 2
+
+
+def test_a_chain_of_bars_far_longer_than_python_recurses_is_laid_out_in_order(bench):
+    sketch = bench.begin()
+    made, name = {}, "noise"
+    for seed in range(5_000):
+        recipe = Written(seed, 0, 1.0, 1.0, name)
+        name = sketch.name_of(recipe)
+        made[name] = recipe
+    needed = replace(sketch, made=made, bars=(name,)).needed()
+    assert [recipe.seed for recipe in needed.values()] == list(range(5_000))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": "song"}, "no recipe of nextbar"),
+        ({"bars": ["0" * 32]}, "the recipe of bar 00000000 is missing"),
+        ({"given_notes": [[0, 4, 5, 80]]}, "outside of the piano"),
+        ({"given_notes": [[0, 4]]}, "damaged"),
+        ({"given_notes": [[0, 4, 60, 900]]}, "damaged"),
+        ({"given_bars": 600}, "up to 512 bars"),
+        ({"transposed": 40}, "semitones"),
+        ({"bars": 3}, "damaged"),
+        ({"made": {}}, "is missing"),
+    ],
+)
+def test_a_recipe_that_is_damaged_is_refused_with_a_sentence(bench, change, says):
+    stored = {**composed(bench, 2).to_json(), **change}
+    with pytest.raises(UsageError, match=says):
+        Sketch.from_json(stored)
+
+
+def test_a_recipe_changed_by_hand_or_of_another_run_is_refused(bench):
+    stored = composed(bench, 2).to_json()
+    name = stored["bars"][1]
+    changed = {**stored["made"], name: {**stored["made"][name], "seed": 12}}
+    with pytest.raises(UsageError, match="is not what its recipe says"):
+        Sketch.from_json({**stored, "made": changed})
+    with pytest.raises(UsageError, match="made with another run"):
+        bench.rolls(replace(composed(bench, 1), run="f" * 64, made={}, bars=()))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"seed": -1}, "seed"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"follow": 1.5}, "follow: 1.5 is not between 0 and 1"),
+        ({"position": 10_000}, "bars"),
+    ],
+)
+def test_what_no_bar_can_be_drawn_with_is_refused(recipe, says):
+    fine = {"seed": 1, "position": 0, "temperature": 1.0, "follow": 1.0}
+    with pytest.raises(UsageError, match=says):
+        Written(**{**fine, **recipe}, after="noise")
+
+
+def test_silent_bars_at_the_end_of_what_is_given_are_left_out(bench):
+    notes = make_notes((0, 4, 60, 80), (20, 4, 64, 80))
+    assert bench.begin(notes, 4).n_given == 2
+    assert bench.begin(notes, 1).given.tolist() == [(0, 4, 60, 80)]
+    assert bench.begin(notes[:0], 3).n_given == 0
+
+
+def test_a_bar_begun_while_a_note_still_sounds_is_tied_to_the_bar_before():
+    held = np.zeros((1, 88, 16), np.uint8)
+    held[0, 39, 12:] = 80
+    after = np.zeros((1, 88, 16), np.uint8)
+    after[0, 39, :4] = 80
+    assert notes_of_bar(after, held).tolist() == [(0, 4, 60, 80, True)]
+    assert notes_of_bar(after, None).tolist() == [(0, 4, 60, 80, False)]
