@@ -68,8 +68,12 @@ def write_bars(
                 continue
             noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
             rolls = [roll for i in chosen if (roll := after[i]) is not None]
-            last = torch.from_numpy(np.stack(rolls)).float() / FULL_VELOCITY if rolls else None
-            frames, latents = next_frames(composer.model, last, noise, follow=follow)
+            before = (
+                torch.from_numpy(np.stack(rolls)[:, None]).float() / FULL_VELOCITY
+                if rolls
+                else None
+            )
+            frames, latents = next_frames(composer.model, before, noise, follow=follow)
             for i, bar in zip(chosen, _bars_of(composer, frames, latents), strict=True):
                 written[i] = bar
     return [bar for bar in written if bar is not None]

@@ -141,7 +141,7 @@ class Composer:
         first = None
         if given:
             rolls = np.stack([beginning.roll for beginning in given])
-            first = torch.from_numpy(rolls).float() / FULL_VELOCITY
+            first = torch.from_numpy(rolls).float()[:, None] / FULL_VELOCITY
         frames = roll_out(
             self.model,
             first,

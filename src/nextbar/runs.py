@@ -123,7 +123,9 @@ def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
     sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
     pieces = corpus.pieces("training")
     try:
-        return PairBatches(sequences, pieces, config.batch, config.seed)
+        return PairBatches(
+            sequences, pieces, config.batch, config.seed, config.history, config.forget
+        )
     except CorpusError as error:
         raise CorpusError(
             f"{corpus.path}: no pair of consecutive bars to train on in {len(pieces)} training "

@@ -76,7 +76,7 @@ class Watch:
             save_png(draw_history(history), self._run / "losses.png")
 
     def _draw_samples(self, epoch: int) -> None:
-        kind, model = self._corpus.kind, self._training.model
+        kind, model = self._corpus.kind, self._training.writer
         composer = Composer(model, kind, origin={}, path=self._run, checkpoint="")
         starts = _first_bars(self._corpus, SAMPLES_OF_EACH)
         seeds = range(SAMPLES_OF_EACH)
@@ -84,7 +84,7 @@ class Watch:
         if starts:
             continued = composer.compose(starts, bars=SAMPLE_BARS - 1, seeds=seeds[: len(starts)])
             pieces = [*continued, *pieces]
-        model.train()  # composing has put it in evaluation mode
+        self._training.model.train()  # composing may have put it in evaluation mode
         panels = [
             Panel(piece.notes, piece.n_bars, piece.n_given_bars, f"seed {piece.seed}")
             for piece in pieces

@@ -94,10 +94,23 @@ def test_losses_stay_finite_where_the_discriminator_is_certain():
 
 def test_reconstruction_is_least_at_the_frame_itself_and_sums_over_cells():
     current = torch.tensor([[[[0.0, 1.0], [0.25, 1.0]]]])
-    exact = reconstruction(current, current).item()
+    exact = reconstruction(current, None, current).item()
     # only the cell of 0.25 has an entropy: -(1/4 log 1/4 + 3/4 log 3/4) = 0.5623
     assert exact == pytest.approx(0.5623, abs=1e-4)
-    assert reconstruction(current * 0.9 + 0.05, current).item() > exact
+    assert reconstruction(current * 0.9 + 0.05, None, current).item() > exact
+
+
+def test_with_gates_where_and_how_much_are_measured_apart():
+    current = torch.tensor([[[[0.0, 0.8], [0.0, 0.0]]]])
+    gates = torch.tensor([[[[0.0, 2.0], [-3.0, -3.0]]]])
+    levels = torch.tensor([[[[0.9, 0.6], [0.9, 0.9]]]])
+    # where: log 2, log(1 + e^-2), 2 log(1 + e^-3); how much, at the one cell: (0.2 / 0.1)^2 / 2
+    by_hand = math.log(2) + math.log1p(math.exp(-2)) + 2 * math.log1p(math.exp(-3)) + 2
+    assert reconstruction(levels, gates, current).item() == pytest.approx(by_hand, rel=1e-5)
+    other = torch.where(current > 0, levels, 0.1)
+    assert torch.equal(
+        reconstruction(other, gates, current), reconstruction(levels, gates, current)
+    )
 
 
 def test_losses_do_not_grow_with_the_batch():

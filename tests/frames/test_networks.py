@@ -3,8 +3,7 @@ import torch
 
 from nextbar.errors import ConfigError
 from nextbar.frames.config import configure
-from nextbar.frames.model import Model, build_model
-from nextbar.frames.networks import Posterior
+from nextbar.frames.model import Model, Posterior, build_model
 
 
 def count(module: torch.nn.Module) -> int:

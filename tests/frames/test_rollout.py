@@ -25,7 +25,7 @@ def test_model_2_begins_with_the_decoded_noise(model):
 
 def test_model_1_goes_on_from_the_given_frame_and_does_not_return_it(model):
     given = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))
-    frames = roll_out(model, given, n_frames=1, seeds=[7], temperature=0)
+    frames = roll_out(model, given[:, None], n_frames=1, seeds=[7], temperature=0)
     with torch.no_grad():
         expected = model.generator(model.encoder(given)[0])
     torch.testing.assert_close(frames[:, 0], expected)
@@ -63,6 +63,6 @@ def test_what_is_perceived_is_returned_and_fed_back(model):
 
 
 def test_a_silent_frame_on_the_way_is_gone_on_from(model):
-    silent = torch.zeros(2, *SHAPE)
+    silent = torch.zeros(2, 1, *SHAPE)
     frames = roll_out(model, silent, n_frames=4, seeds=[0, 1])
     assert torch.isfinite(frames).all()

@@ -56,7 +56,7 @@ def prepared(moving_squares, tiny):
 def looked_at(training, previous, current, noise):
     """What a first pass through the networks gives: the fakes, D's verdicts, D's gradients."""
     synthesis = training.model.synthesise(previous, current, noise)
-    judged = judge(training.model, current, synthesis, d_learns=True)
+    judged = judge(training.model, previous, current, synthesis, d_learns=True)
     d_update, at_fakes, _ = discriminator_gradients(training, judged)
     return synthesis, judged, d_update, at_fakes
 
@@ -161,7 +161,7 @@ def test_the_second_update_sees_the_weights_that_the_first_one_made(
     for nth in range(2):
         with replicas.joint(16).autocast():
             synthesis = by_hand.model.synthesise(previous, current, noises[nth])
-            judged = judge(by_hand.model, current, synthesis, d_learns=not nth)
+            judged = judge(by_hand.model, previous, current, synthesis, d_learns=not nth)
         d_update, at_fakes = None, None
         if not nth:
             d_update, at_fakes, _ = discriminator_gradients(by_hand, judged)

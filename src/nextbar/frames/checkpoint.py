@@ -69,6 +69,8 @@ def read_description(run: Path) -> tuple[Config, Shape, dict[str, Any]]:
 def save_training(run: Path, training: Training) -> None:
     """Writes the checkpoint, beside the old one and then in its place."""
     tensors = {f"model.{name}": tensor for name, tensor in training.model.state_dict().items()}
+    if training.averaged is not None:
+        tensors |= {f"averaged.{n}": t for n, t in training.averaged.state_dict().items()}
     for network, optimiser in training.optimisers.items():
         for nth, moments in optimiser.state_dict()["state"].items():
             for kind, tensor in moments.items():
@@ -89,6 +91,8 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
     training = begin_training(build_model(shape, config).to(device))
     tensors, progress = _read_tensors(run)
     _fill(training.model, tensors, run)
+    if training.averaged is not None:
+        _fill(training.averaged, tensors, run, "averaged.")
     for network, optimiser in training.optimisers.items():
         _fill_optimiser(optimiser, network, tensors, run)
     training.epoch, training.step = progress["epoch"], progress["step"]
@@ -96,11 +100,12 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
 
 
 def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
-    """The networks alone, in evaluation mode, and the epoch they come from."""
+    """The networks to write with, in evaluation mode, and the epoch they come from."""
     config, shape, _ = read_description(run)
     model = build_model(shape, config)
-    tensors, progress = _read_tensors(run, only="model.")
-    _fill(model, tensors, run)
+    which = "averaged." if config.average else "model."
+    tensors, progress = _read_tensors(run, only=which)
+    _fill(model, tensors, run, which)
     return model.to(device).eval(), progress["epoch"]
 
 
@@ -155,11 +160,11 @@ def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[st
         raise RunError(f"{path} is not a checkpoint of nextbar: it has no {error}") from error
 
 
-def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path) -> None:
+def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path, which: str = "model.") -> None:
     weights = {
-        name.removeprefix("model."): tensor
+        name.removeprefix(which): tensor
         for name, tensor in tensors.items()
-        if name.startswith("model.")
+        if name.startswith(which)
     }
     try:
         model.load_state_dict(weights)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from nextbar.errors import ConfigError
 
 Precision = Literal["auto", "float32", "bfloat16"]
+Layout = Literal["plane", "columns"]
 
 
 def _setting(
@@ -29,16 +30,45 @@ class Config:
     value and the range.
     """
 
+    layout: Layout = _setting(
+        "plane",
+        "plane: a frame is an image, as in the paper; columns: its columns are looked at whole, "
+        "channels and rows together, and convolutions go along its width only, which is many "
+        "times faster and learns sooner where a row always means the same thing, as a pitch does",
+    )
+    history: tuple[int, ...] = _setting(
+        (1,),
+        "how many frames back those lie that the encoder reads; the paper's is 1, the last frame",
+        low=1,
+        high=1024,
+    )
+    forget: float = _setting(
+        0.0,
+        "share of the training pairs whose history is cut off somewhere, so that the model learns "
+        "to begin from few frames or from none; not in the paper",
+        low=0,
+        high=1,
+    )
+    sparse: bool = _setting(
+        False,
+        "frames are mostly empty: the generator says where something is apart from how much, and "
+        "the discriminator is shown the where, whole; not in the paper",
+    )
+
     latent: int = _setting(
         128, "dimensions of the latent that a frame is drawn from", low=1, high=4096
     )
     encoder_channels: tuple[int, ...] = _setting(
-        (8, 16, 32), "maps of each 5x5, stride-2 convolution of the encoder", low=1, high=1024
+        (8, 16, 32),
+        "maps of the encoder's layers: in a plane 5x5 convolutions of stride 2; in columns the "
+        "first looks at each column by itself, the others halve the width",
+        low=1,
+        high=1024,
     )
     generator_channels: tuple[int, ...] = _setting(
         (64, 32, 16, 8),
         "maps of the generator's layers: the first are what the latent is projected to, the "
-        "others come from 3x3 deconvolutions",
+        "others come from deconvolutions, 3x3 in a plane",
         low=1,
         high=1024,
     )
@@ -59,7 +89,14 @@ class Config:
         high=4,
     )
     batch_norm: bool = _setting(
-        True, "normalise the hidden maps of encoder and generator over the batch"
+        True,
+        "normalise the hidden maps of encoder and generator over the batch; columns have a "
+        "normalisation of their own instead",
+    )
+    pair_discriminator: bool = _setting(
+        False,
+        "show the discriminator the last frame beside the current one, so that it judges the step "
+        "from one to the other; not in the paper",
     )
 
     learned_prior: bool = _setting(
@@ -93,6 +130,12 @@ class Config:
         1.0, "weight of the generator's adversarial term, Eq. 10", low=0, high=1e6
     )
 
+    warm_up: int = _setting(
+        0,
+        "epochs over which the prior weight grows from 0; not in the paper",
+        low=0,
+        high=1_000_000,
+    )
     adversary_after: int = _setting(
         0, "epochs before the discriminator comes in; until then it rests", low=0, high=1_000_000
     )
@@ -106,6 +149,20 @@ class Config:
         0.0001, "Adam's learning rate for the discriminator", low=1e-8, high=1
     )
     momentum: float = _setting(0.5, "Adam's first beta", low=0, high=0.9999)
+    settle: float = _setting(
+        0.0,
+        "share of the training, at its end, in which the learning rates fall to nothing; not in "
+        "the paper",
+        low=0,
+        high=1,
+    )
+    average: float = _setting(
+        0.0,
+        "keep a running average of encoder's and generator's weights and write with that: how "
+        "much of it stays in each step, as 0.999; not in the paper",
+        low=0,
+        high=0.999999,
+    )
     generator_updates: int = _setting(
         2, "updates of encoder and generator for each one of the discriminator", low=1, high=100
     )
@@ -139,6 +196,14 @@ class Config:
                     f"{network}_strides: {len(strides)} strides for {len(channels) - n_plain} "
                     f"layers; give one for each {which}of {network}_channels {list(channels)}"
                 )
+
+        if len(set(self.history)) < len(self.history):
+            raise ConfigError(f"history: {list(self.history)} names a frame twice")
+        if self.pair_discriminator and 1 not in self.history:
+            raise ConfigError(
+                f"pair_discriminator: it looks at the last frame, which is not in history "
+                f"{list(self.history)}; add 1 there"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""

@@ -46,15 +46,27 @@ def kl_between(
     return 0.5 * (distance + log_ratio.exp() - log_ratio - 1).sum(dim=1).mean()
 
 
-def reconstruction(predicted: Tensor, current: Tensor) -> Tensor:
-    """Cross-entropy of the predicted frame's cells, summed, in nats. Not in the paper.
+def reconstruction(levels: Tensor, gates: Tensor | None, current: Tensor) -> Tensor:
+    """How unlikely the current frame is, its cells summed, in nats. Not in the paper.
 
-    predicted, current: (batch, C, H, W) in [0, 1]; least where they are equal.
+    levels, current: (batch, C, H, W) in [0, 1]. Without gates the cross-entropy
+    of the levels, least where they are equal. gates: logits of there being
+    something; then their cross-entropy, and where there is something the
+    level's distance in a normal distribution of deviation LEVEL_SPREAD.
     Returns a scalar, the mean over the batch.
     """
-    likely = predicted.clamp(1e-7, 1 - 1e-7)  # not-a-number passes, to be noticed by the loop
-    cells = current * likely.log() + (1 - current) * (1 - likely).log()
-    return -cells.flatten(1).sum(dim=1).mean()
+    if gates is None:
+        likely = levels.clamp(1e-7, 1 - 1e-7)  # not-a-number passes, to be noticed by the loop
+        cells = -(current * likely.log() + (1 - current) * (1 - likely).log())
+    else:
+        is_there = (current > 0).float()
+        cells = F.binary_cross_entropy_with_logits(gates, is_there, reduction="none")
+        cells = cells + 0.5 * is_there * ((levels - current) / LEVEL_SPREAD).square()
+    return cells.flatten(1).sum(dim=1).mean()
+
+
+LEVEL_SPREAD = 0.1
+"""How far off a level is usual: a velocity of 13 in 127."""
 
 
 def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:

@@ -1,30 +1,65 @@
 """The three networks together."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from nextbar.frames.columns import ColumnDiscriminator, ColumnEncoder, ColumnGenerator
 from nextbar.frames.config import Config
 from nextbar.frames.losses import draw_latent
-from nextbar.frames.networks import Discriminator, Encoder, Generator, Posterior, Shape, check_shape
+from nextbar.frames.networks import (
+    Discriminator,
+    Drawn,
+    Encoder,
+    Generator,
+    Shape,
+    Verdict,
+    check_shape,
+    shown,
+)
+
+
+def encoder_for(shape: Shape, config: Config) -> Encoder | ColumnEncoder:
+    """The encoder of the configuration's layout, for frames of that shape."""
+    return (ColumnEncoder if config.layout == "columns" else Encoder)(shape, config)
 
 
 class Synthesis(NamedTuple):
     """What E and G make of a batch of pairs. Paper Eqs. 3, 4 and 6.
 
-    predicted: G(z_t), sampled: G(z_p) (with ``learned_prior``: decoded from a
-    draw of that prior), each (B, C, H, W); sampled is None where nobody looks
-    at it. mean, log_variance: of the distribution z_t was drawn from,
+    drawn: G(z_t). predicted: the same as D is shown it, (B, C, H, W). sampled:
+    so too, G(z_p) (with ``learned_prior``: decoded from a draw of that prior),
+    or None where nobody looks at it. mean, log_variance: of the distribution z_t was drawn from,
     (B, latent). prior: E's mean and log-variance where that distribution was
     not E's own (``learned_prior``).
     """
 
+    drawn: Drawn
     predicted: Tensor
     sampled: Tensor | None
     mean: Tensor
     log_variance: Tensor
     prior: tuple[Tensor, Tensor] | None
+
+
+class Posterior(nn.Module):
+    """Two consecutive frames -> mean and log-variance of the second one's latent.
+
+    Used only while training, and only with ``learned_prior``: an encoder whose
+    input has the channels of the history's frames and of the current one. Not in the paper.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.encoder = encoder_for(((len(config.history) + 1) * channels, height, width), config)
+
+    def forward(self, previous: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
+        """previous: (B, K C, H, W), current: (B, C, H, W). Returns as E does."""
+        moments: tuple[Tensor, Tensor] = self.encoder(torch.cat([previous, current], dim=1))
+        return moments
 
 
 class Model(nn.Module):
@@ -39,10 +74,13 @@ class Model(nn.Module):
         check_shape(shape, config)
         self.shape = shape
         self.config = config
-        self.encoder = Encoder(shape, config)
+        channels, height, width = shape
+        in_columns = config.layout == "columns"
+        self.encoder = encoder_for((len(config.history) * channels, height, width), config)
         self.posterior = Posterior(shape, config) if config.learned_prior else None
-        self.generator = Generator(shape, config)
-        self.discriminator = Discriminator(shape, config)
+        self.generator = (ColumnGenerator if in_columns else Generator)(shape, config)
+        judged = (channels, height, (1 + config.pair_discriminator) * width)
+        self.discriminator = (ColumnDiscriminator if in_columns else Discriminator)(judged, config)
         # Convolutions on a CPU run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -56,8 +94,9 @@ class Model(nn.Module):
     ) -> Synthesis:
         """Both fakes for a batch of pairs, decoded in one pass, or the first alone. Paper Eq. 6.
 
-        previous, current: (B, C, H, W); current is seen only by the posterior
-        of a ``learned_prior``. noise: (B, latent), z_p, drawn from N(0, I).
+        previous: (B, K C, H, W), the K frames of the history; current: (B, C, H,
+        W), seen only by the posterior of a ``learned_prior``. noise: (B, latent),
+        z_p, drawn from N(0, I).
         """
         mean, log_variance = self.encoder(previous)
         prior = None
@@ -66,11 +105,54 @@ class Model(nn.Module):
             mean, log_variance = self.posterior(previous, current)
         latent = draw_latent(mean, log_variance, noise)
         if not both:
-            return Synthesis(self.generator(latent), None, mean, log_variance, prior)
+            (drawn,) = self.generator.decode(latent)
+            return Synthesis(drawn, drawn.shown(), None, mean, log_variance, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
         other = noise if prior is None else draw_latent(*prior, noise)
-        predicted, sampled = self.generator.decode(latent, other)
-        return Synthesis(predicted, sampled, mean, log_variance, prior)
+        drawn, sampled = self.generator.decode(latent, other)
+        return Synthesis(drawn, drawn.shown(), sampled.shown(), mean, log_variance, prior)
+
+    def judge(self, previous: Tensor, frames: Tensor) -> Verdict:
+        """D's verdict on frames, (B, C, H, W), as they are shown to it.
+
+        With ``pair_discriminator`` the last frame of ``previous`` (B, K C, H,
+        W) stands in front of each, side by side.
+        """
+        if self.config.pair_discriminator:
+            nth, channels = self.config.history.index(1), self.shape[0]
+            last = previous[:, nth * channels : (nth + 1) * channels]
+            frames = torch.cat([shown(last, self.config), frames], dim=3)
+        verdict: Verdict = self.discriminator(frames)
+        return verdict
+
+    def history_of(self, frames: Sequence[Tensor]) -> Tensor:
+        """What the encoder reads of the frames so far, (B, K C, H, W).
+
+        frames: each (B, C, H, W), the latest last, at least one. Where they do
+        not reach back far enough there are zeros, as in training.
+        """
+        nothing = torch.zeros_like(frames[-1])
+        lags = self.config.history
+        return torch.cat([frames[-lag] if lag <= len(frames) else nothing for lag in lags], dim=1)
+
+    def beginning(self, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the first frame's latent in testing model 2, each (B, latent).
+
+        Those of N(0, I), as in the paper; where the encoder has learned what to
+        say of no history at all (``forget``), what it says. noise: (B, latent),
+        for its size and device.
+        """
+        if not self.config.forget:
+            return torch.zeros_like(noise), torch.zeros_like(noise)
+        channels, height, width = self.shape
+        shape = (len(noise), len(self.config.history) * channels, height, width)
+        mean, log_variance = self.encoder(noise.new_zeros(shape))
+        return mean, log_variance
+
+    @property
+    def memory(self) -> int:
+        """How many frames back the history reaches."""
+        return max(self.config.history)
 
 
 def build_model(shape: Shape, config: Config) -> Model:

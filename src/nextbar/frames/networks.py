@@ -29,6 +29,45 @@ FIRST_BIAS = -2.0
 """Where the bias before G's Tanh begins: frames near 0 (0.02), as sparse as music, not at 0.5."""
 
 
+class Drawn(NamedTuple):
+    """What G draws of a batch of frames, each (B, C, H, W).
+
+    levels: how much, in [0, 1]; in the paper that is all. gates: with
+    ``sparse``, the logit of something being there.
+    """
+
+    levels: Tensor
+    gates: Tensor | None = None
+
+    def frames(self) -> Tensor:
+        """The frames, in [0, 1]: the levels, 0 where nothing is likelier than something."""
+        return self.levels if self.gates is None else self.levels * (self.gates > 0)
+
+    def shown(self) -> Tensor:
+        """What D is shown: the levels, or, with gates, 1 where something is and 0 elsewhere.
+
+        Whole, as what is heard in the end, with the gradient of the
+        probability (Bengio et al. 2013, the straight-through estimator).
+        """
+        if self.gates is None:
+            return self.levels
+        likely = torch.sigmoid(self.gates)
+        return (self.gates > 0).float() + likely - likely.detach()
+
+
+def shown(frames: Tensor, config: Config) -> Tensor:
+    """Real frames as D is shown them, beside :meth:`Drawn.shown`."""
+    return (frames > 0).float() if config.sparse else frames
+
+
+def drawn_from(maps: Tensor, *, sparse: bool) -> Drawn:
+    """What the last maps of a generator say: (B, C, H, W), or (B, 2 C, H, W) if sparse."""
+    if not sparse:
+        return Drawn(0.5 * (1 + torch.tanh(maps)))
+    gates, levels = maps.chunk(2, dim=1)
+    return Drawn(0.5 * (1 + torch.tanh(levels)), gates)
+
+
 THIN = 8
 """Maps up to this many are normalised in the plain layout: with the channels innermost the
 CPU's kernel has nothing to vectorise over, and takes ten times as long."""
@@ -72,24 +111,6 @@ class Encoder(nn.Module):
         return mean, log_variance
 
 
-class Posterior(nn.Module):
-    """Two consecutive frames -> mean and log-variance of the second one's latent.
-
-    Used only while training, and only with ``learned_prior``: an encoder whose
-    input has both frames' channels. Not in the paper.
-    """
-
-    def __init__(self, shape: Shape, config: Config) -> None:
-        super().__init__()
-        channels, height, width = shape
-        self.encoder = Encoder((2 * channels, height, width), config)
-
-    def forward(self, previous: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
-        """previous, current: (B, C, H, W). Returns (mean, log_variance), each (B, latent)."""
-        moments: tuple[Tensor, Tensor] = self.encoder(torch.cat([previous, current], dim=1))
-        return moments
-
-
 class Generator(nn.Module):
     """A latent -> a frame with values in [0, 1]. Paper Eq. 6.
 
@@ -119,16 +140,17 @@ class Generator(nn.Module):
                 layers.append(Norm(out))
             layers.append(nn.ReLU(inplace=True))
             maps = out
-        last = nn.Conv2d(maps, channels, 3, padding=1)
+        self.sparse = config.sparse
+        last = nn.Conv2d(maps, channels * (1 + config.sparse), 3, padding=1)
         nn.init.constant_(last.bias, FIRST_BIAS)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers, last)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """latent: (B, latent). Returns (B, C, H, W) in [0, 1]."""
-        return self.decode(latent)[0]
+        """latent: (B, latent). Returns frames (B, C, H, W) in [0, 1]."""
+        return self.decode(latent)[0].frames()
 
-    def decode(self, *latents: Tensor) -> list[Tensor]:
-        """The frames of several batches of latents, each (B, latent) -> (B, C, H, W) in [0, 1].
+    def decode(self, *latents: Tensor) -> list[Drawn]:
+        """What is drawn of several batches of latents, each (B, latent).
 
         The projection, which has nearly all the parameters, is computed once
         for all; each batch is normalised by itself.
@@ -136,10 +158,10 @@ class Generator(nn.Module):
         projected = self.project(torch.cat(latents))  # (all B, height * width * maps)
         return [self._grow(start) for start in torch.split(projected, [len(z) for z in latents])]
 
-    def _grow(self, start: Tensor) -> Tensor:
+    def _grow(self, start: Tensor) -> Drawn:
         maps = start.view(-1, *self.start).permute(0, 3, 1, 2)  # (B, maps, height, width)
         maps = self.layers(maps)[:, :, : self.height, : self.width]  # strides may overshoot
-        return 0.5 * (1 + torch.tanh(maps.float()))
+        return drawn_from(maps.float(), sparse=self.sparse)
 
 
 class Verdict(NamedTuple):
@@ -177,13 +199,16 @@ class Discriminator(nn.Module):
 def check_shape(shape: Shape, config: Config) -> None:
     """Raises ConfigError where frames are too small for the networks' strides."""
     _, height, width = shape
+    in_columns = config.layout == "columns"
+    sides, named = ((width,), "the width") if in_columns else ((height, width), "each side")
+    halvings = len(config.encoder_channels) - in_columns
     for name, reduction in (
-        ("encoder_channels", 2 ** len(config.encoder_channels)),
+        ("encoder_channels", 2**halvings),
         ("generator_strides", prod(config.generator_strides)),
         ("discriminator_strides", prod(config.discriminator_strides)),
     ):
-        if min(height, width) < reduction:
+        if min(sides) < reduction:
             raise ConfigError(
                 f"{name}: frames of {height} x {width} are too small for layers that divide "
-                f"each side by {reduction}; use fewer layers or smaller strides, or larger frames"
+                f"{named} by {reduction}; use fewer layers or smaller strides, or larger frames"
             )

@@ -72,6 +72,10 @@ class PairBatches:
     chosen: npt.NDArray[np.integer]
     batch: int
     seed: int
+    history: tuple[int, ...] = (1,)
+    """How many frames back each of the frames lies that stand for "previous"."""
+    forget: float = 0.0
+    """Share of the pairs whose history is cut off somewhere, drawn anew each epoch."""
 
     def __post_init__(self) -> None:
         n_pairs = len(self)
@@ -106,17 +110,45 @@ class PairBatches:
     def epoch(
         self, epoch: int, *, skip: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """(previous, current), each (batch, channels, height, width) in [0, 1].
+        """(previous, current): (batch, K channels, height, width) and (batch, channels, ...).
 
-        Each pair comes once. The order depends on nothing but seed and epoch.
-        skip: batches to leave out at the beginning. rank, world: of ``world``
+        In [0, 1]. previous: the K frames of the history along the channels, in
+        its order, zeros where the sequence had not begun or the history is
+        forgotten. Each pair comes once. The order depends on nothing but seed
+        and epoch. skip: batches to leave out at the beginning. rank, world: of ``world``
         processes that share each batch the one whose share is wanted; a share
         that would be empty is the batch's first pair.
         """
+        rng = np.random.default_rng([self.seed, epoch])
         previous = previous_frames(self.sequences.index, self.chosen)
-        np.random.default_rng([self.seed, epoch]).shuffle(previous)
+        rng.shuffle(previous)
+        reach = self._reach(previous, rng)
         for begin in range(skip * self.batch, len(previous), self.batch):
-            joint = previous[begin : begin + self.batch]
-            numbers = joint[rank::world] if rank < len(joint) else joint[:1]
-            both = self.sequences.fetch(np.concatenate([numbers, numbers + 1]))
-            yield both[: len(numbers)], both[len(numbers) :]
+            joint = np.arange(begin, min(begin + self.batch, len(previous)))
+            share = joint[rank::world] if rank < len(joint) else joint[:1]
+            yield self._fetch(previous[share], reach[share])
+
+    def _reach(
+        self, previous: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """How many frames back each pair's history goes: to the sequence's first, or less."""
+        index = self.sequences.index
+        reach = previous + 1 - index[np.searchsorted(index, previous, side="right") - 1]
+        if self.forget:
+            cut = rng.choice([0, *self.history], len(previous))
+            reach = np.where(rng.random(len(previous)) < self.forget, np.minimum(reach, cut), reach)
+        return reach
+
+    def _fetch(
+        self, previous: npt.NDArray[np.int64], reach: npt.NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
+        lags = np.array(self.history)
+        current = previous + 1
+        is_known = lags[:, None] <= reach  # (K, batch)
+        numbers = np.where(is_known, current - lags[:, None], current)
+        both = self.sequences.fetch(np.concatenate([numbers.ravel(), current]))
+        before, now = both[: numbers.size], both[numbers.size :]
+        if not is_known.all():
+            before[torch.from_numpy(~is_known.ravel())] = 0
+        before = before.view(len(lags), len(current), *before.shape[1:])
+        return before.transpose(0, 1).flatten(1, 2), now

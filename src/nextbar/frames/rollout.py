@@ -27,10 +27,11 @@ def roll_out(
 ) -> Tensor:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
 
-    first: (len(seeds), C, H, W), the real frame x_0 that each sequence goes on
-    from (testing model 1; it is not part of the result), or None: the first
-    frame is decoded from noise (testing model 2). Sequence i depends on
-    ``seeds[i]``, its first frame and the temperature alone. temperature: what
+    first: (len(seeds), T, C, H, W), the real frames that each sequence goes on
+    from (testing model 1, in the paper one, x_0; they are not part of the
+    result), or None: the first frame is decoded from noise (testing model 2).
+    What the history does not reach back to is not looked at. Sequence i depends
+    on ``seeds[i]``, its first frames and the temperature alone. temperature: what
     the noise is multiplied by, 0 takes the mean of every distribution.
     follow: 0-1, see :func:`next_latent`.
     perceive: what becomes of a generated frame before it is encoded again and
@@ -69,38 +70,48 @@ def _roll_out_group(
     perceive: Callable[[Tensor], Tensor],
 ) -> Tensor:
     model.eval()
-    frames: list[Tensor] = []
-    device = next(model.parameters()).device
-    last = None if first is None else first.to(device)
+    device = _device(model)
+    given = [] if first is None else list(first.to(device).unbind(dim=1))
+    frames = list(given)
     for noise_now in noise.to(device).unbind(dim=1):
-        last = perceive(model.generator(next_latent(model, last, noise_now, follow=follow)))
-        frames.append(last)
-    return torch.stack(frames, dim=1).cpu()
+        before = torch.stack(frames[-model.memory :], dim=1) if frames else None
+        frames.append(
+            perceive(model.generator(next_latent(model, before, noise_now, follow=follow)))
+        )
+    return torch.stack(frames[len(given) :], dim=1).cpu()
 
 
-def next_latent(model: Model, last: Tensor | None, noise: Tensor, *, follow: float = 1.0) -> Tensor:
+def next_latent(
+    model: Model, before: Tensor | None, noise: Tensor, *, follow: float = 1.0
+) -> Tensor:
     """What the next frame is decoded from, (B, latent).
 
-    last: (B, C, H, W), the frames before, or None: the noise itself (testing
-    model 2). follow: how much of E's distribution is kept against the prior
-    N(0, I), whose mean and log-variance are both 0: each of E's is multiplied
-    by it. 1 is E's, as in the paper; 0 is the prior, and the frame before is
-    forgotten. Between, the mean moves on a straight line and the standard
-    deviation by equal ratios. Departure: the paper has no such choice.
+    before: (B, T, C, H, W), the frames before, the latest last, or None: the
+    noise itself, as in the paper's testing model 2, or what E has learned to
+    say of nothing (``forget``). follow: how much of E's distribution is kept
+    against that one, whose mean and log-variance are 0 in the paper: 1 is E's,
+    as there; 0 forgets the frames before. Between, the mean moves on a straight
+    line and the standard deviation by equal ratios. Departure: the paper has no
+    such choice.
     """
-    if last is None:
-        return noise
+    if before is None:
+        return draw_latent(*model.beginning(noise), noise)
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
-    mean, log_variance = model.encoder(last.contiguous(memory_format=torch.channels_last))
-    return draw_latent(mean * follow, log_variance * follow, noise)
+    history = model.history_of(before.unbind(dim=1))
+    mean, log_variance = model.encoder(history.contiguous(memory_format=torch.channels_last))
+    if follow < 1:
+        first_mean, first_log_variance = model.beginning(noise)
+        mean = torch.lerp(first_mean, mean, follow)
+        log_variance = torch.lerp(first_log_variance, log_variance, follow)
+    return draw_latent(mean, log_variance, noise)
 
 
 def next_frames(
-    model: Model, last: Tensor | None, noise: Tensor, *, follow: float = 1.0
+    model: Model, before: Tensor | None, noise: Tensor, *, follow: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
-    last: (B, C, H, W) or None, as for :func:`next_latent`. noise: (B, latent),
+    before: (B, T, C, H, W) or None, as for :func:`next_latent`. noise: (B, latent),
     already multiplied by the temperature. Frames are the same to the bit as in
     a rollout, and decoded from the returned latents again.
     """
@@ -110,7 +121,7 @@ def next_frames(
         n_rows = len(noise[chosen])
         with torch.inference_mode():
             model.eval()
-            start = None if last is None else _pad(last[chosen]).to(_device(model))
+            start = None if before is None else _pad(before[chosen]).to(_device(model))
             latent = next_latent(
                 model, start, _pad(noise[chosen]).to(_device(model)), follow=follow
             )

@@ -6,8 +6,9 @@ pairs depends on (seed, epoch) and the noise on (seed, step), so that a run
 continued from a checkpoint is the run that was never interrupted.
 """
 
+import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from nextbar.frames.losses import (
     reconstruction,
 )
 from nextbar.frames.model import Model, Synthesis
-from nextbar.frames.networks import Verdict
+from nextbar.frames.networks import Verdict, shown
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import Joint, Replicas
 
@@ -79,6 +80,14 @@ class Training:
     discriminator_optimiser: torch.optim.Adam
     epoch: int = 0
     step: int = 0
+    steps_per_epoch: int = 1
+    averaged: Model | None = None
+    """The networks with the running average of their weights, where there is one."""
+
+    @property
+    def writer(self) -> Model:
+        """The networks to write with."""
+        return self.model if self.averaged is None else self.averaged
 
     @property
     def optimisers(self) -> dict[str, torch.optim.Adam]:
@@ -98,11 +107,13 @@ def begin_training(model: Model) -> Training:
         fused = parameters[0].device.type in ("cpu", "cuda")
         return torch.optim.Adam(parameters, lr=rate, betas=(config.momentum, 0.999), fused=fused)
 
+    averaged = copy.deepcopy(model).requires_grad_(False) if config.average else None
     return Training(
         model,
         adam(model.encoder_parameters(), config.learning_rate),
         adam(list(model.generator.parameters()), config.learning_rate),
         adam(list(model.discriminator.parameters()), config.discriminator_learning_rate),
+        averaged=averaged,
     )
 
 
@@ -117,6 +128,7 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
     model, config = training.model, training.model.config
     device = replicas.device
     model.train()
+    training.steps_per_epoch = pairs.n_batches
     while training.epoch < config.epochs:
         epoch = training.epoch + 1
         adversary = training.epoch >= config.adversary_after
@@ -135,6 +147,7 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
                 joint=replicas.joint(n_joint),
             )
             training.step += 1
+            _follow_average(training)
             totals += figures
             _check_finite(epoch, training.step, figures, adversary)
             ends_epoch = training.step == epoch * pairs.n_batches
@@ -142,6 +155,30 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
             averages = Figures(*(totals / nth).tolist())
             n_steps = config.epochs * pairs.n_batches
             yield Progress(epoch, training.step, n_steps, n_joint, ends_epoch, averages)
+
+
+def warmth(training: Training) -> float:
+    """How much of the prior weight counts at this step, 0-1."""
+    steps = training.model.config.warm_up * training.steps_per_epoch
+    return min(1.0, (training.step + 1) / steps) if steps else 1.0
+
+
+def calm(training: Training) -> float:
+    """What the learning rates are multiplied by at this step: 1, falling to nearly 0 at the end."""
+    config = training.model.config
+    n_steps = config.epochs * training.steps_per_epoch
+    falling = config.settle * n_steps
+    return min(1.0, (n_steps - training.step) / falling) if falling else 1.0
+
+
+def _follow_average(training: Training) -> None:
+    """Moves the running average towards the weights as they are; faster in the first steps."""
+    if training.averaged is None:
+        return
+    kept = min(training.model.config.average, training.step / (training.step + 9))
+    ours, theirs = training.averaged.state_dict(), training.model.state_dict()
+    weights = [name for name, tensor in ours.items() if tensor.is_floating_point()]
+    torch._foreach_lerp_([ours[n] for n in weights], [theirs[n] for n in weights], 1 - kept)
 
 
 def draw_noises(config: Config, step: int, batch: int) -> Tensor:
@@ -174,19 +211,20 @@ def train_step(
         # A context of its own for each pass: within one, autocast keeps the weights as they were.
         with joint.autocast():
             synthesis = training.model.synthesise(previous, current, noise, both=adversary)
-            judged = judge(training.model, current, synthesis, d_learns=not nth)
+            judged = judge(training.model, previous, current, synthesis, d_learns=not nth)
         d_update, d_gradients = None, None
         if judged is not None and not nth:
             d_update, d_gradients, d_figures = discriminator_gradients(training, judged)
             figures |= d_figures
+        rate = calm(training)
         encoder_update, generator_update, latest = encoder_and_generator_gradients(
             training, current, synthesis, judged, d_gradients
         )
         figures |= latest
         if d_update is not None:
-            _apply(training.discriminator_optimiser, joint.average(d_update))
-        _apply(training.encoder_optimiser, joint.average(encoder_update))
-        _apply(training.generator_optimiser, joint.average(generator_update))
+            _apply(training.discriminator_optimiser, joint.average(d_update), rate)
+        _apply(training.encoder_optimiser, joint.average(encoder_update), rate)
+        _apply(training.generator_optimiser, joint.average(generator_update), rate)
     with torch.no_grad():
         joint.average_buffers(training.model)
         values = joint.average([torch.stack([value.detach() for value in figures.values()])])[0]
@@ -203,7 +241,9 @@ class Judged(NamedTuple):
     sampled: Verdict
 
 
-def judge(model: Model, current: Tensor, synthesis: Synthesis, *, d_learns: bool) -> Judged | None:
+def judge(
+    model: Model, previous: Tensor, current: Tensor, synthesis: Synthesis, *, d_learns: bool
+) -> Judged | None:
     """D's verdicts on real and fake frames; None where the second fake was not made.
 
     d_learns: whether D's own gradient will be asked for.
@@ -214,9 +254,13 @@ def judge(model: Model, current: Tensor, synthesis: Synthesis, *, d_learns: bool
         fake.detach().requires_grad_() for fake in (synthesis.predicted, synthesis.sampled)
     )
     with torch.set_grad_enabled(d_learns):
-        real = model.discriminator(current)
+        real = model.judge(previous, shown(current, model.config))
     return Judged(
-        predicted, sampled, real, model.discriminator(predicted), model.discriminator(sampled)
+        predicted,
+        sampled,
+        real,
+        model.judge(previous, predicted),
+        model.judge(previous, sampled),
     )
 
 
@@ -267,51 +311,61 @@ def encoder_and_generator_gradients(
     config = training.model.config
     encoders = training.model.encoder_parameters()
     generator = list(training.model.generator.parameters())
-    kl, prior_total = prior_losses(synthesis, config)
-    fake = judged.fake_predicted if judged else synthesis.predicted.detach().requires_grad_()
-    cells = reconstruction(fake, current)
-    shared = config.reconstruction_weight * cells
-    figures = {"kl": kl, "reconstruction": cells, "loudest": loudest(fake)}
+    kl, prior_total = prior_losses(synthesis, config, warmth(training))
+    drawn = synthesis.drawn
+    with torch.set_grad_enabled(judged is None or config.reconstruction_weight > 0):
+        cells = reconstruction(drawn.levels, drawn.gates, current)
+    by_cell = config.reconstruction_weight * cells
+    figures = {"kl": kl, "reconstruction": cells, "loudest": loudest(drawn.frames())}
+    totals = {"encoder": by_cell + prior_total, "generator": by_cell}
     if judged is None:
-        (asked,) = torch.autograd.grad(shared, [fake])
-        both = torch.autograd.grad(
-            [prior_total, synthesis.predicted], [*encoders, *generator], [None, asked]
-        )
-        totals = {"encoder": shared + prior_total, "generator": shared}
+        both = torch.autograd.grad(totals["encoder"], [*encoders, *generator])
         return [*both[: len(encoders)]], [*both[len(encoders) :]], figures | totals
     features = (judged.real.features.detach(), judged.predicted.features, judged.sampled.features)
     feature = feature_matching(*features)
-    shared = shared + config.feature_weight * feature
+    matching = config.feature_weight * feature
     adversarial = config.adversarial_weight * adversarial_loss(
         judged.predicted.logits, judged.sampled.logits
     )
-    for_encoder, for_generator = _asked_of_fakes(shared, adversarial, judged, d_gradients, config)
+    for_encoder, for_generator = _asked_of_fakes(matching, adversarial, judged, d_gradients, config)
     assert synthesis.sampled is not None
-    frames = [synthesis.predicted, synthesis.sampled]
-    made = [
-        (frame, asked)
-        for frame, asked in zip(frames, for_encoder, strict=True)
-        if asked is not None
-    ]
-    encoder_gradients = torch.autograd.grad(
-        [prior_total, *(frame for frame, _ in made)],
-        encoders,
-        [None, *(asked for _, asked in made)],
-        retain_graph=True,
+    frames = (synthesis.predicted, synthesis.sampled)
+    encoder_gradients = _gradients(
+        encoders, totals["encoder"], zip(frames, for_encoder, strict=True), retain_graph=True
     )
-    generator_gradients = torch.autograd.grad(frames, generator, for_generator)
-    totals = {"encoder": shared + prior_total, "generator": shared + adversarial}
-    return [*encoder_gradients], [*generator_gradients], {**figures, "feature": feature, **totals}
+    generator_gradients = _gradients(
+        generator, by_cell, zip(frames, for_generator, strict=True), retain_graph=False
+    )
+    totals["encoder"] = totals["encoder"] + matching
+    totals["generator"] = totals["generator"] + matching + adversarial
+    return encoder_gradients, generator_gradients, {**figures, "feature": feature, **totals}
+
+
+def _gradients(
+    parameters: list[nn.Parameter],
+    loss: Tensor,
+    asked_of_frames: Iterable[tuple[Tensor, Tensor | None]],
+    *,
+    retain_graph: bool,
+) -> list[Tensor]:
+    """The gradient of a loss, and of what is asked of frames, for the parameters."""
+    roots: list[tuple[Tensor, Tensor | None]] = [
+        (frame, asked) for frame, asked in asked_of_frames if asked is not None
+    ]
+    if loss.requires_grad:
+        roots.append((loss, None))
+    outputs, asked = zip(*roots, strict=True)
+    return [*torch.autograd.grad(outputs, parameters, asked, retain_graph=retain_graph)]
 
 
 def _asked_of_fakes(
-    shared: Tensor,
+    matching: Tensor,
     adversarial: Tensor,
     judged: Judged,
     d_gradients: tuple[Tensor, Tensor] | None,
     config: Config,
 ) -> tuple[list[Tensor | None], list[Tensor]]:
-    """The gradients at both fakes: of the shared loss, for E; with the adversarial one, for G.
+    """The gradients at both fakes: of Eq. 7, for E; with the adversarial loss, for G.
 
     E has made the second fake only with a learned prior; else nothing is asked of it there.
     """
@@ -322,11 +376,11 @@ def _asked_of_fakes(
     for nth, fake in enumerate(fakes):
         made_by_encoder = nth == 0 or config.learned_prior
         if d_gradients is None and not made_by_encoder:
-            (total,) = torch.autograd.grad(shared + adversarial, [fake], retain_graph=True)
+            (total,) = torch.autograd.grad(matching + adversarial, [fake], retain_graph=True)
             for_encoder.append(None)
             for_generator.append(total)
             continue
-        (asked,) = torch.autograd.grad(shared, [fake], retain_graph=True)
+        (asked,) = torch.autograd.grad(matching, [fake], retain_graph=True)
         if d_gradients is None:
             (adversary,) = torch.autograd.grad(adversarial, [fake], retain_graph=True)
         else:
@@ -341,18 +395,31 @@ def loudest(frames: Tensor) -> Tensor:
     return frames.detach().flatten(1).amax(dim=1).mean()
 
 
-def prior_losses(synthesis: Synthesis, config: Config) -> tuple[Tensor, Tensor]:
-    """The KL divergence in nats, and the weighted sum of all that concerns the prior."""
+def prior_losses(
+    synthesis: Synthesis, config: Config, warmth: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """The KL divergence in nats, and the weighted sum of all that concerns the prior.
+
+    warmth: 0-1, how much of the prior weight counts already.
+    """
+    weight = config.prior_weight * warmth
     if synthesis.prior is None:
         kl = kl_to_standard_normal(synthesis.mean, synthesis.log_variance)
-        return kl, config.prior_weight * kl
+        return kl, weight * kl
     kl = kl_between(synthesis.mean, synthesis.log_variance, *synthesis.prior)
     anchor = kl_to_standard_normal(*synthesis.prior)
-    return kl, config.prior_weight * kl + config.anchor_weight * anchor
+    return kl, weight * kl + config.anchor_weight * anchor
 
 
-def _apply(optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
-    """One step of the optimiser down the given gradients, one for each of its parameters."""
+def _apply(
+    optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor], rate: float = 1.0
+) -> None:
+    """One step of the optimiser down the given gradients, one for each of its parameters.
+
+    rate: what its learning rate is multiplied by, for this step.
+    """
+    for group in optimiser.param_groups:
+        group["lr"] = optimiser.defaults["lr"] * rate
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for parameter, gradient in zip(parameters, gradients, strict=True):
         # The fused kernel walks weight and gradient side by side, whatever their layouts.
