@@ -64,7 +64,7 @@ class Judge(nn.Module):
     def forward(self, rolls: Tensor) -> Tensor:
         """Scores, above 0 for the first kind."""
         seen = self.picture(rolls).flatten(2)  # (B, 6 * width, places)
-        octaves = F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12)).unflatten(2, (-1, 12))
+        octaves = torch.stack(F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12)).split(12, 2), 2)
         heard = self.harmony(octaves.amax(2).flatten(1, 2))  # (B, 8 * width, times)
         lines = torch.cat([rolls.amax(2), rolls[:, 1:].sum(2)], 1)  # (B, 3, steps)
         beaten = self.rhythm(lines)
@@ -98,7 +98,7 @@ def train_and_ask(
         for rolls, labels in _batches(training, n_batches, generator):
             loss = F.binary_cross_entropy_with_logits(judge(rolls), labels)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         stop_loss = _balanced_loss(judge, stopping)
