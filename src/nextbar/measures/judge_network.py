@@ -64,7 +64,8 @@ class Judge(nn.Module):
     def forward(self, rolls: Tensor) -> Tensor:
         """Scores, above 0 for the first kind."""
         seen = self.picture(rolls).flatten(2)  # (B, 6 * width, places)
-        octaves = torch.stack(F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12)).split(12, 2), 2)
+        padded = F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12))
+        octaves = torch.stack(torch.split(padded, 12, 2), 2)
         heard = self.harmony(octaves.amax(2).flatten(1, 2))  # (B, 8 * width, times)
         lines = torch.cat([rolls.amax(2), rolls[:, 1:].sum(2)], 1)  # (B, 3, steps)
         beaten = self.rhythm(lines)

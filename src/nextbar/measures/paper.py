@@ -198,8 +198,10 @@ def published_distances(pieces: Sequence[Notes], *, n_steps: int) -> npt.NDArray
     if not len(pieces):
         return np.zeros((0, 0), np.float32)
     texts = _texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
-    matrix = cdist(texts, texts, scorer=Levenshtein.distance, dtype=np.float32)
-    return (matrix / PUBLISHED_DIVISOR).astype(np.float32)
+    matrix: npt.NDArray[np.float32] = cdist(
+        texts, texts, scorer=Levenshtein.distance, dtype=np.float32
+    )
+    return matrix / np.float32(PUBLISHED_DIVISOR)
 
 
 def abc_tokens(notes: Notes, *, n_steps: int) -> IntArray:
@@ -221,8 +223,7 @@ def abc_tokens(notes: Notes, *, n_steps: int) -> IntArray:
     written = np.unique(part << 8 | np.repeat(pitch, counts))  # by time, then pitch
     part, pitch = written >> 8, written & 0xFF
     n_together = np.bincount(part, minlength=len(lengths))[part]
-    tokens: IntArray = pitch << 32 | np.where(n_together == 1, lengths[part], 0)
-    return tokens
+    return (pitch << 32) + np.where(n_together == 1, lengths[part], 0)
 
 
 def mean_with_itself(matrix: npt.NDArray[np.float32], weights: FloatArray) -> FloatArray:
