@@ -158,6 +158,7 @@ def evaluate(
     reference: str | Path | None = None,
     training: str | Path | None = None,
     out: str | Path | None = None,
+    bars: int | None = None,
     classifiers: bool = False,
     seed: int = 0,
 ) -> Report:
@@ -169,9 +170,10 @@ def evaluate(
     copies are looked for, the reference's if not given. out: a folder to
     write the report to, as files (``measures.report_files``). classifiers: ask
     networks too whether they can tell; that takes minutes, the rest seconds.
-    Files that cannot be read are named in the report's notes and counted; of
-    pieces of unequal length, or longer than real tunes are, the first bars are
-    measured.
+    Files that cannot be read are named in the report's notes and counted. bars:
+    how many bars of each piece are measured; a piece that has fewer is taken to
+    end in silence. If not given, as many as keep the most music; pieces that
+    have fewer are then left out, of longer ones the first bars are measured.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -180,15 +182,27 @@ def evaluate(
     real_music = find_reference(record, reference, training)
     kind = real_music.kind
     pieces, notes = read_folder(folder, kind, record)
-    n_left_out = len(notes)
     real = real_music.pieces
-    n_bars = _bars_to_compare(pieces, real)
-    if any(piece.n_bars != n_bars for piece in pieces):
-        pieces = [_first_bars(piece, n_bars, kind.n_steps) for piece in pieces]
+    n_bars = _bars_to_compare(pieces, real) if bars is None else bars
+    if n_bars < 1:
+        raise UsageError(f"bars: {bars} is not 1 or more")
+    n_left_out, n_long = len(notes), sum(piece.n_bars > n_bars for piece in pieces)
+    n_short = sum(piece.n_bars < n_bars for piece in pieces)
+    if n_short and bars is None:
+        n_left_out += n_short
         notes.append(
-            f"generated: of pieces of unequal length, or longer than real tunes are, "
-            f"the first {n_bars} bars were measured"
+            f"generated: {n_short} of {len(pieces)} pieces are shorter than {n_bars} bars and were "
+            "left out; --bars takes them to end in silence, or cuts all to fewer"
         )
+    elif n_short:
+        notes.append(f"generated: {n_short} pieces of fewer bars were taken to end in silence")
+    if n_long:
+        notes.append(f"generated: of {n_long} longer pieces the first {n_bars} bars were measured")
+    pieces = [
+        _first_bars(piece, n_bars, kind.n_steps)
+        for piece in pieces
+        if piece.n_bars >= n_bars or bars is not None
+    ]
     notes += real_music.notes
     report = compare(
         pieces, real, n_steps=kind.n_steps, training_bars=real_music.training, seed=seed
@@ -211,10 +225,16 @@ def evaluate(
 
 
 def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
-    """The bars that all pieces have, but no more than half of the real ones have."""
-    shortest = min(piece.n_bars for piece in pieces)
+    """The bars that keep the most music, but no more than half of the real pieces have.
+
+    Of n pieces with at least b bars, n * b bars can be compared. One short piece
+    among a hundred should not cut all to its length.
+    """
+    longest_first = sorted((piece.n_bars for piece in pieces), reverse=True)
+    kept = [n * bars for n, bars in enumerate(longest_first, 1)]
+    best = longest_first[kept.index(max(kept))]
     lengths = sorted(piece.n_bars for piece in real)
-    return min(shortest, lengths[len(lengths) // 2]) if lengths else shortest
+    return min(best, lengths[len(lengths) // 2]) if lengths else best
 
 
 def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:

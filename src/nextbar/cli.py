@@ -307,6 +307,7 @@ def evaluate(
     reference: Path | None = None,
     training: Path | None = None,
     out: Path | None = None,
+    bars: int | None = None,
     classifiers: bool = False,
     seed: int = 0,
 ) -> None:
@@ -327,6 +328,8 @@ def evaluate(
         A corpus in whose training tunes copies are looked for; the reference's, if not given.
     out
         A folder to write report.json, pieces.csv, report.html and its pictures to.
+    bars
+        How many bars of each piece are measured; by default as many as keep the most music.
     classifiers
         Ask networks too how well they tell these pieces from real ones, and true next bars from
         any. Takes some minutes, where all else takes seconds.
@@ -338,6 +341,7 @@ def evaluate(
         reference=reference,
         training=training,
         out=out,
+        bars=bars,
         classifiers=classifiers,
         seed=seed,
     )

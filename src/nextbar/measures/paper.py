@@ -252,7 +252,8 @@ def edit_distances(
 
 
 def _note_tokens(notes: Notes) -> IntArray:
-    return notes["pitch"].astype(np.int64) << 32 | notes["duration"]
+    tokens: IntArray = notes["pitch"].astype(np.int64) << 32 | notes["duration"]
+    return tokens
 
 
 def _texts(pieces: Sequence[IntArray]) -> list[str]:
