@@ -96,5 +96,5 @@ def draw_coherence_by_bar(rows: Mapping[str, Sequence[float]]) -> Figure:
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if rows:
-        axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper right")
+        figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside upper right")
     return figure

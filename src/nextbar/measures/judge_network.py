@@ -89,7 +89,7 @@ def train_and_ask(
         Sides(*(_crop(rolls, low, high) for rolls in sides))
         for sides in (training, stopping, asked)
     )
-    judge = _initialised(Judge(), generator)
+    judge = _new_judge(generator)
     optimiser = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=0.05)
     n_batches = -(-2 * max(map(len, training)) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, MOST_EPOCHS * n_batches)
@@ -116,8 +116,10 @@ def _convolved(convolution: nn.Conv1d | nn.Conv2d) -> tuple[nn.Module, nn.Module
     return convolution, norm(convolution.out_channels), nn.ReLU()
 
 
-def _initialised(judge: Judge, generator: torch.Generator) -> Judge:
-    """The network with weights drawn by the generator, not by PyTorch's global one."""
+def _new_judge(generator: torch.Generator) -> Judge:
+    """A network with weights drawn by the generator; PyTorch's global one is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        judge = Judge()
     for parameter in judge.parameters():
         if parameter.dim() > 1:
             nn.init.kaiming_normal_(parameter, generator=generator)

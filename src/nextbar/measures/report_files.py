@@ -77,7 +77,7 @@ def write_report(
         save_png(figure, folder / name)
     pictures = {name: (folder / name).read_bytes() for name in figures}
     write_json_atomically(folder / "report.json", {"nextbar": __version__, **report.to_json()})
-    write_bytes_atomically(folder / "pieces.csv", to_csv(report).encode())
+    write_bytes_atomically(folder / "pieces.csv", _printable(to_csv(report)).encode())
     write_bytes_atomically(folder / "report.html", to_html(report, pictures, title).encode())
     return [folder / name for name in ("report.json", "pieces.csv", "report.html", *figures)]
 
@@ -141,8 +141,12 @@ _TITLES: Final = {
 
 
 def _safe(text: str) -> str:
-    """Text as HTML; what a file name holds that is no text is shown as a question mark."""
-    return html.escape(text.encode("utf-8", "replace").decode())
+    return html.escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """The text with a question mark for what a file name can hold that is no text."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _cell(interval: Interval | None) -> str:
@@ -155,7 +159,7 @@ def _cell(interval: Interval | None) -> str:
 
 def _draw_first(pieces: Sequence[Piece], n_steps: int, steps_per_quarter: int) -> Figure:
     panels = [
-        Panel(piece.notes, piece.n_bars, piece.n_given_bars, Path(piece.name).stem)
+        Panel(piece.notes, piece.n_bars, piece.n_given_bars, _printable(Path(piece.name).stem))
         for piece in pieces[:SHEET_PIECES]
     ]
     return draw_contact_sheet(panels, n_steps, steps_per_quarter=steps_per_quarter)
