@@ -39,6 +39,7 @@ from nextbar.measures.coherence import (
     consecutive_likeness,
     weighted_coherence,
 )
+from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING
 from nextbar.measures.distributions import Counts, count_features, halves, overlaps
 from nextbar.measures.intervals import Interval, Statistic, bootstrap, mean_of
 from nextbar.measures.meanings import LEARNED, MEANINGS, Meaning
@@ -323,7 +324,12 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
     shares = ", ".join(
         f"{column} {each.intervals[COPIED_ANY_KEY].mean:.1f} %" for column, each in columns.items()
     )
-    return [*notes, f"copied_bars, were transposed copies counted too: {shares}"]
+    notes.append(f"copied_bars, were transposed copies counted too: {shares}")
+    return [
+        *notes,
+        f"nearest_bar and nearest_phrase are searched for up to {MOST_SEARCHED} different bars and "
+        f"phrases of a column, among up to {MOST_TRAINING:,} of training",
+    ]
 
 
 def _notes_on_set(column: str, measured: _Measured) -> list[str]:
