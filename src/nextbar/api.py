@@ -230,11 +230,11 @@ def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
     Of n pieces with at least b bars, n * b bars can be compared. One short piece
     among a hundred should not cut all to its length.
     """
-    longest_first = sorted((piece.n_bars for piece in pieces), reverse=True)
-    kept = [n * bars for n, bars in enumerate(longest_first, 1)]
-    best = longest_first[kept.index(max(kept))]
     lengths = sorted(piece.n_bars for piece in real)
-    return min(best, lengths[len(lengths) // 2]) if lengths else best
+    most = lengths[len(lengths) // 2] if lengths else max(piece.n_bars for piece in pieces)
+    longest_first = sorted((min(piece.n_bars, most) for piece in pieces), reverse=True)
+    kept = [n * bars for n, bars in enumerate(longest_first, 1)]
+    return longest_first[kept.index(max(kept))]
 
 
 def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
