@@ -363,6 +363,66 @@ def test_a_piece_that_was_written_silent_is_measured_as_silence(trained, tmp_pat
     assert report.measures["notes"]["generated"].mean == 0
 
 
+def test_one_short_piece_is_left_out_rather_than_cutting_all_to_its_length(tmp_path):
+    for number in range(5):
+        write_tune(tmp_path / f"{number}.mid", n_bars=6, seed=number)
+    write_tune(tmp_path / "short.mid", n_bars=1, seed=9)
+    report = nextbar.evaluate(tmp_path)
+    assert (report.n_generated, report.bars_per_piece, report.n_left_out) == (5, 6, 1)
+    assert any("1 of 6 pieces are shorter than 6 bars and were left out" in n for n in report.notes)
+    report = nextbar.evaluate(tmp_path, bars=4)
+    assert (report.n_generated, report.bars_per_piece, report.n_left_out) == (6, 4, 0)
+    assert any("1 pieces of fewer bars were taken to end in silence" in n for n in report.notes)
+    # 5 of 24 bars: the short piece's second to fourth are empty.
+    assert report.measures["empty_bars"]["generated"].mean == pytest.approx(100 * 3 / 24)
+    with pytest.raises(UsageError, match="bars: 0 is not 1 or more"):
+        nextbar.evaluate(tmp_path, bars=0)
+
+
+def test_a_folder_of_midi_can_be_the_real_music(trained, tmp_path):
+    report = nextbar.evaluate(
+        trained / "tunes", reference=trained / "tunes", training=trained / "corpus"
+    )
+    for name in ("notes", "uniqueness", "coherence"):
+        columns = report.measures[name]
+        assert columns["reference"].mean == pytest.approx(columns["generated"].mean), name
+    assert report.measures["overlap_transitions"]["generated"].mean == pytest.approx(100)
+    assert report.measures["copied_bars"]["generated"].mean > 50  # most are training tunes
+    with pytest.raises(UsageError, match="there is no such corpus or folder; give --reference"):
+        nextbar.evaluate(trained / "tunes", reference=tmp_path / "nowhere")
+
+
+def test_bars_of_another_kind_are_not_compared(trained, tmp_path):
+    nextbar.generate(trained / "run", tmp_path / "m", pieces=2, bars=3, wav=False, pictures=False)
+    nextbar.prepare(trained / "tunes", tmp_path / "seconds", grid="seconds")
+    with pytest.raises(UsageError, match="of 2 seconds in 16 steps, those of the pieces 4/4"):
+        nextbar.evaluate(tmp_path / "m", reference=tmp_path / "seconds")
+    with pytest.raises(UsageError, match="training: its bars are of 2 seconds"):
+        nextbar.evaluate(tmp_path / "m", training=tmp_path / "seconds")
+
+
+def test_few_pieces_and_unreadable_ones_are_said_and_counted(trained, tmp_path):
+    write_tune(tmp_path / "one.mid", n_bars=4)
+    (tmp_path / "broken.mid").write_bytes(b"nothing")
+    (tmp_path / "empty.mid").write_bytes(b"")
+    report = nextbar.evaluate(tmp_path, reference=trained / "corpus", out=tmp_path / "report")
+    assert report.n_left_out == 2
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["n_left_out"] == 2
+    assert sum(note.startswith("left out: ") for note in report.notes) == 2
+    assert any("generated: only 1 pieces; with fewer than 30" in note for note in report.notes)
+    (tmp_path / "one.mid").unlink()
+    with pytest.raises(UsageError, match="none of its 2 files can be used"):
+        nextbar.evaluate(tmp_path)
+
+
+def test_networks_are_asked_only_where_wanted(trained):
+    report = nextbar.evaluate(trained / "tunes")
+    assert "told_from_real" not in report.measures
+    report = nextbar.evaluate(trained / "tunes", reference=trained / "tunes", classifiers=True)
+    assert {"told_from_real", "follows"} <= report.measures.keys()
+    assert 0 <= report.measures["follows"]["reference"].mean <= 100
+
+
 def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no MIDI or ABC files in it"):
         nextbar.evaluate(tmp_path)

@@ -13,10 +13,9 @@ ordinary objects and print nothing; the long ones call ``progress`` as they go.
 
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from nextbar.beginning import (
     HELD_OUT,
@@ -24,22 +23,22 @@ from nextbar.beginning import (
     TRAINING,
     begin_from,
     begin_from_corpus,
-    corpus_of,
-    read_piece,
 )
 from nextbar.composer import Beginning, Composer, check_request, load_composer
-from nextbar.errors import CorpusError, MusicFileError, UsageError
+from nextbar.errors import UsageError
 from nextbar.frames import checkpoint
 from nextbar.frames.replicas import choose_device
-from nextbar.measures.pieces import Piece
+from nextbar.measures.pieces import Piece, reference_windows
+from nextbar.measures.report_files import write_report
 from nextbar.measures.table import Report, compare
 from nextbar.music import audio
-from nextbar.music.bars import NOTE
-from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
-from nextbar.music.kind import BarKind
-from nextbar.music.prepare import find_music_files, prepare_corpus
-from nextbar.pieces_folder import Made, Record, Written, check_folder, read_record, write_pieces
+from nextbar.music.corpus import MANIFEST, read_manifest
+from nextbar.music.prepare import prepare_corpus
+from nextbar.pieces_folder import Made, Written, check_folder, read_record, write_pieces
 from nextbar.public_data import fetch
+from nextbar.real_music import ask_networks, find_reference
+from nextbar.real_music import pieces_of_corpus as pieces_of_corpus
+from nextbar.real_music import read_folder as read_folder
 from nextbar.runs import train
 
 __all__ = [
@@ -58,10 +57,6 @@ prepare = prepare_corpus
 MOST_PIECES = 100_000
 BARS_AT_ONCE = 8_000
 """Bars that are written side by side: some 45 MB of frames, however many pieces are asked for."""
-PLAIN_BARS = BarKind(
-    "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
-)
-"""What MIDI files are read as where neither a record nor a reference says otherwise."""
 
 
 def load(run: str | Path, *, device: str = "auto") -> Composer:
@@ -157,103 +152,94 @@ def _command(composer: Composer, options: dict[str, Any]) -> str:
     return shlex.join(words)
 
 
-def evaluate(folder: str | Path, *, reference: str | Path | None = None, seed: int = 0) -> Report:
+def evaluate(
+    folder: str | Path,
+    *,
+    reference: str | Path | None = None,
+    training: str | Path | None = None,
+    out: str | Path | None = None,
+    bars: int | None = None,
+    classifiers: bool = False,
+    seed: int = 0,
+) -> Report:
     """The measures of a folder of MIDI files beside real music and chance.
 
-    reference: a corpus; its held-out tunes are the real music, its training
-    tunes what copies are looked for in. For pieces that nextbar generated it
-    may be left out: the corpus of their run is taken. Files that cannot be
-    read are named in the report's notes; of pieces of unequal length, or
-    longer than real tunes are, the first bars are measured.
+    reference: a corpus, whose held-out tunes are the real music, or a folder of
+    MIDI files. For pieces that nextbar generated it may be left out: the
+    corpus of their run is taken. training: a corpus in whose training tunes
+    copies are looked for, the reference's if not given. out: a folder to
+    write the report to, as files (``measures.report_files``). classifiers: ask
+    networks too whether they can tell; that takes minutes, the rest seconds.
+    Files that cannot be read are named in the report's notes and counted. bars:
+    how many bars of each piece are measured; a piece that has fewer is taken to
+    end in silence. If not given, as many as keep the most music; pieces that
+    have fewer are then left out, of longer ones the first bars are measured.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; give a folder of MIDI files")
     record = read_record(folder)
-    corpus, missing = _reference_corpus(record, reference)
-    kind = corpus.kind if corpus else record.kind if record else PLAIN_BARS
+    real_music = find_reference(record, reference, training)
+    kind = real_music.kind
     pieces, notes = read_folder(folder, kind, record)
-    real = pieces_of_corpus(corpus, "held_out") if corpus else []
-    n_bars = _bars_to_compare(pieces, real)
-    if any(piece.n_bars != n_bars for piece in pieces):
-        pieces = [_first_bars(piece, n_bars, kind.n_steps) for piece in pieces]
+    real = real_music.pieces
+    n_bars = _bars_to_compare(pieces, real) if bars is None else bars
+    if n_bars < 1:
+        raise UsageError(f"bars: {bars} is not 1 or more")
+    n_left_out, n_long = len(notes), sum(piece.n_bars > n_bars for piece in pieces)
+    n_short = sum(piece.n_bars < n_bars for piece in pieces)
+    if n_short and bars is None:
+        n_left_out += n_short
         notes.append(
-            f"generated: of pieces of unequal length, or longer than real tunes are, "
-            f"the first {n_bars} bars were measured"
+            f"generated: {n_short} of {len(pieces)} pieces are shorter than {n_bars} bars and were "
+            "left out; --bars takes them to end in silence, or cuts all to fewer"
         )
-    if corpus is None:
-        notes.append(f"reference: {missing}, so there is no row of real music; see --reference")
+    elif n_short:
+        notes.append(f"generated: {n_short} pieces of fewer bars were taken to end in silence")
+    if n_long:
+        notes.append(f"generated: of {n_long} longer pieces the first {n_bars} bars were measured")
+    pieces = [
+        _first_bars(piece, n_bars, kind.n_steps)
+        for piece in pieces
+        if piece.n_bars >= n_bars or bars is not None
+    ]
+    notes += real_music.notes
     report = compare(
-        pieces,
-        real,
-        n_steps=kind.n_steps,
-        training_bars=corpus.bars_in("training") if corpus else None,
-        seed=seed,
+        pieces, real, n_steps=kind.n_steps, training_bars=real_music.training, seed=seed
     )
-    return report.with_notes(notes)
-
-
-def _reference_corpus(
-    record: Record | None, reference: str | Path | None
-) -> tuple[Corpus | None, str]:
-    """The corpus to compare with, or None and why there is none."""
-    if reference is not None:
-        return Corpus.open(reference), ""
-    if record is None:
-        return None, "none was given"
-    try:
-        return corpus_of(record.run), ""
-    except CorpusError as error:
-        return None, str(error)
-
-
-def read_folder(
-    folder: Path, kind: BarKind, record: Record | None
-) -> tuple[list[Piece], list[str]]:
-    """The folder's pieces, and a sentence for each file that gives none."""
-    found = find_music_files(folder)
-    if not found.names:
-        raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
-    pieces, notes = [], []
-    for name in found.names:
-        made = record.pieces.get(name) if record else None
-        try:
-            read = read_piece(folder / name, kind)
-            heard, n_bars = read.grid.notes, read.n_bars
-        except MusicFileError as error:
-            if made is None or error.reason != "no notes":
-                notes.append(f"left out: {error}")
-                continue
-            heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
-        if made is not None:
-            n_bars = int(made["bars"])
-        given = 0 if made is None else int(made["given_bars"])
-        pieces.append(Piece(heard, n_bars, name, given))
-    if not pieces:
-        raise UsageError(f"{folder}: none of its {len(found.names)} files can be used; {notes[0]}")
-    return pieces, notes
+    report = replace(report.with_notes(notes), n_left_out=n_left_out)
+    if classifiers:
+        report = ask_networks(report, pieces, real_music, n_steps=kind.n_steps, seed=seed)
+    if out is not None:
+        windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
+        write_report(
+            out,
+            report,
+            pieces,
+            windows,
+            n_steps=kind.n_steps,
+            steps_per_quarter=kind.steps_per_quarter,
+            title=f"Measures of {folder.name or folder.resolve().name}",
+        )
+    return report
 
 
 def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
-    """The bars that all pieces have, but no more than half of the real ones have."""
-    shortest = min(piece.n_bars for piece in pieces)
+    """The bars that keep the most music, but no more than half of the real pieces have.
+
+    Of n pieces with at least b bars, n * b bars can be compared. One short piece
+    among a hundred should not cut all to its length.
+    """
     lengths = sorted(piece.n_bars for piece in real)
-    return min(shortest, lengths[len(lengths) // 2]) if lengths else shortest
+    most = lengths[len(lengths) // 2] if lengths else max(piece.n_bars for piece in pieces)
+    longest_first = sorted((min(piece.n_bars, most) for piece in pieces), reverse=True)
+    kept = [n * bars for n, bars in enumerate(longest_first, 1)]
+    return longest_first[kept.index(max(kept))]
 
 
 def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
     notes = piece.notes[piece.notes["start"] < n_bars * n_steps]
     return piece._replace(notes=notes, n_bars=n_bars)
-
-
-def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
-    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
-    pieces = []
-    for number in corpus.pieces(part):
-        bars = corpus.bars_of(number)
-        notes = corpus.notes(bars.start, bars.stop)
-        pieces.append(Piece(notes, len(bars), corpus.piece_name(number)))
-    return pieces
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

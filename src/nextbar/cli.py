@@ -300,28 +300,57 @@ def generate(
 
 
 @app.command
-def evaluate(folder: Path, /, *, reference: Path | None = None, seed: int = 0) -> None:
+def evaluate(
+    folder: Path,
+    /,
+    *,
+    reference: Path | None = None,
+    training: Path | None = None,
+    out: Path | None = None,
+    bars: int | None = None,
+    classifiers: bool = False,
+    seed: int = 0,
+) -> None:
     """Measure a folder of MIDI files beside real music and chance.
 
     Good is near real and away from chance.
 
-    Example: nextbar evaluate music --reference corpus
+    Example: nextbar evaluate music --reference corpus --out report
 
     Parameters
     ----------
     folder
         Any folder of MIDI files, not only of nextbar's.
     reference
-        A corpus: its held-out tunes are the real music, its training tunes what copies are
-        looked for in. For pieces of nextbar the corpus of their run, if not given.
+        A corpus, whose held-out tunes are the real music, or a folder of MIDI files. For pieces
+        of nextbar the corpus of their run, if not given.
+    training
+        A corpus in whose training tunes copies are looked for; the reference's, if not given.
+    out
+        A folder to write report.json, pieces.csv, report.html and its pictures to.
+    bars
+        How many bars of each piece are measured; by default as many as keep the most music.
+    classifiers
+        Ask networks too how well they tell these pieces from real ones, and true next bars from
+        any. Takes some minutes, where all else takes seconds.
     seed
-        Decides the chance row and the intervals.
+        Decides the chance row, the intervals and the networks.
     """
-    report = api.evaluate(folder, reference=reference, seed=seed)
+    report = api.evaluate(
+        folder,
+        reference=reference,
+        training=training,
+        out=out,
+        bars=bars,
+        classifiers=classifiers,
+        seed=seed,
+    )
     console.print(screen.report_table(report))
     screen.show_meanings(console, report)
     for note in report.notes:
         screen.say(console, f"note: {note}")
+    if out is not None:
+        screen.say(console, f"look:   {out / 'report.html'}")
 
 
 @app.command

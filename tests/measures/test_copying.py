@@ -4,7 +4,13 @@ import time
 import numpy as np
 import pytest
 
-from nextbar.measures.copying import bar_contents, copied_bars, find_copies
+from nextbar.measures.copying import (
+    bar_contents,
+    copied_bars,
+    find_copies,
+    nearest_distances,
+    phrase_contents,
+)
 from nextbar.measures.pieces import Piece, bars_of_pieces
 from nextbar.music.bars import BAR_NOTE
 
@@ -94,3 +100,38 @@ def test_200_000_training_bars_take_a_few_seconds():
     assert copied_bars((rows, training[1][:101]), training) == 100
     assert copied_bars((rows, training[1][:101]), training, any_key=True) == 100
     assert time.process_time() - before < 8  # 2 s on one core
+
+
+def phrases(*pieces, n=2):
+    bars = bars_of_pieces(pieces, n_steps=16)
+    return phrase_contents(*bars, np.arange(len(bars[1]) - n), n)
+
+
+def test_a_phrase_is_the_same_in_any_key_but_not_shifted_in_time():
+    tune_in_c = piece_of_bars([60, 64, 67], [72, 60])
+    in_d = piece_of_bars([62, 66, 69], [74, 62])
+    late = Piece(make_notes([(1, 1, 60, 90), (2, 1, 64, 90), (16, 1, 67, 90)]), 2)
+    assert phrases(tune_in_c) == phrases(in_d)
+    assert phrases(tune_in_c) != phrases(late)
+    assert phrases(piece_of_bars([], [])) == [b""]
+
+
+def test_the_nearest_phrase_is_counted_in_notes_to_change():
+    training = phrases(piece_of_bars([60, 62, 64, 65], [67, 69, 71, 72]), piece_of_bars([50], [51]))
+    # Its last note is another: one of eight notes to replace. A wrong note inside: two intervals.
+    last = phrases(piece_of_bars([60, 62, 64, 65], [67, 69, 71, 74]))
+    inside = phrases(piece_of_bars([60, 62, 63, 65], [67, 69, 71, 72]))
+    rng = np.random.default_rng(0)
+    assert nearest_distances(last, training, rng=rng).tolist() == [pytest.approx(1 / 8)]
+    assert nearest_distances(inside, training, rng=rng).tolist() == [pytest.approx(2 / 8)]
+    assert nearest_distances(phrases(piece_of_bars([70], [71])), training, rng=rng).tolist() == [0]
+    assert np.isnan(nearest_distances([b""], training, rng=rng)).all()
+
+
+def test_of_very_many_phrases_some_are_drawn_and_copies_are_still_found():
+    rng = np.random.default_rng(3)
+    pieces = [random_piece(rng) for _ in range(30)]
+    known = phrases(*pieces)
+    distances = nearest_distances(known, known, rng=rng, most=(10, 5))
+    assert np.count_nonzero(~np.isnan(distances)) == 10
+    assert np.nanmax(distances) == 0

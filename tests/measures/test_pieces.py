@@ -1,5 +1,7 @@
 import numpy as np
+import symusic
 
+from nextbar import measures
 from nextbar.measures.pieces import Piece, bars_of_pieces, reference_windows
 
 from .helpers import make_notes, piece_of_bars, random_piece
@@ -48,3 +50,21 @@ def test_cutting_windows_again_changes_nothing():
 def test_a_window_of_silence_is_kept():
     windows = reference_windows([piece_of_bars([], [], [60], [62])], n_bars=2, n_steps=16)
     assert [len(window.notes) for window in windows] == [0, 2]
+
+
+def test_any_score_can_be_measured_with_drums_left_out_and_its_bars_counted():
+    score = symusic.Score(480)
+    for is_drum, pitch in ((False, 60), (True, 38)):
+        track = symusic.Track(is_drum=is_drum)
+        track.notes.append(symusic.Note(480 * 4, 480, pitch, 90))  # the first beat of bar 2
+        score.tracks.append(track)
+    piece = measures.piece_of_score(score)
+    assert piece.notes.tolist() == [(16, 4, 60, 90)]
+    assert piece.n_bars == 2
+    assert measures.empty_bars(piece, n_steps=16) == 50
+    assert measures.piece_of_score(symusic.Score(480)).n_bars == 0
+
+
+def test_every_exported_measure_exists_and_is_documented():
+    for name in measures.__all__:
+        assert getattr(measures, name).__doc__, name

@@ -24,7 +24,21 @@ NAMES = [
     "diversity",
     "coherence",
     "copied_bars",
+    "copied_phrases",
+    "nearest_bar",
+    "nearest_phrase",
     "empty_bars",
+    "polyphony",
+    "pitch_entropy",
+    "groove_consistency",
+    "overlap_pitch_classes",
+    "overlap_transitions",
+    "overlap_note_lengths",
+    "overlap_onset_intervals",
+    "overlap_pitch_ranges",
+    "overlap_notes_per_bar",
+    "overlap_polyphony",
+    "overlap_grooves",
 ]
 
 
@@ -82,7 +96,7 @@ def test_without_training_bars_copies_are_unknown_not_none(pieces):
 def test_the_report_has_every_measure_in_every_column(report):
     assert list(report.measures) == NAMES == list(MEANINGS)
     for name, columns in report.measures.items():
-        published = name in ("scale_consistency", "recurrence")
+        published = name in ("scale_consistency", "recurrence", "diversity")
         assert list(columns) == ["generated", "reference", "chance"] + ["as_published"] * published
         for interval in columns.values():
             assert interval.low <= interval.mean <= interval.high, name

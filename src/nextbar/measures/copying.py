@@ -157,7 +157,7 @@ def nearest_distances(
         dtype=np.float32,
     )
     found = dict(zip(searched, matrix.min(axis=1).tolist(), strict=True))
-    found |= {phrase: 0.0 for phrase in copies.intersection(searched)}
+    found |= dict.fromkeys(copies.intersection(searched), 0.0)
     return np.array([found.get(phrase, np.nan) for phrase in phrases], np.float64)
 
 

@@ -1,11 +1,12 @@
 """Figure 3 of the paper: what measures come to over many pieces."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nextbar.measures.paper import (
     NoteOns,
@@ -65,4 +66,35 @@ def draw_figure_3(rows: Mapping[str, Mapping[str, FloatArray]], *, n_shown: int 
         for axes in (left, right):
             axes.tick_params(labelsize=7)
             axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def draw_coherence_by_bar(rows: Mapping[str, Sequence[float]]) -> Figure:
+    """How far each bar follows from the one before: a curve for each set of pieces.
+
+    rows: generated, reference, chance -> coherence of bar 1 with 2, 2 with 3, ...
+    (``coherence_by_bar``). Level is good; down to 0 is drift, up to 1 freezing.
+    """
+    figure = Figure(figsize=(8, 3.4), facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.axhline(0, color="#999999", linewidth=0.8)
+    looks = {
+        "generated": ("#be4b48", "o", "generated"),
+        "reference": ("#4a7ebb", "s", "real"),
+        "chance": ("#999999", "x", "chance"),
+    }
+    longest = max((len(values) for values in rows.values()), default=0)
+    for name, values in rows.items():
+        colour, marker, label = looks[name]
+        places = np.arange(2, len(values) + 2)
+        axes.plot(places, values, color=colour, marker=marker, markersize=4, label=label)
+    axes.set_xlabel("bar, beside the one before it", fontsize=9)
+    axes.set_ylabel("coherence", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16))
+    axes.set_xlim(1.5, max(longest, 1) + 1.5)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    if rows:
+        figure.legend(fontsize=8, frameon=False, ncols=3, loc="outside upper right")
     return figure

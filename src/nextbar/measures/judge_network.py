@@ -64,7 +64,8 @@ class Judge(nn.Module):
     def forward(self, rolls: Tensor) -> Tensor:
         """Scores, above 0 for the first kind."""
         seen = self.picture(rolls).flatten(2)  # (B, 6 * width, places)
-        octaves = F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12)).unflatten(2, (-1, 12))
+        padded = F.pad(rolls, (0, 0, 0, -rolls.shape[2] % 12))
+        octaves = torch.stack(torch.split(padded, 12, 2), 2)
         heard = self.harmony(octaves.amax(2).flatten(1, 2))  # (B, 8 * width, times)
         lines = torch.cat([rolls.amax(2), rolls[:, 1:].sum(2)], 1)  # (B, 3, steps)
         beaten = self.rhythm(lines)
@@ -88,7 +89,7 @@ def train_and_ask(
         Sides(*(_crop(rolls, low, high) for rolls in sides))
         for sides in (training, stopping, asked)
     )
-    judge = _initialised(Judge(), generator)
+    judge = _new_judge(generator)
     optimiser = torch.optim.AdamW(judge.parameters(), RATE, weight_decay=0.05)
     n_batches = -(-2 * max(map(len, training)) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, MOST_EPOCHS * n_batches)
@@ -98,7 +99,7 @@ def train_and_ask(
         for rolls, labels in _batches(training, n_batches, generator):
             loss = F.binary_cross_entropy_with_logits(judge(rolls), labels)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
         stop_loss = _balanced_loss(judge, stopping)
@@ -115,8 +116,10 @@ def _convolved(convolution: nn.Conv1d | nn.Conv2d) -> tuple[nn.Module, nn.Module
     return convolution, norm(convolution.out_channels), nn.ReLU()
 
 
-def _initialised(judge: Judge, generator: torch.Generator) -> Judge:
-    """The network with weights drawn by the generator, not by PyTorch's global one."""
+def _new_judge(generator: torch.Generator) -> Judge:
+    """A network with weights drawn by the generator; PyTorch's global one is as it was."""
+    with torch.random.fork_rng(devices=[]):
+        judge = Judge()
     for parameter in judge.parameters():
         if parameter.dim() > 1:
             nn.init.kaiming_normal_(parameter, generator=generator)

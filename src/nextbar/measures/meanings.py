@@ -12,6 +12,11 @@ class Meaning(NamedTuple):
     says: str
 
 
+def _overlap(what: str) -> Meaning:
+    says = "0-100; good is near real beside real: 100 if composed and real have them alike"
+    return Meaning(f"distributions of {what} in common with real music", "%", says)
+
+
 MEANINGS: Final[Mapping[str, Meaning]] = {
     "notes": Meaning(
         "notes in a piece", "a piece", "0 and up; good is near real music: neither bare nor crowded"
@@ -54,8 +59,61 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
         "%",
         "0-100; good is no more than unseen real music has: higher is copying",
     ),
+    "copied_phrases": Meaning(
+        "two-bar phrases that equal a training phrase in some key",
+        "%",
+        "0-100; good is no more than unseen real music has: higher is copying",
+    ),
+    "nearest_bar": Meaning(
+        "notes to change to reach the nearest training bar, in any key",
+        "share",
+        "0-1; good is near unseen real music: lower is copying, higher is far from the style",
+    ),
+    "nearest_phrase": Meaning(
+        "the same of two-bar phrases", "share", "0-1; good is near unseen real music"
+    ),
     "empty_bars": Meaning(
         "bars in which nothing sounds", "%", "0-100; good is near real music, mostly 0"
     ),
+    "polyphony": Meaning(
+        "pitches at once, where any sounds", "pitches", "1 and up; good is near real music"
+    ),
+    "pitch_entropy": Meaning(
+        "how varied the pitches are",
+        "bits",
+        "0-7; good is near real music: 3 is as varied as 8 equally used pitches",
+    ),
+    "groove_consistency": Meaning(
+        "how alike the onsets of consecutive bars are",
+        "share",
+        "0-1; good is near real music: 1 if all bars have one rhythm",
+    ),
+    "overlap_pitch_classes": _overlap("pitch classes"),
+    "overlap_transitions": _overlap("steps from pitch class to pitch class"),
+    "overlap_note_lengths": _overlap("note lengths"),
+    "overlap_onset_intervals": _overlap("times from note to note"),
+    "overlap_pitch_ranges": _overlap("pitch ranges of pieces"),
+    "overlap_notes_per_bar": _overlap("notes in a bar"),
+    "overlap_polyphony": _overlap("pitches at once"),
+    "overlap_grooves": _overlap("places in the bar"),
 }
 """The measures, in the order of the table."""
+
+LEARNED: Final[Mapping[str, Meaning]] = {
+    "told_from_real": Meaning(
+        "a network tells five-bar windows from real ones",
+        "% right",
+        "50-100; good is 50: it cannot tell",
+    ),
+    "next_bar_told_from_real": Meaning(
+        "a network tells a real bar and the composed next from real pairs",
+        "% right",
+        "50-100; good is 50: it cannot tell",
+    ),
+    "follows": Meaning(
+        "a network tells consecutive bars from bars of two pieces",
+        "% right",
+        "50-100; good is near real music: 50 if the next bar says nothing of the last",
+    ),
+}
+"""The measures that a network learns, in the order of the table; only where asked for."""

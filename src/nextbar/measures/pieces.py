@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from symusic.core import ScoreTick
 
 from nextbar.music.bars import (
     NOTE,
@@ -19,6 +20,8 @@ from nextbar.music.bars import (
     cut_at_bar_lines,
     join_at_bar_lines,
 )
+from nextbar.music.grid import quantise
+from nextbar.music.midi import choose_notes, pitched_tracks
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -43,6 +46,24 @@ class Piece(NamedTuple):
     n_bars: int
     name: str = ""
     n_given_bars: int = 0
+
+
+def piece_of_score(
+    score: ScoreTick, *, n_steps: int = 16, steps_per_quarter: int = 4, track: int | str = "all"
+) -> Piece:
+    """Any ``symusic.Score`` in ticks as a piece, to be measured; drums are left out.
+
+    n_steps: steps in a bar, 16 for 4/4 in sixteenths. It lasts as many bars as
+    its last note ends in; its bars begin at tick 0. track: see
+    ``music.midi.choose_notes``. A score without a pitched note gives an empty
+    piece of no bars.
+    """
+    if not pitched_tracks(score):
+        return Piece(np.empty(0, NOTE), 0)
+    raw = choose_notes(score, track)
+    notes = quantise(raw, steps_per_unit=steps_per_quarter / score.ticks_per_quarter).notes
+    end = int((notes["start"] + notes["duration"]).max(initial=0))
+    return Piece(notes, -(-end // n_steps))
 
 
 def sum_by_piece(

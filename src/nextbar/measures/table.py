@@ -16,51 +16,41 @@ Nothing is good or bad by its figure alone: good is *generated* near
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from nextbar.errors import UsageError
+from nextbar.measures.by_piece import (
+    AS_PUBLISHED,
+    COPIED_ANY_KEY,
+    TrainingBars,
+    measure_pieces,
+    values_by_piece,
+)
 from nextbar.measures.chance import chance_pieces
 from nextbar.measures.coherence import (
     chance_likeness,
-    coherence,
     coherence_by_bar,
     coherence_sums,
     consecutive_likeness,
     weighted_coherence,
 )
-from nextbar.measures.copying import find_copies
-from nextbar.measures.intervals import Interval, Statistic, bootstrap, divide, mean_of
-from nextbar.measures.meanings import MEANINGS, Meaning
+from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING
+from nextbar.measures.distributions import Counts, count_features, halves, overlaps
+from nextbar.measures.intervals import Interval, Statistic, bootstrap, mean_of
+from nextbar.measures.meanings import LEARNED, MEANINGS, Meaning
 from nextbar.measures.paper import (
     EditDistances,
-    NoteOns,
-    diversity,
     edit_distances,
     mean_distance,
-    note_ons,
-    recurrence,
-    recurrence_as_published,
-    scale_consistency,
-    scale_consistency_as_published,
-    tone_span,
-    uniqueness,
-    velocity_span,
+    mean_with_itself,
+    published_distances,
 )
-from nextbar.measures.pieces import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    Piece,
-    bars_of_pieces,
-    reference_windows,
-    sum_by_piece,
-)
-from nextbar.music.bars import BarIndex, BarNotes
+from nextbar.measures.pieces import FloatArray, IntArray, Piece, reference_windows
 
 __all__ = [
     "MEANINGS",
@@ -74,25 +64,11 @@ __all__ = [
     "reference_windows",
 ]
 
-AS_PUBLISHED: Final = "_as_published"
 CONSECUTIVE: Final = "likeness of consecutive bars"
 AT_RANDOM: Final = "likeness of bars of different pieces"
-COPIED_ANY_KEY: Final = "copied_bars_any_key"
 FEW_PIECES: Final = 30
-
-
-_PER_PIECE: Final[Mapping[str, Callable[[NoteOns], float]]] = {
-    "notes": lambda tones: float(len(tones.pitches)),
-    "scale_consistency": lambda tones: scale_consistency(tones.pitches),
-    "scale_consistency" + AS_PUBLISHED: lambda tones: scale_consistency_as_published(tones.pitches),
-    "uniqueness": lambda tones: uniqueness(tones.pitches),
-    "velocity_span": lambda tones: velocity_span(tones.velocities),
-    "recurrence": lambda tones: recurrence(tones.pitches),
-    "recurrence" + AS_PUBLISHED: lambda tones: recurrence_as_published(tones.pitches),
-    "tone_span": lambda tones: tone_span(tones.pitches),
-}
-
-TrainingBars = tuple[BarNotes, BarIndex]
+FORMAT: Final = 1
+"""Of report.json; docs/report.md says what is in it."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +96,12 @@ class Report:
     """Column -> coherence of bar 1 with 2, 2 with 3, and so on."""
     notes: list[str]
     """What a reader of the figures should know, one sentence each."""
+    pieces: list[str] = field(default_factory=list)
+    """The names of the generated pieces."""
+    values: dict[str, FloatArray] = field(default_factory=dict)
+    """Measure -> (generated pieces,): its value for each by itself, where it has one."""
+    n_left_out: int = 0
+    """Files that could not be read, or had no notes; named in ``notes``."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain dicts, lists and numbers; not-a-number becomes None."""
@@ -137,9 +119,15 @@ class Report:
             },
             "n_generated": self.n_generated,
             "n_reference": self.n_reference,
+            "n_left_out": self.n_left_out,
             "bars_per_piece": self.bars_per_piece,
+            "format": FORMAT,
             "notes": list(self.notes),
         }
+
+    def with_measures(self, measures: Mapping[str, dict[str, Interval]]) -> "Report":
+        """The same report with more measures, below its own."""
+        return replace(self, measures={**self.measures, **measures})
 
     def with_notes(self, notes: Sequence[str]) -> "Report":
         """The same report with more notes, in front of its own."""
@@ -147,64 +135,12 @@ class Report:
 
     def rows(self) -> list[Row]:
         """The lines of a table for the screen, with each measure's meaning in plain words."""
-        return [Row(name, *MEANINGS[name], columns) for name, columns in self.measures.items()]
+        meanings = {**MEANINGS, **LEARNED}
+        return [Row(name, *meanings[name], columns) for name, columns in self.measures.items()]
 
 
 def _plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def measure_pieces(
-    pieces: Sequence[Piece], *, n_steps: int, training: TrainingBars | None = None
-) -> dict[str, FloatArray | float]:
-    """Every measure by name: (pieces,) values, or one number for diversity and coherence.
-
-    n_steps: steps in a bar. training: bar notes and index to look for copies
-    in; without it copied_bars is all NaN. Besides the names of ``MEANINGS``
-    there are ``scale_consistency_as_published``, ``recurrence_as_published`` and
-    ``copied_bars_any_key`` (copies up to transposition).
-    A piece without a sounding note is NaN except in notes and empty_bars.
-    """
-    values: dict[str, FloatArray | float] = dict(_piece_values(pieces, n_steps, training))
-    values["diversity"] = diversity([piece.notes for piece in pieces])
-    values["coherence"] = coherence(pieces, n_steps=n_steps)
-    return values
-
-
-def _piece_values(
-    pieces: Sequence[Piece], n_steps: int, training: TrainingBars | None
-) -> dict[str, FloatArray]:
-    """The measures that each piece has by itself, (pieces,) each."""
-    tones = [note_ons(piece.notes) for piece in pieces]
-    values = {
-        name: np.array([measure(piece) for piece in tones], np.float64)
-        for name, measure in _PER_PIECE.items()
-    }
-    return values | _bar_values(pieces, n_steps, training)
-
-
-def _bar_values(
-    pieces: Sequence[Piece], n_steps: int, training: TrainingBars | None
-) -> dict[str, FloatArray]:
-    """Percent of each piece's bars that are copies (of those composed and sounding), or empty."""
-    bars = bars_of_pieces(pieces, n_steps=n_steps)
-    n_bars = np.array([piece.n_bars for piece in pieces], np.int64)
-    piece = np.repeat(np.arange(len(pieces)), n_bars)
-    number = np.arange(len(piece)) - np.repeat(np.cumsum(n_bars) - n_bars, n_bars)
-    is_composed = number >= np.repeat([piece.n_given_bars for piece in pieces], n_bars)
-
-    def percent(is_counted: BoolArray, is_among: BoolArray) -> FloatArray:
-        counted = sum_by_piece(is_counted & is_among, piece, len(pieces))
-        return 100 * divide(counted, sum_by_piece(is_among, piece, len(pieces)))
-
-    nowhere: TrainingBars = (bars[0][:0], np.zeros(1, np.int64))
-    values = {}
-    for name, any_key in (("copied_bars", False), (COPIED_ANY_KEY, True)):
-        is_copy, is_silent = find_copies(bars, training or nowhere, any_key=any_key)
-        shares = percent(is_copy, is_composed & ~is_silent)
-        values[name] = shares if training else np.full(len(pieces), np.nan)
-    values["empty_bars"] = percent(is_silent, np.ones_like(is_silent))
-    return values
 
 
 def compare(
@@ -236,13 +172,21 @@ def compare(
         **({"reference": measure(windows, tune)} if windows else {}),
         "chance": measure(chance, each),
     }
+    measures = {name: _columns_of(name, columns) for name in columns["generated"].intervals}
+    measures["diversity"]["as_published"] = _diversity_as_published(
+        generated, columns["generated"].distances, n_steps=n_steps, rng=rng
+    )
+    measures |= _overlaps(columns, rng)
     return Report(
-        measures={name: _columns_of(name, columns) for name in MEANINGS},
+        measures={name: measures[name] for name in MEANINGS},
         n_generated=len(generated),
         n_reference=len(windows),
         bars_per_piece=n_bars,
         coherence_by_bar={name: measured.by_bar for name, measured in columns.items()},
         notes=_notes(columns, training_bars),
+        pieces=[piece.name for piece in generated],
+        values=columns["generated"].values,
+        n_left_out=0,
     )
 
 
@@ -282,6 +226,9 @@ class _Measured(NamedTuple):
     n_pieces: int
     n_independent: int
     distances: EditDistances
+    values: dict[str, FloatArray]
+    features: Counts
+    groups: IntArray
 
 
 def _measure_set(
@@ -293,7 +240,7 @@ def _measure_set(
     rng: np.random.Generator,
 ) -> _Measured:
     """Means and intervals of every measure, over the pieces of one set, drawn by groups."""
-    values = _piece_values(pieces, n_steps, training)
+    values = values_by_piece(pieces, n_steps=n_steps, training=training, rng=rng)
     distances = edit_distances([piece.notes for piece in pieces], rng=rng)
     sums = coherence_sums(pieces, n_steps=n_steps)
     statistics: dict[str, Statistic] = {name: mean_of(each) for name, each in values.items()}
@@ -311,7 +258,46 @@ def _measure_set(
         n_pieces=len(pieces),
         n_independent=len(np.unique(groups)),
         distances=distances,
+        values=values,
+        features=count_features(pieces, n_steps=n_steps),
+        groups=groups,
     )
+
+
+def _diversity_as_published(
+    pieces: Sequence[Piece], distances: EditDistances, *, n_steps: int, rng: np.random.Generator
+) -> Interval:
+    """The paper's form of diversity, of the same pieces that diversity compares."""
+    compared = [pieces[number].notes for number in distances.compared]
+    if not compared:
+        return Interval(np.nan, np.nan, np.nan)
+    matrix = published_distances(compared, n_steps=n_steps)
+    statistics = {"": lambda weights: mean_with_itself(matrix, weights)}
+    return bootstrap(statistics, np.arange(len(compared)), rng=rng)[""]
+
+
+def _overlaps(
+    columns: Mapping[str, _Measured], rng: np.random.Generator
+) -> dict[str, dict[str, Interval]]:
+    """Feature -> column -> overlap with the real windows; of those, of two halves."""
+    if "reference" not in columns:
+        nothing = Interval(np.nan, np.nan, np.nan)
+        return {name: {"generated": nothing} for name in columns["generated"].features}
+    real = columns["reference"]
+    found = {}
+    for column, measured in columns.items():
+        if column == "reference":
+            sides = [np.asarray(half) for half in halves(real.groups, rng)]
+            counts = [{n: rows[half] for n, rows in real.features.items()} for half in sides]
+            groups = [np.unique(real.groups[half], return_inverse=True)[1] for half in sides]
+        else:
+            counts = [measured.features, real.features]
+            groups = [measured.groups, real.groups]
+        found[column] = overlaps(*counts, groups=(groups[0], groups[1]), rng=rng)
+    return {
+        name: {column: intervals[name] for column, intervals in found.items()}
+        for name in real.features
+    }
 
 
 def _columns_of(name: str, columns: Mapping[str, _Measured]) -> dict[str, Interval]:
@@ -338,7 +324,12 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
     shares = ", ".join(
         f"{column} {each.intervals[COPIED_ANY_KEY].mean:.1f} %" for column, each in columns.items()
     )
-    return [*notes, f"copied_bars, were transposed copies counted too: {shares}"]
+    notes.append(f"copied_bars, were transposed copies counted too: {shares}")
+    return [
+        *notes,
+        f"nearest_bar and nearest_phrase are searched for up to {MOST_SEARCHED} different bars and "
+        f"phrases of a column, among up to {MOST_TRAINING:,} of training",
+    ]
 
 
 def _notes_on_set(column: str, measured: _Measured) -> list[str]:

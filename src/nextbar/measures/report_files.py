@@ -1,0 +1,165 @@
+"""A report as files: for programs, for spreadsheets, and for people.
+
+report.json           every figure; docs/report.md says what is in it
+pieces.csv            a row for each piece, a column for each measure that it has by itself
+report.html           the table and the pictures in one file that asks for nothing else
+figure-3.png          five measures over the pieces, as the paper's Figure 3
+coherence-by-bar.png  whether bars follow from each other, from the first to the last
+first-pieces.png      the first pieces as piano rolls
+"""
+
+import base64
+import csv
+import html
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from nextbar._version import __version__
+from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.measures.figures import draw_coherence_by_bar, draw_figure_3, values_of_figure_3
+from nextbar.measures.intervals import Interval
+from nextbar.measures.pieces import FloatArray, Piece
+from nextbar.measures.table import Report
+from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+
+SHEET_PIECES: Final = 24
+COLUMNS: Final = {
+    "generated": "generated",
+    "reference": "real",
+    "chance": "chance",
+    "as_published": "as published",
+}
+"""The columns of a report, and what they are called for readers."""
+
+_STYLE: Final = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222 }
+table { border-collapse: collapse; width: 100% }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
+         vertical-align: top; font-variant-numeric: tabular-nums; white-space: nowrap }
+th:first-child, td:first-child { text-align: left; white-space: normal }
+td small { display: block; color: #666 }
+img { max-width: 100% }
+"""
+
+
+def write_report(
+    folder: str | Path,
+    report: Report,
+    pieces: Sequence[Piece],
+    real: Sequence[Piece],
+    *,
+    n_steps: int,
+    steps_per_quarter: int,
+    title: str,
+) -> list[Path]:
+    """The files written into ``folder``, which is made if need be; each is whole or not there.
+
+    pieces: what was measured, in the report's order. real: windows of the
+    reference, may be empty. title: what the report is of. OutputError where
+    a file cannot be written.
+    """
+    folder = Path(folder)
+    rows = {f"{len(pieces):,} generated pieces": values_of_figure_3(list(pieces))}
+    if real:
+        rows[f"{len(real):,} real windows"] = values_of_figure_3(list(real))
+    figures = {
+        "figure-3.png": draw_figure_3(rows, n_shown=min(300, max(len(pieces), 2))),
+        "coherence-by-bar.png": draw_coherence_by_bar(report.coherence_by_bar),
+        "first-pieces.png": _draw_first(pieces, n_steps, steps_per_quarter),
+    }
+    for name, figure in figures.items():
+        save_png(figure, folder / name)
+    pictures = {name: (folder / name).read_bytes() for name in figures}
+    write_json_atomically(folder / "report.json", {"nextbar": __version__, **report.to_json()})
+    write_bytes_atomically(folder / "pieces.csv", _printable(to_csv(report)).encode())
+    write_bytes_atomically(folder / "report.html", to_html(report, pictures, title).encode())
+    return [folder / name for name in ("report.json", "pieces.csv", "report.html", *figures)]
+
+
+def to_csv(report: Report) -> str:
+    """A row for each piece with its name and its measures; empty where it has none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    known: dict[str, FloatArray] = report.values
+    writer.writerow(["piece", *known])
+    for number, name in enumerate(report.pieces):
+        cells = [_number(float(column[number])) for column in known.values()]
+        # A spreadsheet would take a name that begins so for a formula.
+        writer.writerow([f"'{name}" if name[:1] in ("=", "+", "-", "@") else name, *cells])
+    return text.getvalue()
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
+
+def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
+    """The report as one page: table, notes, pictures (name -> PNG); nothing is loaded for it."""
+    rows = report.rows()
+    columns = [name for name in COLUMNS if any(name in row.columns for row in rows)]
+    head = "".join(f"<th>{COLUMNS[name]}</th>" for name in columns)
+    lines = [
+        f"<tr><td>{_safe(row.name.replace('_', ' '))}, {_safe(row.unit)}"
+        f"<small>{_safe(row.label)}: {_safe(row.says)}</small></td>"
+        + "".join(f"<td>{_cell(row.columns.get(name))}</td>" for name in columns)
+        + "</tr>"
+        for row in rows
+    ]
+    notes = "".join(f"<li>{_safe(note)}</li>" for note in report.notes)
+    images = "".join(
+        f'<h2>{_safe(_TITLES.get(name, name))}</h2><img alt="{_safe(_TITLES.get(name, name))}" '
+        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">\n'
+        for name, picture in pictures.items()
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta http-equiv="Content-Security-Policy" '
+        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+        f"<title>{_safe(title)}</title><style>{_STYLE}</style></head>\n<body>"
+        f"<h1>{_safe(title)}</h1>\n<p>{report.n_generated:,} generated pieces of "
+        f"{report.bars_per_piece} bars beside {report.n_reference:,} real windows and as many "
+        "pieces of random notes; "
+        f"{report.n_left_out:,} files left out. Mean, and the 95 % interval below it. Good is near "
+        "<em>real</em> and away from <em>chance</em>.</p>\n"
+        f"<table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>"
+        + "\n".join(lines)
+        + f"</tbody></table>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
+    )
+
+
+_TITLES: Final = {
+    "figure-3.png": "Five measures, piece by piece and as distributions",
+    "coherence-by-bar.png": "Does the next bar follow from the last, from beginning to end?",
+    "first-pieces.png": "The first pieces",
+}
+
+
+def _safe(text: str) -> str:
+    return html.escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    """The text with a question mark for what a file name can hold that is no text."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _cell(interval: Interval | None) -> str:
+    if interval is None or not math.isfinite(interval.mean):
+        return "-"
+    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
+    return f"{interval.mean:.{digits}f}<small>{low} to {high}</small>"
+
+
+def _draw_first(pieces: Sequence[Piece], n_steps: int, steps_per_quarter: int) -> Figure:
+    panels = [
+        Panel(piece.notes, piece.n_bars, piece.n_given_bars, _printable(Path(piece.name).stem))
+        for piece in pieces[:SHEET_PIECES]
+    ]
+    return draw_contact_sheet(panels, n_steps, steps_per_quarter=steps_per_quarter)

@@ -1,0 +1,179 @@
+"""What composed pieces are measured beside: real music, from a corpus or a folder."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextbar.beginning import corpus_of, read_piece
+from nextbar.errors import CorpusError, MusicFileError, UsageError
+from nextbar.measures.by_piece import TrainingBars
+from nextbar.measures.classifiers import follows, next_bar_told_from_real, told_from_real
+from nextbar.measures.intervals import Interval
+from nextbar.measures.pieces import Piece
+from nextbar.measures.table import Report
+from nextbar.music.bars import NOTE
+from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.kind import BarKind
+from nextbar.music.prepare import find_music_files
+from nextbar.pieces_folder import Record, read_record
+
+PLAIN_BARS = BarKind(
+    "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
+)
+"""What MIDI files are read as where neither a record nor a reference says otherwise."""
+
+
+@dataclass(frozen=True)
+class RealMusic:
+    """What to measure beside.
+
+    kind: what bars the pieces are read as. pieces: real music that was not
+    learned from, whole; may be none. everything: all that there is of it, for
+    the networks to split. training: bars in which copies are looked for.
+    notes: what a reader should know, a sentence each.
+    """
+
+    kind: BarKind
+    pieces: list[Piece] = field(default_factory=list)
+    everything: list[Piece] = field(default_factory=list)
+    training: TrainingBars | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def find_reference(
+    record: Record | None, reference: str | Path | None, training: str | Path | None
+) -> RealMusic:
+    """The real music to measure pieces beside; without any, why not, as a note.
+
+    record: what is known of the pieces; its run's corpus is taken where no
+    reference is given. Raises UsageError for a reference or training corpus in
+    another kind of bars.
+    """
+    learned = None if training is None else Corpus.open(training)
+    if reference is not None and not (Path(reference) / MANIFEST).exists():
+        return _from_folder(Path(reference), record, learned)
+    if reference is not None:
+        corpus = Corpus.open(reference)
+    else:
+        if record is None:
+            why = "none was given"
+            return _without(why, learned.kind if learned else PLAIN_BARS, learned)
+        try:
+            corpus = corpus_of(record.run)
+        except CorpusError as error:
+            return _without(str(error), record.kind, learned)
+    if record is not None:
+        _check_bars("reference", corpus.kind, record.kind, "the pieces")
+    if learned is not None:
+        _check_bars("training", learned.kind, corpus.kind, "the reference")
+    return RealMusic(
+        kind=corpus.kind,
+        pieces=pieces_of_corpus(corpus, "held_out"),
+        everything=pieces_of_corpus(corpus, "all"),
+        training=(learned or corpus).bars_in("training"),
+    )
+
+
+def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
+    note = f"reference: {why}, so there is no row of real music; see --reference"
+    bars = learned.bars_in("training") if learned else None
+    return RealMusic(kind, training=bars, notes=[note])
+
+
+def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) -> RealMusic:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such corpus or folder; give --reference another")
+    kind = record.kind if record else learned.kind if learned else PLAIN_BARS
+    if learned is not None:
+        _check_bars("training", learned.kind, kind, "the pieces")
+    pieces, notes = read_folder(folder, kind, read_record(folder))
+    return RealMusic(
+        kind,
+        pieces,
+        pieces,
+        learned.bars_in("training") if learned else None,
+        [f"reference, {note}" for note in notes],
+    )
+
+
+def _check_bars(name: str, seen: BarKind, wanted: BarKind, of: str) -> None:
+    """Raises UsageError where bars of two kinds would be measured as if they were of one."""
+
+    def bars(kind: BarKind) -> tuple[Any, ...]:
+        return (kind.grid, kind.n_steps, *(kind.metre if kind.grid == "metre" else ()))
+
+    if bars(seen) != bars(wanted):
+        raise UsageError(
+            f"{name}: its bars are {_describe(seen)}, those of {of} {_describe(wanted)}; measures "
+            "of the two cannot be compared. Give one that was prepared like the other"
+        )
+
+
+def _describe(kind: BarKind) -> str:
+    if kind.grid == "seconds":
+        return f"of 2 seconds in {kind.n_steps} steps"
+    return f"{kind.metre[0]}/{kind.metre[1]} in {kind.n_steps} steps"
+
+
+def ask_networks(
+    report: Report, pieces: list[Piece], real: RealMusic, *, n_steps: int, seed: int
+) -> Report:
+    """The report with what networks can tell; each figure takes up to a minute or so."""
+    nothing = Interval(np.nan, np.nan, np.nan)
+    tunes = real.everything
+    told = nothing
+    if tunes:
+        told = told_from_real(pieces, tunes, n_steps=n_steps, seed=seed).accuracy
+    measures = {
+        "told_from_real": {"generated": told},
+        "follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed).accuracy},
+    }
+    if tunes:
+        measures["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed).accuracy
+    if tunes and any(piece.n_given_bars for piece in pieces):
+        verdict = next_bar_told_from_real(pieces, tunes, n_steps=n_steps, seed=seed)
+        measures["next_bar_told_from_real"] = {"generated": verdict.accuracy}
+    note = (
+        "told_from_real and next_bar_told_from_real: 50 says that the network cannot tell; their "
+        "intervals do not hold what another training of the network would change, about 1"
+    )
+    return report.with_measures(measures).with_notes([note])
+
+
+def read_folder(
+    folder: Path, kind: BarKind, record: Record | None
+) -> tuple[list[Piece], list[str]]:
+    """The folder's pieces, and a sentence for each file that gives none."""
+    found = find_music_files(folder)
+    if not found.names:
+        raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
+    pieces, notes = [], []
+    for name in found.names:
+        made = record.pieces.get(name) if record else None
+        try:
+            read = read_piece(folder / name, kind)
+            heard, n_bars = read.grid.notes, read.n_bars
+        except MusicFileError as error:
+            if made is None or error.reason != "no notes":
+                notes.append(f"left out: {error}")
+                continue
+            heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
+        if made is not None:
+            n_bars = int(made["bars"])
+        given = 0 if made is None else int(made["given_bars"])
+        pieces.append(Piece(heard, n_bars, name, given))
+    if not pieces:
+        raise UsageError(f"{folder}: none of its {len(found.names)} files can be used; {notes[0]}")
+    return pieces, notes
+
+
+def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
+    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
+    pieces = []
+    for number in corpus.pieces(part):
+        bars = corpus.bars_of(number)
+        notes = corpus.notes(bars.start, bars.stop)
+        pieces.append(Piece(notes, len(bars), corpus.piece_name(number)))
+    return pieces
