@@ -208,7 +208,7 @@ def main() -> None:
     losses: dict[str, Losses] = {}
     times: dict[str, list[float]] = {name: [] for name in rows}
     for iteration in range(options.iterations + 2):
-        noises = draw_noises(exact, iteration, exact.batch)
+        noises = draw_noises(exact, iteration, exact.batch, exact.latent)
         for name, row in rows.items():
             began = time.perf_counter()
             latest = row.step(previous, current, noises)

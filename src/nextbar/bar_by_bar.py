@@ -105,7 +105,7 @@ def notes_of_bar(roll: Rolls, before: Rolls | None) -> BarNotes:
 
 
 def _noise_of(composer: Composer, draw: Draw) -> Tensor:
-    noise = latent_noise([draw.seed], draw.position + 1, composer.model.config.latent)
+    noise = latent_noise([draw.seed], draw.position + 1, composer.model.latent_size)
     return noise[0, -1] * draw.temperature
 
 

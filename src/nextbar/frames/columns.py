@@ -9,6 +9,7 @@ more (docs/recipe.md). In and out go the same shapes as in
 :mod:`nextbar.frames.networks`, whose contracts these networks keep.
 """
 
+from collections.abc import Sequence
 from math import ceil, prod
 
 import torch
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextbar.frames.config import Config
+from nextbar.frames.latents import LOG_VARIANCES, Chain, Gaussian
 from nextbar.frames.networks import FIRST_BIAS, Drawn, Shape, Verdict, drawn_from
 
 
@@ -36,35 +38,103 @@ class Residual(nn.Module):
         return maps + added
 
 
-class ColumnEncoder(nn.Module):
-    """A frame -> mean and log-variance of the next frame's latent, as ``Encoder``. Paper Eq. 3.
+def halving_layers(n_rows: int, channels: Sequence[int]) -> nn.Sequential:
+    """Layers from (B, n_rows, width) to (B, channels[-1], columns).
 
-    The first layer looks at each column by itself, each other one halves the
-    width; a residual block behind each; one fully connected layer.
+    The first looks at each column by itself, each other one halves the width
+    (rounded up); a residual block behind each.
+    """
+    first, *others = channels
+    layers: list[nn.Module] = [nn.Conv1d(n_rows, first, 1), Residual(first)]
+    maps = first
+    for out in others:
+        layers += [nn.Conv1d(maps, out, 3, stride=2, padding=1), Residual(out)]
+        maps = out
+    return nn.Sequential(*layers, nn.ReLU())
+
+
+def halved(width: int, times: int) -> int:
+    """The width after so many halvings."""
+    return -(-width // (1 << times))
+
+
+class ColumnEncoder(nn.Module):
+    """A frame -> mean and log-variance of the next frame's latent, as ``Encoder``. Paper Eq. 3."""
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        self.hidden = halving_layers(channels * height, config.encoder_channels)
+        columns = halved(width, len(config.encoder_channels) - 1)
+        self.output = nn.Linear(config.encoder_channels[-1] * columns, 2 * config.latent)
+
+    def forward(self, frames: Tensor) -> Gaussian:
+        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
+        hidden = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * columns)
+        mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
+        return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
+
+
+class ChainEncoder(nn.Module):
+    """A frame -> the distribution of the next frame's latent, part after part.
+
+    Each part of ``latent_in_parts`` has a small network of its own, which sees
+    what was read off the frame and the parts before it.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, width = shape
-        first, *others = config.encoder_channels
-        layers: list[nn.Module] = [nn.Conv1d(channels * height, first, 1), Residual(first)]
-        maps = first
-        for out in others:
-            layers += [nn.Conv1d(maps, out, 4, 2, padding=1), Residual(out)]
-            maps, width = out, width // 2
-        self.hidden = nn.Sequential(*layers, nn.ReLU())
-        self.output = nn.Linear(maps * width, 2 * config.latent)
+        self.hidden = halving_layers(channels * height, config.encoder_channels)
+        columns = halved(width, len(config.encoder_channels) - 1)
+        self.context = nn.Sequential(
+            nn.Linear(config.encoder_channels[-1] * columns, 2 * CONTEXT),
+            nn.ReLU(),
+            nn.Linear(2 * CONTEXT, CONTEXT),
+            nn.ReLU(),
+        )
+        n_parts = ceil(width / prod(config.generator_strides))
+        self.steps = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(CONTEXT + nth * config.latent, CONTEXT),
+                nn.ReLU(),
+                nn.Linear(CONTEXT, CONTEXT),
+                nn.ReLU(),
+                nn.Linear(CONTEXT, 2 * config.latent),
+            )
+            for nth in range(n_parts)
+        )
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
-        hidden = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * width)
-        mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
-        return mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES)
+    def forward(self, frames: Tensor) -> Chain:
+        """frames: (B, C, H, W) in [0, 1]."""
+        hidden = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * columns)
+        return Chain(self.context(hidden), [*self.steps])
 
 
-LOG_VARIANCES = 10.0
-"""Log-variances stay within plus and minus this: without normalisation over the batch nothing
-else keeps a first guess from overflowing."""
+CONTEXT = 256
+"""Numbers that are handed to the networks of the parts."""
+
+
+class PartsEncoder(nn.Module):
+    """A frame -> mean and log-variance of its own latent in parts, one for each column.
+
+    The posterior of ``latent_in_parts``: all parts at once, since it sees the
+    whole frame.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, _ = shape
+        halvings = prod(config.generator_strides).bit_length() - 1
+        used = config.encoder_channels[: halvings + 1]
+        self.hidden = halving_layers(channels * height, used)
+        self.output = nn.Conv1d(used[-1], 2 * config.latent, 1)
+
+    def forward(self, frames: Tensor) -> Gaussian:
+        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent)."""
+        moments = self.output(self.hidden(frames.flatten(1, 2))).float()  # (B, 2 latent, parts)
+        mean, log_variance = (half.transpose(1, 2).flatten(1) for half in moments.chunk(2, dim=1))
+        return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
 
 
 class ColumnGenerator(nn.Module):
@@ -80,7 +150,12 @@ class ColumnGenerator(nn.Module):
         channels, height, width = shape
         first, *others = config.generator_channels
         self.start = (first, ceil(width / prod(config.generator_strides)))
-        self.project = nn.Linear(config.latent, prod(self.start))
+        self.in_parts = config.latent_in_parts
+        self.project = (
+            nn.Conv1d(config.latent, first, 3, padding=1)
+            if self.in_parts
+            else nn.Linear(config.latent, prod(self.start))
+        )
         layers: list[nn.Module] = [Residual(first), Residual(first)]
         maps = first
         for out, stride in zip(others, config.generator_strides, strict=True):
@@ -101,7 +176,10 @@ class ColumnGenerator(nn.Module):
 
     def decode(self, *latents: Tensor) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, latent), in one pass."""
-        start = self.project(torch.cat(latents)).view(-1, *self.start)  # (all B, maps, columns)
+        latent = torch.cat(latents)
+        if self.in_parts:
+            latent = latent.view(len(latent), self.start[1], -1).transpose(1, 2)
+        start = self.project(latent).view(-1, *self.start)  # (all B, maps, columns)
         columns = self.layers(start)[:, :, : self.shape[2]]  # strides may overshoot
         maps = columns.float().unflatten(1, (-1, self.shape[1]))  # (all B, C or 2 C, H, W)
         counts = [len(latent) for latent in latents]

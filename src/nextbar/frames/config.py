@@ -8,6 +8,7 @@ import difflib
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import prod
 from typing import Any, Literal
 
 from nextbar.errors import ConfigError
@@ -56,7 +57,16 @@ class Config:
     )
 
     latent: int = _setting(
-        128, "dimensions of the latent that a frame is drawn from", low=1, high=4096
+        128,
+        "dimensions of the latent that a frame is drawn from, or of each part",
+        low=1,
+        high=4096,
+    )
+    latent_in_parts: bool = _setting(
+        False,
+        "the latent has a part for each column that the generator begins with, and each part's "
+        "distribution is read off the frames before and the parts before: what comes late in a "
+        "frame goes with what came early; columns with a learned prior only; not in the paper",
     )
     encoder_channels: tuple[int, ...] = _setting(
         (8, 16, 32),
@@ -205,6 +215,20 @@ class Config:
                 f"{list(self.history)}; add 1 there"
             )
 
+        if self.latent_in_parts and not (self.layout == "columns" and self.learned_prior):
+            raise ConfigError(
+                "latent_in_parts: it needs the layout columns and a learned_prior; set both, or "
+                "leave it out"
+            )
+        halvings = prod(self.generator_strides)
+        if self.latent_in_parts and halvings not in [
+            2**n for n in range(len(self.encoder_channels))
+        ]:
+            raise ConfigError(
+                f"generator_strides: with latent_in_parts their product, {halvings}, has to be 2 "
+                "as often as the encoder halves the width, or less often: 1, 2, 4, ..."
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
@@ -252,6 +276,37 @@ def _check_range(name: str, value: Any, low: float | None, high: float | None) -
 
 PRESETS: dict[str, Config] = {
     "paper": Config(),
+    "default": Config(
+        layout="columns",
+        history=(1, 2, 4, 8),
+        forget=0.3,
+        sparse=True,
+        latent=8,
+        latent_in_parts=True,
+        encoder_channels=(128, 128, 128),
+        generator_channels=(128, 128),
+        generator_strides=(2,),
+        discriminator_channels=(128, 128, 128, 128),
+        discriminator_strides=(1, 2, 2, 2),
+        batch_norm=False,
+        pair_discriminator=True,
+        learned_prior=True,
+        reconstruction_weight=1.0,
+        prior_weight=1.0,
+        anchor_weight=0.0,
+        feature_weight=0.0,
+        adversarial_weight=0.0,
+        warm_up=2,
+        adversary_after=1000,
+        batch=32,
+        epochs=12,
+        learning_rate=0.002,
+        discriminator_learning_rate=0.0004,
+        momentum=0.9,
+        settle=0.4,
+        average=0.999,
+        generator_updates=1,
+    ),
     "small": Config(
         latent=64,
         generator_channels=(64, 64, 32, 16),

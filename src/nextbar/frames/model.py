@@ -1,14 +1,21 @@
 """The three networks together."""
 
 from collections.abc import Sequence
+from math import ceil, prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nextbar.frames.columns import ColumnDiscriminator, ColumnEncoder, ColumnGenerator
+from nextbar.frames.columns import (
+    ChainEncoder,
+    ColumnDiscriminator,
+    ColumnEncoder,
+    ColumnGenerator,
+    PartsEncoder,
+)
 from nextbar.frames.config import Config
-from nextbar.frames.losses import draw_latent
+from nextbar.frames.latents import Gaussian, Reading, draw_from, moments_of
 from nextbar.frames.networks import (
     Discriminator,
     Drawn,
@@ -19,11 +26,6 @@ from nextbar.frames.networks import (
     check_shape,
     shown,
 )
-
-
-def encoder_for(shape: Shape, config: Config) -> Encoder | ColumnEncoder:
-    """The encoder of the configuration's layout, for frames of that shape."""
-    return (ColumnEncoder if config.layout == "columns" else Encoder)(shape, config)
 
 
 class Synthesis(NamedTuple):
@@ -41,7 +43,7 @@ class Synthesis(NamedTuple):
     sampled: Tensor | None
     mean: Tensor
     log_variance: Tensor
-    prior: tuple[Tensor, Tensor] | None
+    prior: Gaussian | None
 
 
 class Posterior(nn.Module):
@@ -54,11 +56,16 @@ class Posterior(nn.Module):
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, width = shape
-        self.encoder = encoder_for(((len(config.history) + 1) * channels, height, width), config)
+        both = ((len(config.history) + 1) * channels, height, width)
+        self.encoder: Encoder | ColumnEncoder | PartsEncoder
+        if config.latent_in_parts:
+            self.encoder = PartsEncoder(both, config)
+        else:
+            self.encoder = (ColumnEncoder if config.layout == "columns" else Encoder)(both, config)
 
-    def forward(self, previous: Tensor, current: Tensor) -> tuple[Tensor, Tensor]:
-        """previous: (B, K C, H, W), current: (B, C, H, W). Returns as E does."""
-        moments: tuple[Tensor, Tensor] = self.encoder(torch.cat([previous, current], dim=1))
+    def forward(self, previous: Tensor, current: Tensor) -> Gaussian:
+        """previous: (B, K C, H, W), current: (B, C, H, W). Returns (mean, log_variance)."""
+        moments: Gaussian = self.encoder(torch.cat([previous, current], dim=1))
         return moments
 
 
@@ -76,7 +83,12 @@ class Model(nn.Module):
         self.config = config
         channels, height, width = shape
         in_columns = config.layout == "columns"
-        self.encoder = encoder_for((len(config.history) * channels, height, width), config)
+        history = (len(config.history) * channels, height, width)
+        self.encoder: Encoder | ColumnEncoder | ChainEncoder
+        if config.latent_in_parts:
+            self.encoder = ChainEncoder(history, config)
+        else:
+            self.encoder = (ColumnEncoder if in_columns else Encoder)(history, config)
         self.posterior = Posterior(shape, config) if config.learned_prior else None
         self.generator = (ColumnGenerator if in_columns else Generator)(shape, config)
         judged = (channels, height, (1 + config.pair_discriminator) * width)
@@ -98,17 +110,16 @@ class Model(nn.Module):
         W), seen only by the posterior of a ``learned_prior``. noise: (B, latent),
         z_p, drawn from N(0, I).
         """
-        mean, log_variance = self.encoder(previous)
-        prior = None
-        if self.posterior is not None:
-            prior = mean, log_variance
-            mean, log_variance = self.posterior(previous, current)
-        latent = draw_latent(mean, log_variance, noise)
+        reading: Reading = self.encoder(previous)
+        own = reading if self.posterior is None else self.posterior(previous, current)
+        latent = draw_from(own, noise)
+        mean, log_variance = own if isinstance(own, Gaussian) else moments_of(own, latent)
+        prior = None if self.posterior is None else moments_of(reading, latent)
         if not both:
             (drawn,) = self.generator.decode(latent)
             return Synthesis(drawn, drawn.shown(), None, mean, log_variance, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
-        other = noise if prior is None else draw_latent(*prior, noise)
+        other = noise if prior is None else draw_from(reading, noise)
         drawn, sampled = self.generator.decode(latent, other)
         return Synthesis(drawn, drawn.shown(), sampled.shown(), mean, log_variance, prior)
 
@@ -135,24 +146,35 @@ class Model(nn.Module):
         lags = self.config.history
         return torch.cat([frames[-lag] if lag <= len(frames) else nothing for lag in lags], dim=1)
 
-    def beginning(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of the first frame's latent in testing model 2, each (B, latent).
+    def beginning(self, noise: Tensor) -> Reading:
+        """What the first frame's latent is drawn from in testing model 2.
 
-        Those of N(0, I), as in the paper; where the encoder has learned what to
-        say of no history at all (``forget``), what it says. noise: (B, latent),
-        for its size and device.
+        N(0, I), as in the paper; where the encoder has learned what to say of
+        no history at all (``forget``), what it says. noise: (B, latent), for
+        its size and device.
         """
         if not self.config.forget:
-            return torch.zeros_like(noise), torch.zeros_like(noise)
+            return Gaussian(torch.zeros_like(noise), torch.zeros_like(noise))
         channels, height, width = self.shape
         shape = (len(noise), len(self.config.history) * channels, height, width)
-        mean, log_variance = self.encoder(noise.new_zeros(shape))
-        return mean, log_variance
+        reading: Reading = self.encoder(noise.new_zeros(shape))
+        return reading
+
+    @property
+    def latent_size(self) -> int:
+        """Dimensions of a whole latent, all its parts together."""
+        return latent_size(self.shape, self.config)
 
     @property
     def memory(self) -> int:
         """How many frames back the history reaches."""
         return max(self.config.history)
+
+
+def latent_size(shape: Shape, config: Config) -> int:
+    """Dimensions of a whole latent, all its parts together, for frames of that shape."""
+    n_parts = ceil(shape[2] / prod(config.generator_strides)) if config.latent_in_parts else 1
+    return n_parts * config.latent
 
 
 def build_model(shape: Shape, config: Config) -> Model:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nextbar.errors import ConfigError
 from nextbar.frames.config import Config
+from nextbar.frames.latents import Gaussian
 
 Shape = tuple[int, int, int]
 """(channels, height, width) of a frame."""
@@ -104,11 +105,11 @@ class Encoder(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(channels * height * width, 2 * config.latent)
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
         hidden = self.hidden(frames).flatten(1)  # (B, maps * height * width)
         mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
-        return mean, log_variance
+        return Gaussian(mean, log_variance)
 
 
 class Generator(nn.Module):

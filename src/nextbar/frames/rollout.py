@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextbar.frames.losses import draw_latent
+from nextbar.frames.latents import draw_from
 from nextbar.frames.model import Model
 
 SLOTS = 16
@@ -39,7 +39,7 @@ def roll_out(
     encodes the raw output; that is the default here.
     """
     groups = []
-    noise = latent_noise(seeds, n_frames, model.config.latent) * temperature
+    noise = latent_noise(seeds, n_frames, model.latent_size) * temperature
     for begin in range(0, len(seeds), SLOTS):
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
@@ -95,15 +95,12 @@ def next_latent(
     such choice.
     """
     if before is None:
-        return draw_latent(*model.beginning(noise), noise)
+        return draw_from(model.beginning(noise), noise)
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
-    history = model.history_of(before.unbind(dim=1))
-    mean, log_variance = model.encoder(history.contiguous(memory_format=torch.channels_last))
-    if follow < 1:
-        first_mean, first_log_variance = model.beginning(noise)
-        mean = torch.lerp(first_mean, mean, follow)
-        log_variance = torch.lerp(first_log_variance, log_variance, follow)
-    return draw_latent(mean, log_variance, noise)
+    history = model.history_of(before.unbind(dim=1)).contiguous(memory_format=torch.channels_last)
+    reading = model.encoder(history)
+    beginning = model.beginning(noise) if follow < 1 else None
+    return draw_from(reading, noise, beginning=beginning, follow=follow)
 
 
 def next_frames(

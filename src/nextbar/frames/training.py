@@ -137,7 +137,8 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
         batches = pairs.epoch(epoch, skip=done, rank=replicas.rank, world=replicas.world)
         for nth, (previous, current) in enumerate(batches, 1):
             n_joint = pairs.batch_size(done + nth - 1)
-            noises = replicas.share(draw_noises(config, training.step, n_joint), dim=1)
+            noises = draw_noises(config, training.step, n_joint, model.latent_size)
+            noises = replicas.share(noises, dim=1)
             figures = train_step(
                 training,
                 previous.to(device),
@@ -181,10 +182,10 @@ def _follow_average(training: Training) -> None:
     torch._foreach_lerp_([ours[n] for n in weights], [theirs[n] for n in weights], 1 - kept)
 
 
-def draw_noises(config: Config, step: int, batch: int) -> Tensor:
+def draw_noises(config: Config, step: int, batch: int, latent: int) -> Tensor:
     """The noise z_p of each update of E and G in a step, (updates, batch, latent), from N(0, I)."""
     rng = np.random.default_rng([config.seed, 1, step])
-    size = (config.generator_updates, batch, config.latent)
+    size = (config.generator_updates, batch, latent)
     return torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
 
 

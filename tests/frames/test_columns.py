@@ -1,0 +1,269 @@
+"""What goes beyond the paper: columns, a latent in parts, history, sparse frames."""
+
+import numpy as np
+import pytest
+import torch
+
+from nextbar.errors import ConfigError
+from nextbar.frames import checkpoint
+from nextbar.frames.config import Config, configure, override
+from nextbar.frames.latents import Chain, Gaussian, draw_from, moments_of
+from nextbar.frames.model import build_model, latent_size
+from nextbar.frames.networks import Drawn
+from nextbar.frames.pairs import PairBatches
+from nextbar.frames.rollout import latent_noise, next_latent, roll_out
+from nextbar.frames.training import (
+    begin_training,
+    calm,
+    encoder_and_generator_gradients,
+    judge,
+    train,
+    warmth,
+)
+
+from .conftest import SHAPE, squares
+
+
+@pytest.fixture
+def columns() -> Config:
+    """All that the preset `default` adds to the paper, small enough for a test."""
+    return configure(
+        "default",
+        latent=2,
+        encoder_channels=(8, 8, 8),
+        generator_channels=(8, 8),
+        discriminator_channels=(8, 8),
+        discriminator_strides=(1, 2),
+        history=(1, 2),
+        warm_up=1,
+        adversary_after=1,
+        adversarial_weight=0.1,
+        feature_weight=0.1,
+        batch=16,
+        epochs=2,
+        precision="float32",
+    )
+
+
+def pairs_of(config, sequences):
+    return PairBatches(
+        sequences, np.arange(20), config.batch, config.seed, config.history, config.forget
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 88, 16), (2, 88, 12), (3, 17, 29), (1, 16, 24)])
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_frames_of_any_size_come_back_in_their_size(columns, shape, in_parts):
+    config = override(columns, latent_in_parts=in_parts)
+    model = build_model(shape, config)
+    size = latent_size(shape, config)
+    # with a stride of 2 the generator begins with half as many columns, each a part of 2
+    assert size == (2 * -(-shape[2] // 2) if in_parts else 2)
+    frames = roll_out(model, torch.zeros(3, 1, *shape), n_frames=2, seeds=[0, 1, 2])
+    assert frames.shape == (3, 2, *shape)
+    assert frames.min() >= 0
+    assert frames.max() <= 1
+
+
+def test_each_part_is_normal_given_the_parts_before_it(columns):
+    reading = build_model(SHAPE, columns).encoder(torch.zeros(3, 2, 16, 16))
+    assert isinstance(reading, Chain)
+    noise = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+    latent = draw_from(reading, noise)
+    mean, log_variance = moments_of(reading, latent)
+    torch.testing.assert_close((latent - mean) / (log_variance / 2).exp(), noise)
+    other = latent.clone()
+    other[:, 6:8] += 1  # the fourth of 8 parts
+    moved = (moments_of(reading, other).mean != mean).any(dim=0)
+    assert not moved[:8].any(), "what came before does not depend on it"
+    assert moved[8:].all(), "what comes after does"
+
+
+def test_one_part_is_the_paper_s_latent():
+    mean, log_variance = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 2.1972246]])  # 2 log 3
+    noise = torch.tensor([[0.5, 2.0]])
+    latent = draw_from(Gaussian(mean, log_variance), noise)
+    torch.testing.assert_close(latent, torch.tensor([[1.5, 5.0]]))  # -1 + 2 * 3
+
+
+def test_what_is_followed_not_at_all_is_what_is_read_off_nothing(columns):
+    model = build_model(SHAPE, columns).eval()
+    before = torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(0))
+    noise = latent_noise([5, 6], 1, model.latent_size)[:, 0]
+    with torch.no_grad():
+        nothing = next_latent(model, None, noise)
+        torch.testing.assert_close(next_latent(model, before, noise, follow=0.0), nothing)
+        whole = next_latent(model, before, noise)
+        half = next_latent(model, before, noise, follow=0.5)
+    assert (whole - nothing).norm() > (half - nothing).norm() > 0
+
+
+def test_the_history_of_a_pair_is_what_a_rollout_reads(columns):
+    sequences = squares(n_videos=20)
+    config = override(columns, forget=0.0, history=(1, 3))
+    model = build_model(SHAPE, config)
+    frames = sequences.fetch(np.arange(160))
+    for previous, current in pairs_of(config, sequences).epoch(1):
+        for seen, now in zip(previous, current, strict=True):
+            numbers = [n for n in range(160) if torch.equal(frames[n], now)]
+            candidates = []
+            for number in numbers:
+                first = number - number % 8
+                if number > first:
+                    before = [frame[None] for frame in frames[first:number]]
+                    candidates.append(model.history_of(before)[0])
+            assert any(torch.equal(seen, candidate) for candidate in candidates)
+
+
+def test_a_history_never_reaches_into_the_piece_before(columns):
+    config = override(columns, forget=0.0, history=(1, 4))
+    ramp = np.arange(1, 17, dtype=np.uint8).reshape(16, 1, 1, 1) * np.ones((1, 1, 16, 16), np.uint8)
+    sequences = type(squares(n_videos=1))(ramp, np.array([0, 8, 16]), full_scale=1)
+    pairs = PairBatches(sequences, np.arange(2), 14, 0, config.history, config.forget)
+    previous, current = next(pairs.epoch(1))
+    for seen, now in zip(previous[:, :, 0, 0], current[:, 0, 0, 0], strict=True):
+        place = (int(now) - 1) % 8
+        # frames are numbered from 1 on; 4 back is known from the fifth frame of a piece on
+        assert seen.tolist() == [now - 1, now - 4 if place >= 4 else 0]
+
+
+def test_a_share_of_the_histories_is_forgotten_and_no_current_frame(columns):
+    sequences = squares(n_videos=20)
+    empty = 0
+    for previous, current in pairs_of(override(columns, forget=1.0), sequences).epoch(1):
+        empty += int((previous.flatten(1).sum(dim=1) == 0).sum())
+        assert (current.flatten(1).sum(dim=1) > 0).all()
+    # of (0, 1, 2) frames each is drawn a third of the time: 47 of 140 expected, deviation 5.6
+    assert 25 < empty < 69
+
+
+def test_a_sparse_frame_is_shown_whole_and_learned_from_by_its_probability():
+    gates = torch.tensor([[[[-1.0, 2.0]]]], requires_grad=True)
+    drawn = Drawn(torch.tensor([[[[0.9, 0.7]]]]), gates)
+    assert drawn.frames().tolist() == [[[[0.0, pytest.approx(0.7)]]]]
+    shown = drawn.shown()
+    assert shown.detach().round(decimals=6).tolist() == [[[[0.0, 1.0]]]]
+    shown.sum().backward()
+    likely = torch.sigmoid(gates.detach())
+    torch.testing.assert_close(gates.grad, likely * (1 - likely))
+
+
+def test_the_discriminator_of_pairs_sees_the_last_frame_and_no_earlier_one(columns):
+    model = build_model(SHAPE, columns)
+    previous, current = torch.rand(2, 2, 16, 16), torch.rand(2, 1, 16, 16).round()
+    verdict = model.judge(previous, current).logits
+    earlier, last = previous.clone(), previous.clone()
+    earlier[:, 1], last[:, 0] = 0, 0
+    assert torch.equal(model.judge(earlier, current).logits, verdict)
+    assert not torch.equal(model.judge(last, current).logits, verdict)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_random_state():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def test_the_prior_weight_warms_up_and_the_rates_settle(columns):
+    training = begin_training(build_model(SHAPE, override(columns, epochs=10, settle=0.2)))
+    training.steps_per_epoch = 10
+    seen = []
+    for step in (0, 4, 9, 50, 80, 90, 99):
+        training.step = step
+        seen.append((warmth(training), calm(training)))
+    # one epoch of 10 steps to warm up; of 100 steps the last 20 fall from 1 to 1 / 20
+    assert [warm for warm, _ in seen] == pytest.approx([0.1, 0.5, 1, 1, 1, 1, 1])
+    assert [rate for _, rate in seen] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0.05])
+
+
+def test_rates_fall_in_the_optimisers(columns, moving_squares, alone):
+    training = begin_training(build_model(SHAPE, override(columns, settle=1.0)))
+    list(train(training, pairs_of(columns, moving_squares), alone))
+    # 140 pairs, 9 steps an epoch, 18 in all: the last step takes 1 / 18 of the rate
+    rate = training.encoder_optimiser.param_groups[0]["lr"]
+    assert rate == pytest.approx(columns.learning_rate / 18)
+
+
+def test_the_average_is_that_of_the_weights_and_is_what_is_written_with(
+    columns, moving_squares, alone, tmp_path
+):
+    training = begin_training(build_model(SHAPE, override(columns, average=0.5)))
+    name = "encoder.hidden.0.weight"
+    by_hand = training.model.state_dict()[name].clone()
+    for now in train(training, pairs_of(columns, moving_squares), alone):
+        kept = min(0.5, now.step / (now.step + 9))
+        by_hand = kept * by_hand + (1 - kept) * training.model.state_dict()[name]
+    torch.testing.assert_close(training.averaged.state_dict()[name], by_hand)
+    assert training.writer is training.averaged
+    checkpoint.describe_run(tmp_path / "run", training.model.config, SHAPE, {})
+    checkpoint.save_training(tmp_path / "run", training)
+    written, _ = checkpoint.load_model(tmp_path / "run", torch.device("cpu"))
+    torch.testing.assert_close(written.state_dict()[name], by_hand)
+
+
+def test_a_run_continued_is_the_run_never_interrupted(columns, moving_squares, alone, tmp_path):
+    whole = begin_training(build_model(SHAPE, columns))
+    list(train(whole, pairs_of(columns, moving_squares), alone))
+    part = begin_training(build_model(SHAPE, columns))
+    for now in train(part, pairs_of(columns, moving_squares), alone):
+        if now.step == 12:  # within the second epoch, when D has come in
+            break
+    checkpoint.describe_run(tmp_path / "run", columns, SHAPE, {})
+    checkpoint.save_training(tmp_path / "run", part)
+    on = checkpoint.load_training(tmp_path / "run", columns, torch.device("cpu"))
+    list(train(on, pairs_of(columns, moving_squares), alone))
+    for mine, theirs in ((on.model, whole.model), (on.averaged, whole.averaged)):
+        for a, b in zip(mine.state_dict().values(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_no_adversarial_gradient_reaches_the_encoder_here_either(columns, moving_squares):
+    previous, current = next(pairs_of(columns, moving_squares).epoch(1))
+    taken = []
+    for weight in (0.0, 100.0):
+        training = begin_training(build_model(SHAPE, override(columns, adversarial_weight=weight)))
+        noise = torch.randn(
+            len(previous), training.model.latent_size, generator=torch.Generator().manual_seed(3)
+        )
+        synthesis = training.model.synthesise(previous, current, noise)
+        judged = judge(training.model, previous, current, synthesis, d_learns=True)
+        taken.append(encoder_and_generator_gradients(training, current, synthesis, judged))
+    for a, b in zip(taken[0][0], taken[1][0], strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(taken[0][1][0], taken[1][1][0])
+
+
+def test_the_default_learns_where_a_moving_square_goes_next(columns, alone):
+    config = override(
+        columns,
+        epochs=30,
+        batch=20,
+        warm_up=5,
+        adversary_after=1000,
+        average=0.9,
+        encoder_channels=(32, 32, 32),
+        generator_channels=(32, 32),
+    )
+    sequences = squares(n_videos=20)
+    training = begin_training(build_model(SHAPE, config))
+    ends = [n.figures for n in train(training, pairs_of(config, sequences), alone) if n.ends_epoch]
+    assert ends[-1].reconstruction + ends[-1].kl < 0.3 * ends[0].reconstruction
+    model = training.writer.eval()
+    frames = sequences.fetch(np.arange(8))
+    (drawn,) = roll_out(model, frames[None, :2], n_frames=3, seeds=[0], temperature=0)
+    overlap = (drawn * frames[2:5]).sum() / frames[2:5].sum()
+    assert overlap > 0.5
+
+
+def test_what_cannot_be_combined_is_refused_with_the_reason():
+    with pytest.raises(ConfigError, match="latent_in_parts: it needs the layout columns"):
+        configure("paper", latent_in_parts=True)
+    with pytest.raises(ConfigError, match="pair_discriminator: it looks at the last frame"):
+        configure("default", history=(2, 4))
+    with pytest.raises(ConfigError, match="names a frame twice"):
+        configure("default", history=(1, 1))
+    with pytest.raises(ConfigError, match=r"generator_strides: .* product, 3, has to be"):
+        configure("default", generator_strides=(3,))
+    with pytest.raises(ConfigError, match=r"88 x 3 .* divide the width by 4"):
+        build_model((1, 88, 3), configure("default"))
