@@ -123,7 +123,11 @@ def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
         "metre": "4/4",
         "tempo": 120.0,
         "transposed": 0,
+        "key": "C/Am",
+        "lowest_pitch": 60,
+        "highest_pitch": 62,
         "off_grid_steps": 0.125,  # 30 of 120 ticks and 0: (0.25 + 0) / 2
+        "off_grid_ms": 15.62,  # of steps of 125 ms: 15.625, and Python rounds halves to even
         "dropped_notes": 1,
         "merged_notes": 0,
     }

@@ -8,7 +8,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
@@ -28,6 +28,8 @@ from nextbar.music.midi import Metre, Tune, parse_tunes, read_bytes, refuse
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""
 SECONDS_BAR_STEPS: Final = 16
+KEYS: Final = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+"""As key signatures are usually written."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class CorpusOptions:
     track: "all" but drums, the number of a track that has notes, or a part of its name.
     onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
     common_key: every piece is transposed to C major or A minor, as its notes fit best.
+    augment: every training piece is there once more for each transposition by up to so
+    many semitones, down and up, that stays within A0-C8. Held-out pieces are not.
+    pedal: notes last as long as the sustain pedal holds them.
     steps_per_quarter: of the metre grid; 4 is a grid of sixteenths.
     min_bars: shorter pieces are refused.
     held_out_every: every so many-th piece is kept from training.
@@ -53,6 +58,8 @@ class CorpusOptions:
     track: int | str = "all"
     onsets: bool = False
     common_key: bool = False
+    augment: int = 0
+    pedal: bool = False
     steps_per_quarter: int = 4
     min_bars: int = 2
     held_out_every: int = 10
@@ -72,6 +79,7 @@ class CorpusOptions:
                 raise UsageError("a metre has no meaning on the seconds grid; leave it out")
             bar_steps(parse_metre(self.metre), self.steps_per_quarter)
         for name, lowest, highest in (
+            ("augment", 0, 12),
             ("steps_per_quarter", 1, 48),
             ("min_bars", 1, 10_000),
             ("held_out_every", 2, 1_000_000),
@@ -80,6 +88,11 @@ class CorpusOptions:
                 raise UsageError(
                     f"{name} is {getattr(self, name)}; it must be from {lowest} to {highest}"
                 )
+        if self.common_key and self.augment:
+            raise UsageError(
+                "augment undoes what common_key does; leave one of them out:"
+                " one key, or every piece in many"
+            )
 
     @property
     def keeps_duplicates(self) -> bool:
@@ -91,7 +104,8 @@ class CorpusOptions:
 class Piece:
     """One tune as notes on the grid; ``metre`` is None on the seconds grid.
 
-    transposed: by how many semitones, to come to the common key.
+    transposed: by how many semitones, to come to the common key. scale: the
+    semitones by which it would come there.
     """
 
     name: str
@@ -100,6 +114,7 @@ class Piece:
     n_steps: int
     grid: GridNotes
     transposed: int
+    scale: int = 0
 
     @property
     def n_bars(self) -> int:
@@ -110,19 +125,24 @@ class Piece:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file, or a tune of one, that was refused, and why: countable, and as a sentence."""
+    """A file, or a tune of one, that was refused, and why: countable, and as a sentence.
+
+    metre: of a tune that only another metre keeps out.
+    """
 
     file: str
     reason: str
     message: str
+    metre: str | None = None
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What one file gave."""
+    """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read."""
 
     file: str
     sha256: str
+    n_bytes: int = 0
     pieces: list[Piece] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -134,20 +154,40 @@ def read_pieces(path: Path, *, name: str, options: CorpusOptions) -> FileResult:
         data = read_bytes(path, name=shown)
     except MusicFileError as error:
         return FileResult(shown, "", refusals=[refusal_of(error)])
-    tunes, errors = parse_tunes(data, name=shown)
-    result = FileResult(shown, hashlib.sha256(data).hexdigest())
+    return pieces_from_bytes(data, name=shown, options=options)
+
+
+def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> FileResult:
+    """As :func:`read_pieces`, from a file's bytes."""
+    tunes, errors = parse_tunes(data, name=name)
+    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data))
     result.refusals.extend(map(refusal_of, errors))
     for tune in tunes:
         try:
-            result.pieces.append(_piece_from_tune(tune, options))
+            piece = _piece_from_tune(tune, options)
         except MusicFileError as error:
             result.refusals.append(refusal_of(error))
+            continue
+        refusal = refuse_metre(piece.name, piece.metre, options)
+        if refusal:
+            result.refusals.append(refusal)
+        else:
+            result.pieces.append(piece)
     return result
 
 
-def refusal_of(error: MusicFileError) -> Refusal:
+def refuse_metre(name: str, metre: Metre | None, options: CorpusOptions) -> Refusal | None:
+    """The refusal of a piece in another metre than the one asked for, None if it is that one."""
+    if metre is None or options.metre == "auto" or metre == parse_metre(options.metre):
+        return None
+    return refusal_of(other_metre(name, metre, parse_metre(options.metre)), metre)
+
+
+def refusal_of(error: MusicFileError, metre: Metre | None = None) -> Refusal:
     """The error as it is kept in a corpus."""
-    return Refusal(error.name, error.reason, str(error))
+    return Refusal(
+        error.name, error.reason, str(error), None if metre is None else show_metre(metre)
+    )
 
 
 def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
@@ -156,8 +196,6 @@ def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
         grid = quantise_to_seconds(tune, track=options.track, steps_per_second=STEPS_PER_SECOND)
     else:
         metre = find_metre(tune)
-        if options.metre != "auto" and metre != parse_metre(options.metre):
-            raise other_metre(tune.name, metre, parse_metre(options.metre))
         try:
             n_steps = bar_steps(metre, options.steps_per_quarter)
         except UsageError as error:
@@ -165,11 +203,13 @@ def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
         grid = quantise_to_metre(
             tune, metre, track=options.track, steps_per_quarter=options.steps_per_quarter
         )
-    semitones = semitones_to_c(grid.notes) if options.common_key else 0
-    grid = replace(grid, notes=transpose(grid.notes, semitones))
+    scale = semitones_to_c(grid.notes)
+    semitones = scale if options.common_key else 0
+    if semitones:
+        grid = replace(grid, notes=transpose(grid.notes, semitones))
     if not len(grid.notes):
         raise refuse(tune.name, "no notes", "transposed to the common key it leaves A0-C8")
-    piece = Piece(tune.name, metre, find_tempo(tune), n_steps, grid, semitones)
+    piece = Piece(tune.name, metre, find_tempo(tune), n_steps, grid, semitones, scale)
     if piece.n_bars < options.min_bars:
         why = f"it has {piece.n_bars} bars, of {options.min_bars} needed; see --min-bars"
         raise refuse(tune.name, f"fewer than {options.min_bars} bars", why)
@@ -184,3 +224,36 @@ def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
         f" for a corpus of pieces in {shown} use --metre {shown}"
     )
     return refuse(name, f"metre {shown}", why)
+
+
+def describe_piece(piece: Piece, options: CorpusOptions) -> dict[str, Any]:
+    """The piece as a line of ``pieces.jsonl`` has it, but for the file's hash."""
+    in_seconds = options.grid == "seconds"
+    step_ms = (
+        1000 / STEPS_PER_SECOND if in_seconds else 60_000 / piece.tempo / options.steps_per_quarter
+    )
+    pitches = piece.grid.notes["pitch"]
+    return {
+        "name": piece.name,
+        "bars": piece.n_bars,
+        "notes": len(pitches),
+        "metre": show_metre(piece.metre) if piece.metre else None,
+        "tempo": round(piece.tempo, 3),
+        "key": show_scale(piece.scale),
+        "lowest_pitch": int(pitches.min()),
+        "highest_pitch": int(pitches.max()),
+        "transposed": piece.transposed,
+        "off_grid_steps": round(piece.grid.mean_shift_steps, 4),
+        "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),
+        "dropped_notes": piece.grid.n_dropped,
+        "merged_notes": piece.grid.n_merged,
+    }
+
+
+def show_scale(semitones_to_c: int) -> str:
+    """``G/Em`` for 5: the major key that its notes fit best and the minor one of the same notes.
+
+    Which of the two it is, notes alone do not tell.
+    """
+    tonic = -semitones_to_c % 12
+    return f"{KEYS[tonic]}/{KEYS[(tonic - 3) % 12]}m"

@@ -14,7 +14,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -47,7 +47,7 @@ def map_in_workers(
     n_workers: int,
     seconds: Callable[[str], float],
     memory_bytes: int = MEMORY_BYTES,
-) -> Iterator[bytes | Lost]:
+) -> Generator[bytes | Lost, None, None]:
     """``work(item)`` of each item, in the order of the items, or how it was lost.
 
     n_workers: processes, from 1. seconds: an item's limit of time. An
