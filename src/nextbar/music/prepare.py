@@ -40,7 +40,7 @@ from nextbar.music.sources import (
     show_name,
     unpack_listing,
 )
-from nextbar.music.spool import Earlier, Gathered, Header, read_packed, unpack
+from nextbar.music.spool import Earlier, Gathered, Header, pack_all, read_source_file, unpack
 from nextbar.music.workers import Lost, map_in_workers
 
 __all__ = [
@@ -348,11 +348,12 @@ def _read_items(
     plan: _Plan, options: CorpusOptions, earlier: Earlier | None, n_workers: int
 ) -> Generator[bytes | MusicFileError, None, None]:
     """What each item of the plan gave, packed, or why it gave nothing."""
-    work = partial(
-        read_packed, folder=plan.folder, options=options, known=earlier.keys if earlier else None
-    )
+    known = earlier.keys if earlier else None
+    work = partial(read_source_file, folder=plan.folder, options=options, known=known)
     read = [item for item in plan.items if item not in plan.refused] if plan.refused else plan.items
-    results = map_in_workers(work, read, n_workers=n_workers, seconds=_seconds)
+    results = map_in_workers(
+        work, read, n_workers=n_workers, seconds=_seconds, finish=partial(pack_all, options=options)
+    )
     try:
         for item in plan.items:
             if item in plan.refused:

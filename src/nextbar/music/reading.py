@@ -6,6 +6,7 @@ order and anywhere.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,12 +14,15 @@ from typing import Any, Final, Literal
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
     GridNotes,
+    OffGrid,
     bar_steps,
     find_metre,
     find_tempo,
+    lay_metre_grid,
+    lay_seconds_grid,
+    not_empty,
     parse_metre,
-    quantise_to_metre,
-    quantise_to_seconds,
+    quantise_all,
     semitones_to_c,
     show_metre,
     transpose,
@@ -39,7 +43,8 @@ class CorpusOptions:
     grid: "metre" (fractions of a quarter, bars of one metre, tempo ignored) or
     "seconds" (the paper's: 8 steps a second, bars of 2 s).
     metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
-    track: "all" but drums, the number of a track that has notes, or a part of its name.
+    track: "all" but drums, "melody" (see ``midi.find_melody``), the number of a track
+    that has notes, or a part of its name.
     onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
     common_key: every piece is transposed to C major or A minor, as its notes fit best.
     augment: every training piece is there once more for each transposition by up to so
@@ -104,6 +109,7 @@ class CorpusOptions:
 class Piece:
     """One tune as notes on the grid; ``metre`` is None on the seconds grid.
 
+    n_bars: up to the end of the last note, the last one padded.
     transposed: by how many semitones, to come to the common key. scale: the
     semitones by which it would come there.
     """
@@ -112,15 +118,10 @@ class Piece:
     metre: Metre | None
     tempo: float
     n_steps: int
+    n_bars: int
     grid: GridNotes
     transposed: int
-    scale: int = 0
-
-    @property
-    def n_bars(self) -> int:
-        """Bars up to the end of the last note, the last one padded."""
-        notes = self.grid.notes
-        return -(-int((notes["start"] + notes["duration"]).max()) // self.n_steps)
+    scale: int
 
 
 @dataclass(frozen=True)
@@ -159,21 +160,76 @@ def read_pieces(path: Path, *, name: str, options: CorpusOptions) -> FileResult:
 
 def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> FileResult:
     """As :func:`read_pieces`, from a file's bytes."""
+    return finish([parse_file(data, name=name, options=options)], options)[0]
+
+
+@dataclass(frozen=True)
+class ParsedTune:
+    """A tune whose notes are chosen, but not on the grid yet."""
+
+    tune: Tune
+    metre: Metre | None
+    n_steps: int
+    laid: OffGrid
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """What one file gave before its notes were put on the grid."""
+
+    result: FileResult
+    tunes: list[ParsedTune]
+
+
+def parse_file(data: bytes, *, name: str, options: CorpusOptions) -> ParsedFile:
+    """The tunes in a file's bytes, and refusals of what is none."""
     tunes, errors = parse_tunes(data, name=name)
     result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data))
     result.refusals.extend(map(refusal_of, errors))
+    parsed = []
     for tune in tunes:
         try:
-            piece = _piece_from_tune(tune, options)
+            parsed.append(_parse_tune(tune, options))
         except MusicFileError as error:
             result.refusals.append(refusal_of(error))
-            continue
-        refusal = refuse_metre(piece.name, piece.metre, options)
-        if refusal:
-            result.refusals.append(refusal)
-        else:
-            result.pieces.append(piece)
-    return result
+    return ParsedFile(result, parsed)
+
+
+def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
+    track, pedal = options.track, options.pedal
+    if options.grid == "seconds":
+        laid = lay_seconds_grid(
+            tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal
+        )
+        return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
+    metre = find_metre(tune)
+    try:
+        n_steps = bar_steps(metre, options.steps_per_quarter)
+    except UsageError as error:
+        raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
+    laid = lay_metre_grid(
+        tune, metre, track=track, steps_per_quarter=options.steps_per_quarter, pedal=pedal
+    )
+    return ParsedTune(tune, metre, n_steps, laid)
+
+
+def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResult]:
+    """What each file gives, its notes on the grid. Many files at once are quicker than one by one."""
+    grids = iter(quantise_all([parsed.laid for file in files for parsed in file.tunes]))
+    for file in files:
+        for parsed in file.tunes:
+            grid = next(grids)
+            try:
+                piece = _piece_on_grid(parsed, grid, options)
+            except MusicFileError as error:
+                file.result.refusals.append(refusal_of(error))
+                continue
+            refusal = refuse_metre(piece.name, piece.metre, options)
+            if refusal:
+                file.result.refusals.append(refusal)
+            else:
+                file.result.pieces.append(piece)
+    return [file.result for file in files]
 
 
 def refuse_metre(name: str, metre: Metre | None, options: CorpusOptions) -> Refusal | None:
@@ -190,30 +246,20 @@ def refusal_of(error: MusicFileError, metre: Metre | None = None) -> Refusal:
     )
 
 
-def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
-    metre, n_steps = None, SECONDS_BAR_STEPS
-    if options.grid == "seconds":
-        grid = quantise_to_seconds(tune, track=options.track, steps_per_second=STEPS_PER_SECOND)
-    else:
-        metre = find_metre(tune)
-        try:
-            n_steps = bar_steps(metre, options.steps_per_quarter)
-        except UsageError as error:
-            raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
-        grid = quantise_to_metre(
-            tune, metre, track=options.track, steps_per_quarter=options.steps_per_quarter
-        )
-    scale = semitones_to_c(grid.notes)
+def _piece_on_grid(parsed: ParsedTune, grid: GridNotes, options: CorpusOptions) -> Piece:
+    name = parsed.tune.name
+    scale = semitones_to_c(not_empty(grid, parsed.tune, options.track).notes)
     semitones = scale if options.common_key else 0
     if semitones:
         grid = replace(grid, notes=transpose(grid.notes, semitones))
     if not len(grid.notes):
-        raise refuse(tune.name, "no notes", "transposed to the common key it leaves A0-C8")
-    piece = Piece(tune.name, metre, find_tempo(tune), n_steps, grid, semitones, scale)
-    if piece.n_bars < options.min_bars:
-        why = f"it has {piece.n_bars} bars, of {options.min_bars} needed; see --min-bars"
-        raise refuse(tune.name, f"fewer than {options.min_bars} bars", why)
-    return piece
+        raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
+    n_bars = -(-int((grid.notes["start"] + grid.notes["duration"]).max()) // parsed.n_steps)
+    if n_bars < options.min_bars:
+        why = f"it has {n_bars} bars, of {options.min_bars} needed; see --min-bars"
+        raise refuse(name, f"fewer than {options.min_bars} bars", why)
+    tempo = find_tempo(parsed.tune)
+    return Piece(name, parsed.metre, tempo, parsed.n_steps, n_bars, grid, semitones, scale)
 
 
 def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:

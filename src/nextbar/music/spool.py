@@ -24,8 +24,11 @@ from nextbar.music.corpus import Lines, read_manifest
 from nextbar.music.reading import (
     CorpusOptions,
     FileResult,
+    ParsedFile,
+    Piece,
     describe_piece,
-    pieces_from_bytes,
+    finish,
+    parse_file,
     refusal_of,
 )
 from nextbar.music.sources import read_source, show_name
@@ -51,14 +54,14 @@ FLEETING: Final = frozenset(
 """Reasons that the next run may not find again: such a file is read anew."""
 
 
-def read_packed(
+def read_source_file(
     item: str,
     *,
     folder: Path,
     options: CorpusOptions,
     known: npt.NDArray[np.bytes_] | None = None,
-) -> bytes:
-    """What a file gives, packed for :func:`unpack`; runs in a worker.
+) -> ParsedFile | bytes:
+    """What a file gives, to be packed by :func:`pack_all`; runs in a worker.
 
     known: sorted keys (:func:`find_key`) of files that need not be parsed.
     """
@@ -66,13 +69,13 @@ def read_packed(
     try:
         data = read_source(folder, item)
     except MusicFileError as error:
-        return pack(FileResult(name, "", refusals=[refusal_of(error)]), options)
+        return ParsedFile(FileResult(name, "", refusals=[refusal_of(error)]), [])
     if known is not None and len(known):
         sha256 = hashlib.sha256(data).hexdigest()
         key = find_key(name, sha256)
         if known[min(int(np.searchsorted(known, key)), len(known) - 1)] == key:
-            return _frame({"file": name, "sha256": sha256, "known": True}, [], [])
-    return pack(pieces_from_bytes(data, name=name, options=options), options)
+            return _frame({"file": name, "sha256": sha256, "known": True}, b"", b"")
+    return parse_file(data, name=name, options=options)
 
 
 def find_key(name: str, sha256: str) -> bytes:
@@ -80,14 +83,42 @@ def find_key(name: str, sha256: str) -> bytes:
     return hashlib.sha256(f"{name}\0{sha256}".encode()).hexdigest().encode()
 
 
-def pack(result: FileResult, options: CorpusOptions) -> bytes:
-    """The result as bytes: a header in JSON, rows of notes, and how many there are in each bar."""
-    notes, counts, pieces = [], [], []
-    for piece in result.pieces:
-        rows, index = cut_at_bar_lines(piece.grid.notes, n_steps=piece.n_steps, n_bars=piece.n_bars)
-        notes.append(rows.tobytes())
-        counts.append((index[1:] - index[:-1]).astype("<u2").tobytes())
-        pieces.append({**describe_piece(piece, options), "sha256": result.sha256})
+def pack_all(files: list[ParsedFile | bytes], options: CorpusOptions) -> list[bytes]:
+    """Each file's result as bytes: a header in JSON, how many rows each bar has, and the rows."""
+    parsed = [file for file in files if not isinstance(file, bytes)]
+    results = finish(parsed, options)
+    cut = _cut_all([piece for result in results for piece in result.pieces])
+    packed = iter([_pack(result, cut, options) for result in results])
+    return [file if isinstance(file, bytes) else next(packed) for file in files]
+
+
+def _cut_all(pieces: list[Piece]) -> Iterator[tuple[bytes, bytes]]:
+    """For each piece how many rows each of its bars has (uint16), and the rows, as bytes.
+
+    Pieces of equal bars are put behind each other and cut in one go.
+    """
+    cut: list[tuple[bytes, bytes]] = [(b"", b"")] * len(pieces)
+    for n_steps in {piece.n_steps for piece in pieces}:
+        chosen = [i for i, piece in enumerate(pieces) if piece.n_steps == n_steps]
+        n_bars = np.array([pieces[i].n_bars for i in chosen])
+        first = np.concatenate([[0], np.cumsum(n_bars)])
+        n_notes = [len(pieces[i].grid.notes) for i in chosen]
+        notes = np.concatenate([pieces[i].grid.notes for i in chosen])
+        notes["start"] += np.repeat(first[:-1] * n_steps, n_notes).astype(np.int32)
+        rows, index = cut_at_bar_lines(notes, n_steps=n_steps, n_bars=int(first[-1]))
+        counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
+        data, size = rows.tobytes(), BAR_NOTE.itemsize
+        for i, bar, end in zip(chosen, first[:-1].tolist(), first[1:].tolist(), strict=True):
+            row, row_end = int(index[bar]) * size, int(index[end]) * size
+            cut[i] = counts[2 * bar : 2 * end], data[row:row_end]
+    return iter(cut)
+
+
+def _pack(
+    result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions
+) -> bytes:
+    pieces = [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces]
+    bars = [next(cut) for _ in result.pieces]
     header = {
         "file": result.file,
         "bytes": result.n_bytes,
@@ -95,17 +126,16 @@ def pack(result: FileResult, options: CorpusOptions) -> bytes:
         "pieces": pieces,
         "refusals": [_show_refusal(asdict(refusal)) for refusal in result.refusals],
     }
-    return _frame(header, counts, notes)
+    return _frame(header, b"".join(c for c, _ in bars), b"".join(rows for _, rows in bars))
 
 
 def _show_refusal(refusal: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in refusal.items() if value is not None}
 
 
-def _frame(header: Header, counts: list[bytes], notes: list[bytes]) -> bytes:
+def _frame(header: Header, counts: bytes, rows: bytes) -> bytes:
     text = json.dumps(header).encode()
-    n_count_bytes = sum(map(len, counts))
-    return b"".join([struct.pack("<II", len(text), n_count_bytes), text, *counts, *notes])
+    return b"".join([struct.pack("<II", len(text), len(counts)), text, counts, rows])
 
 
 def unpack(data: bytes) -> tuple[Header, npt.NDArray[np.uint16], memoryview]:

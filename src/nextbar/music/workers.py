@@ -5,6 +5,7 @@ Here that costs the one item it happened with: its process is ended, another
 takes the rest, and the item comes back as :class:`Lost`.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -29,7 +30,9 @@ FURTHEST_AHEAD: Final = 1024
 MOST_BARREN_DEATHS: Final = 3
 """Workers that die before they begin anything are no item's fault; so many end the run."""
 
-Work = Callable[[str], bytes]
+Work = Callable[[str], Any]
+Finish = Callable[[list[Any]], list[bytes]]
+"""What makes the results of items that a worker has at hand into bytes, all of them at once."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,32 @@ def map_in_workers(
     *,
     n_workers: int,
     seconds: Callable[[str], float],
+    finish: Finish | None = None,
     memory_bytes: int = MEMORY_BYTES,
 ) -> Generator[bytes | Lost, None, None]:
     """``work(item)`` of each item, in the order of the items, or how it was lost.
 
-    n_workers: processes, from 1. seconds: an item's limit of time. An
+    n_workers: processes, from 1. seconds: an item's limit of time. finish:
+    turns what ``work`` gave into bytes, for many items at once, where ``work``
+    does not give bytes itself; each item's bytes must depend on it alone. An
     exception in ``work`` loses its item as a crash does. However the
     iteration ends, no process is left. Results do not depend on ``n_workers``.
     """
-    crew = _Crew(work, items, n_workers, seconds, memory_bytes)
+    crew = _Crew(_Orders(work, finish or list, seconds, memory_bytes), items, n_workers)
     try:
         yield from crew.results()
     finally:
         crew.dismiss()
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """What every worker is told when it begins."""
+
+    work: Work
+    finish: Finish
+    seconds: Callable[[str], float]
+    memory_bytes: int
 
 
 @dataclass
@@ -74,16 +90,8 @@ class _Worker:
 class _Crew:
     """Some workers, batches to give them, and results that wait for their turn."""
 
-    def __init__(
-        self,
-        work: Work,
-        items: Sequence[str],
-        n_workers: int,
-        seconds: Callable[[str], float],
-        memory_bytes: int,
-    ) -> None:
-        self._work, self._items, self._seconds = work, items, seconds
-        self._memory_bytes = memory_bytes
+    def __init__(self, orders: _Orders, items: Sequence[str], n_workers: int) -> None:
+        self._orders, self._items = orders, items
         # Enough batches that no worker waits for the last one; long ones cost less in between.
         size = max(1, min(64, len(items) // (8 * n_workers)))
         self._batches = deque(
@@ -130,9 +138,7 @@ class _Crew:
         ours, theirs = self._context.Pipe()
         mark = self._context.RawArray("d", 2)
         process = self._context.Process(
-            target=_serve,
-            args=(theirs, mark, self._work, self._seconds, self._memory_bytes),
-            daemon=True,
+            target=_serve, args=(theirs, mark, self._orders), daemon=True
         )
         with warnings.catch_warnings():
             # Python warns of forks beside threads, as of NumPy's: a worker uses none of theirs.
@@ -159,7 +165,7 @@ class _Crew:
             self._barren_deaths = 0
         for worker in busy.values():
             nth, since = worker.mark[:]
-            limit = self._seconds(self._items[worker.batch[max(int(nth), 0)]])
+            limit = self._orders.seconds(self._items[worker.batch[max(int(nth), 0)]])
             if time.monotonic() - since > limit:
                 self._replace(worker, how=Lost("took too long", f"over {limit:.0f} s"))
 
@@ -207,41 +213,51 @@ def _unpack(message: bytes) -> list[bytes | Lost]:
     return results
 
 
-def _serve(
-    pipe: Connection,
-    mark: Any,
-    work: Work,
-    seconds: Callable[[str], float],
-    memory_bytes: int,
-) -> None:
+def _serve(pipe: Connection, mark: Any, orders: _Orders) -> None:
     """The life of a worker: it takes batches until the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever has started it decides
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
-    _limit_memory(memory_bytes)
+    gc.freeze()  # what is there is shared with the parent as long as nobody touches it
+    _limit_memory(orders.memory_bytes)
     while True:
         try:
             items = json.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
-        heads, bodies = [struct.pack("<I", len(items))], []
+        done: list[Any] = []
         for nth, item in enumerate(items):
             mark[:] = (nth, time.monotonic())
-            _limit_computation(seconds(item))
-            is_lost, body = _attempt(work, item)
-            heads.append(struct.pack("<BI", is_lost, len(body)))
-            bodies.append(body)
-        pipe.send_bytes(b"".join(heads + bodies))
+            _limit_computation(orders.seconds(item))
+            done.append(_attempt(orders.work, item))
+        pipe.send_bytes(_pack(_finish_all(orders.finish, done)))
 
 
-def _attempt(work: Work, item: str) -> tuple[bool, bytes]:
+def _finish_all(finish: Finish, done: list[Any]) -> list[bytes | Lost]:
+    """The bytes of all that is not lost; one by one if all at once is too much."""
+    good = [value for value in done if not isinstance(value, Lost)]
+    finished = _attempt(finish, good)
+    if isinstance(finished, Lost):
+        one_by_one = (_attempt(finish, [value]) for value in good)
+        finished = [value if isinstance(value, Lost) else value[0] for value in one_by_one]
+    results = iter(finished)
+    return [value if isinstance(value, Lost) else next(results) for value in done]
+
+
+def _attempt(work: Callable[[Any], Any], value: Any) -> Any:
     try:
-        return False, work(item)
+        return work(value)
     except MemoryError:
-        lost = ("needs too much memory", "more than a reader may have")
+        return Lost("needs too much memory", "more than a reader may have")
     except Exception as error:  # whatever a parser does, it must cost this item only
-        lost = ("crashed the reader", f"{type(error).__name__}: {error}"[:300])
-    return True, json.dumps(lost).encode()
+        return Lost("crashed the reader", f"{type(error).__name__}: {error}"[:300])
+
+
+def _pack(results: list[bytes | Lost]) -> bytes:
+    """The message that :func:`_unpack` reads."""
+    bodies = [r if isinstance(r, bytes) else json.dumps([r.reason, r.detail]).encode() for r in results]
+    heads = [struct.pack("<BI", isinstance(r, Lost), len(b)) for r, b in zip(results, bodies, strict=True)]
+    return b"".join([struct.pack("<I", len(results)), *heads, *bodies])
 
 
 def _limit_memory(memory_bytes: int) -> None:
