@@ -1,6 +1,6 @@
 """The verbs of nextbar, the same in Python as on the command line.
 
-    prepare   a folder of MIDI and ABC files -> a corpus of bars
+    prepare   a folder of MIDI, ABC and MusicXML files -> a corpus of bars
     train     a corpus -> a run, which is a folder with a trained model
     load      a run -> a composer, which writes music as ``symusic.Score``
     generate  a run -> a folder of MIDI, WAV and pictures
@@ -37,7 +37,8 @@ from nextbar.music import audio
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus, read_manifest
 from nextbar.music.kind import BarKind
-from nextbar.music.prepare import find_music_files, prepare_corpus
+from nextbar.music.prepare import find_music_files, merge_corpora, prepare_corpus
+from nextbar.music.report import write_report
 from nextbar.pieces_folder import Made, Record, Written, check_folder, read_record, write_pieces
 from nextbar.public_data import fetch
 from nextbar.runs import train
@@ -49,11 +50,15 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "merge",
     "prepare",
+    "report_corpus",
     "train",
 ]
 
 prepare = prepare_corpus
+merge = merge_corpora
+report_corpus = write_report
 
 MOST_PIECES = 100_000
 BARS_AT_ONCE = 8_000

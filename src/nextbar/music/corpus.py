@@ -145,6 +145,11 @@ class Corpus:
         chosen = {"held_out": is_held_out, "training": ~is_held_out, "all": numbers >= 0}[part]
         return np.flatnonzero(chosen)
 
+    @property
+    def n_held_out(self) -> int:
+        """How many pieces are kept from training."""
+        return len(self.pieces("held_out"))
+
     def bars_of(self, piece: int) -> range:
         """The numbers of a piece's bars."""
         return range(int(self.piece_index[piece]), int(self.piece_index[piece + 1]))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from symusic.core import ScoreTick
 
 from nextbar.errors import UsageError
-from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, sort_notes
+from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes
 from nextbar.music.midi import Metre, RawNotes, Tune, last_note_end, refuse
 
 LONGEST_SECONDS: Final = 7_200

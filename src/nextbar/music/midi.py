@@ -1,4 +1,4 @@
-"""MIDI and ABC files <-> tunes and their notes in file time.
+"""MIDI, ABC and MusicXML files <-> tunes and their notes in file time.
 
 The way in: :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which
 track); ``grid.py`` then puts the notes on a grid. The way out:
@@ -30,10 +30,10 @@ from symusic.core import (
 
 from nextbar.errors import MusicFileError
 from nextbar.files import write_bytes_atomically
-from nextbar.music import abc_tunes
+from nextbar.music import abc_tunes, musicxml
 from nextbar.music.bars import Notes
 
-MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc")
+MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc", *musicxml.SUFFIXES)
 LARGEST_FILE_BYTES: Final = 16 * 2**20
 """Larger files are refused: an hour of dense piano is about 1 MB."""
 LONGEST_QUARTERS: Final = 14_400
@@ -54,9 +54,9 @@ RawNotes = dict[str, npt.NDArray[Any]]
 
 
 class PitchedTrack(NamedTuple):
-    """A track that has notes and is no drums. index: among the score's tracks."""
+    """A track that has notes and is no drums. place: among the score's tracks."""
 
-    index: int
+    place: int
     track: TrackTick | TrackSecond
     notes: RawNotes
 
@@ -98,10 +98,11 @@ class Tune:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
         chosen = choose_tracks(self.pitched, track, name=self.name)
         if in_seconds:
-            there = self.score.to("second").tracks  # type: ignore[call-overload]
-            found = [(there[part.index], there[part.index].notes.numpy()) for part in chosen]
+            score: Any = self.score.to("second")  # type: ignore[arg-type]
+            there = score.tracks
+            found = [(there[part.place], there[part.place].notes.numpy()) for part in chosen]
             chosen = [
-                PitchedTrack(part.index, track_there, notes)
+                PitchedTrack(part.place, track_there, notes)
                 for part, (track_there, notes) in zip(chosen, found, strict=True)
             ]
         return _merge(hold_by_pedal(chosen) if pedal else chosen)
@@ -110,15 +111,16 @@ class Tune:
 def read_tunes(
     path: str | Path, *, name: str | None = None
 ) -> tuple[list[Tune], list[MusicFileError]]:
-    """The readable tunes of a MIDI or ABC file, and an error for each that is not.
+    """The readable tunes of a music file, and an error for each that is not.
 
     name: what to call the file in names and messages; its own name if None.
     A MIDI file is one tune, or of type 2 (patterns of their own) one for each
     track; an ABC file may hold many, and one that is broken does not lose the
     others. The errors are returned, never raised; their
-    reasons: "unreadable", "too large", "empty file", "not a MIDI file",
-    "damaged", "time in frames", "no time division", "no notes", "only drums",
-    "too long", "bad times", "no tune".
+    reasons: "unreadable", "too large", "empty file", "not a MIDI file", "not
+    MusicXML", "needs music21", "damaged archive", "damaged", "time in frames",
+    "no time division", "no notes", "only drums", "too long", "bad times", "no
+    tune".
     """
     path = Path(path)
     name = path.name if name is None else name
@@ -148,6 +150,8 @@ def parse_tunes(data: bytes, *, name: str) -> tuple[list[Tune], list[MusicFileEr
     suffix = os.path.splitext(name)[1].lower()
     if suffix == ".abc":
         return _parse_abc(data, name)
+    if suffix in musicxml.SUFFIXES:
+        return _parse_musicxml(data, name)
     tunes: list[Tune] = []
     errors: list[MusicFileError] = []
     try:
@@ -163,6 +167,14 @@ def parse_tunes(data: bytes, *, name: str) -> tuple[list[Tune], list[MusicFileEr
     return tunes, errors
 
 
+def _parse_musicxml(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
+    try:
+        midi, pickup = musicxml.convert_musicxml(data, name)
+        return [_checked(Tune(name, parse_score(midi, name), pickup))], []
+    except MusicFileError as error:
+        return [], [error]
+
+
 def _unwrap(data: bytes, name: str) -> bytes:
     """The MIDI file in the bytes, out of an RMID wrapper if need be."""
     if data[:4] == b"RIFF":
@@ -173,15 +185,15 @@ def _unwrap(data: bytes, name: str) -> bytes:
 
 
 def _split_sequences(data: bytes) -> list[bytes]:
-    """The file, or each track of a file of type 2 as a file of its own: they are not played at once.
+    """The file; of one of type 2, whose tracks are not played at once, each as a file of its own.
 
-    At most ``MOST_SEQUENCES``; tracks without a note are left out if any has one.
+    At most ``MOST_SEQUENCES`` of them.
     """
     if data[8:10] != b"\x00\x02":
         return [data]
     begin = 8 + int.from_bytes(data[4:8], "big")
     head = b"MThd\x00\x00\x00\x06\x00\x00\x00\x01" + data[12:14]
-    found = []
+    found: list[bytes] = []
     while begin + 8 <= len(data) and len(found) < MOST_SEQUENCES:
         end = begin + 8 + int.from_bytes(data[begin + 4 : begin + 8], "big")
         if data[begin : begin + 4] == b"MTrk":
@@ -257,9 +269,10 @@ def refuse(name: str, reason: str, why: str) -> MusicFileError:
 
 def pitched_tracks(score: ScoreTick | ScoreSecond) -> list[PitchedTrack]:
     """The tracks that have notes and are not drums, in the file's order."""
+    tracks: Sequence[TrackTick | TrackSecond] = score.tracks
     return [
         PitchedTrack(i, track, track.notes.numpy())
-        for i, track in enumerate(score.tracks)
+        for i, track in enumerate(tracks)
         if not track.is_drum and len(track.notes)
     ]
 

@@ -121,6 +121,11 @@ def draw_contact_sheet(
 
 def save_png(figure: Figure, path: str | Path, *, dots_per_inch: int = 130) -> None:
     """Write the figure as a PNG, whole or not at all; OutputError where that cannot be."""
+    write_bytes_atomically(path, png_bytes(figure, dots_per_inch=dots_per_inch))
+
+
+def png_bytes(figure: Figure, *, dots_per_inch: int = 130) -> bytes:
+    """The figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A title in a script that the font lacks is drawn with boxes; the picture is still right.
@@ -132,7 +137,7 @@ def save_png(figure: Figure, path: str | Path, *, dots_per_inch: int = 130) -> N
             metadata={"Software": None},  # it would make the bytes differ between versions
             pil_kwargs={"compress_level": 3},  # half the time for a few kB more
         )
-    write_bytes_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _new_figure(width: float, height: float) -> Figure:

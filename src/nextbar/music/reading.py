@@ -32,8 +32,11 @@ from nextbar.music.midi import Metre, Tune, parse_tunes, read_bytes, refuse
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""
 SECONDS_BAR_STEPS: Final = 16
-KEYS: Final = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-"""As key signatures are usually written."""
+SCALES: Final = (
+    "C/Am", "Db/Bbm", "D/Bm", "Eb/Cm", "E/C#m", "F/Dm", "F#/D#m", "G/Em", "Ab/Fm", "A/F#m",
+    "Bb/Gm", "B/G#m",
+)  # fmt: skip
+"""The twelve scales, each by its major and its minor key, as key signatures are usually written."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,7 @@ def parse_file(data: bytes, *, name: str, options: CorpusOptions) -> ParsedFile:
 def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
     track, pedal = options.track, options.pedal
     if options.grid == "seconds":
-        laid = lay_seconds_grid(
-            tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal
-        )
+        laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
         return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
     metre = find_metre(tune)
     try:
@@ -214,7 +215,7 @@ def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
 
 
 def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResult]:
-    """What each file gives, its notes on the grid. Many files at once are quicker than one by one."""
+    """What each file gives, its notes on the grid; many files at once are quicker than singly."""
     grids = iter(quantise_all([parsed.laid for file in files for parsed in file.tunes]))
     for file in files:
         for parsed in file.tunes:
@@ -301,5 +302,4 @@ def show_scale(semitones_to_c: int) -> str:
 
     Which of the two it is, notes alone do not tell.
     """
-    tonic = -semitones_to_c % 12
-    return f"{KEYS[tonic]}/{KEYS[(tonic - 3) % 12]}m"
+    return SCALES[-semitones_to_c % 12]

@@ -114,9 +114,7 @@ def _cut_all(pieces: list[Piece]) -> Iterator[tuple[bytes, bytes]]:
     return iter(cut)
 
 
-def _pack(
-    result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions
-) -> bytes:
+def _pack(result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions) -> bytes:
     pieces = [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces]
     bars = [next(cut) for _ in result.pieces]
     header = {

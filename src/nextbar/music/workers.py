@@ -255,8 +255,13 @@ def _attempt(work: Callable[[Any], Any], value: Any) -> Any:
 
 def _pack(results: list[bytes | Lost]) -> bytes:
     """The message that :func:`_unpack` reads."""
-    bodies = [r if isinstance(r, bytes) else json.dumps([r.reason, r.detail]).encode() for r in results]
-    heads = [struct.pack("<BI", isinstance(r, Lost), len(b)) for r, b in zip(results, bodies, strict=True)]
+    bodies = [
+        r if isinstance(r, bytes) else json.dumps([r.reason, r.detail]).encode() for r in results
+    ]
+    heads = [
+        struct.pack("<BI", isinstance(r, Lost), len(b))
+        for r, b in zip(results, bodies, strict=True)
+    ]
     return b"".join([struct.pack("<I", len(results)), *heads, *bodies])
 
 
