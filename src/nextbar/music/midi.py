@@ -98,7 +98,7 @@ class Tune:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
         chosen = choose_tracks(self.pitched, track, name=self.name)
         if in_seconds:
-            score: Any = self.score.to("second")  # type: ignore[arg-type]
+            score: Any = self.score.to("second")
             there = score.tracks
             found = [(there[part.place], there[part.place].notes.numpy()) for part in chosen]
             chosen = [

@@ -5,6 +5,7 @@ came from a stranger's file and is escaped.
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any, Final
@@ -23,6 +24,7 @@ SHEET_BARS: Final = 8
 Bars = Sequence[tuple[str, int]]
 """Label and count of each bar of a chart."""
 
+_OPTION: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*(?: \d+(?:/\d+)?)?")
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #2f3437; background: #fff; margin: 2em auto;
        max-width: 60em; padding: 0 1.2em; }
@@ -33,7 +35,7 @@ tr { border-bottom: 1px solid #eceef0; } .quiet { color: #6b7176; }
 .facts { display: flex; flex-wrap: wrap; gap: .4em 2.2em; margin: 1em 0; }
 .facts b { display: block; font-size: 1.5em; font-weight: 600; }
 .advice { background: #fbf3ea; border-left: 4px solid #c4702b; padding: .6em 1em; }
-.advice ul { margin: 0; padding-left: 1.1em; }
+code { white-space: nowrap; } .advice ul { margin: 0; padding-left: 1.1em; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(24em, 1fr)); gap: 0 2.5em; }
 svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: #6b7176; }
 svg rect { fill: #1f6f8b; } img { max-width: 100%; }
@@ -103,7 +105,9 @@ def _facts(manifest: dict[str, Any], summary: Summary) -> str:
 
 
 def _advice(summary: Summary) -> str:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in summary.advice)
+    # An option is not broken where a line ends.
+    shown = (_OPTION.sub(r"<code>\g<0></code>", escape(text)) for text in summary.advice)
+    items = "".join(f"<li>{text}</li>" for text in shown)
     return f'<div class="advice"><ul>{items}</ul></div>'
 
 
@@ -134,15 +138,13 @@ def _charts(manifest: dict[str, Any], summary: Summary) -> list[str]:
     sounding = np.flatnonzero(pitches)
     lowest, highest = (int(sounding[0]), int(sounding[-1])) if len(sounding) else (60, 71)
     by_pitch = [(pitch_name(p), int(pitches[p])) for p in range(lowest, highest + 1)]
-    by_velocity = [
-        (f"{v}-{v + 3}", int(velocities[v : v + 4].sum())) for v in range(0, len(velocities), 4)
-    ]
+    by_velocity = [(str(v), int(velocities[v : v + 4].sum())) for v in range(0, len(velocities), 4)]
     charts = [
         ("Metres: pieces that each would give", metres),
         ("Keys, by the scale that fits best", keys),
         ("Tempi, quarters a minute", [(str(ten), tempos[ten]) for ten in tens]),
         ("Pitches of notes", by_pitch),
-        ("Velocities of notes", by_velocity),
+        ("Velocities of notes, four at a time", by_velocity),
     ]
     return [_chart(title, bars) for title, bars in charts if bars]
 
