@@ -38,6 +38,7 @@ LARGEST_FILE_BYTES: Final = 16 * 2**20
 """Larger files are refused: an hour of dense piano is about 1 MB."""
 LONGEST_QUARTERS: Final = 14_400
 """Two hours at 120 quarters a minute; a stray event far out would make millions of silent bars."""
+HEADER_BYTES: Final = 14
 MOST_SEQUENCES: Final = 1_000
 """Tracks of a file of type 2 that are read: each is a piece."""
 TICKS_PER_STEP: Final = 120
@@ -205,6 +206,8 @@ def _split_sequences(data: bytes) -> list[bytes]:
 def parse_score(data: bytes, name: str) -> ScoreTick:
     """The score in a MIDI file's bytes, its notes and times unchecked; else MusicFileError."""
     data = _unwrap(data, name)
+    if len(data) < HEADER_BYTES:
+        raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
     division = int.from_bytes(data[12:14], "big")
     if division & 0x8000:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
