@@ -9,19 +9,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from symusic.core import ScoreTick
 
 from nextbar.errors import UsageError
-from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes
+from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
 from nextbar.music.midi import Metre, RawNotes, Tune, last_note_end, refuse
 
 LONGEST_SECONDS: Final = 7_200
 C_MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
-_SHIFTS: Final = sorted(range(-5, 7), key=lambda shift: (abs(shift), shift))
+_SHIFTS: Final = np.array(sorted(range(-5, 7), key=lambda shift: (abs(shift), shift)))
 _SCALES: Final = np.array([[(tone - shift) % 12 for tone in C_MAJOR] for shift in _SHIFTS])
 """Which pitch classes each shift would bring into C major, the nearest shift first."""
 
@@ -126,6 +126,8 @@ def find_tempo(tune: Tune) -> float:
     """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated."""
     stated = sorted(tune.score.tempos, key=lambda tempo: tempo.time)
     usable = [(t.time, t.mspq) for t in stated if 60_000 <= t.mspq <= 6_000_000]
+    if len(usable) == 1 and usable[0][0] <= 0:
+        return 60_000_000 / usable[0][1]
     governing = [mspq for time, mspq in usable if time <= tune.first_tick]
     return 60_000_000 / governing[-1] if governing else 120.0
 
@@ -172,6 +174,9 @@ def lay_seconds_grid(
     long" or "bad times".
     """
     raw = tune.notes_of(track, in_seconds=True, pedal=pedal)
+    both = np.concatenate([raw["time"], raw["duration"]])
+    if both.min() >= 0 and both.max() <= LONGEST_SECONDS / 2:
+        return OffGrid(raw, steps_per_second)
     ends = raw["time"].astype(np.float64) + raw["duration"]
     end = float(ends.max())  # not a number if any is none
     if not np.isfinite(end) or raw["time"].min() < 0 or raw["duration"].min() < 0:
@@ -289,7 +294,9 @@ def _end_all_at_next_onset(
     np.maximum.at(last, piece, start + duration)
     offset = np.cumsum(last) - last  # where each piece begins when they stand behind each other
     start += offset[piece]
-    order = _order(pitch, start, -duration, -velocity)
+    order = _order(start, -duration, -velocity)
+    # Bytes are sorted by counting, in no time; what was in order stays so within a pitch.
+    order = order[np.argsort(pitch[order].astype(np.uint8), kind="stable")]
     start, duration, pitch, velocity = (a[order] for a in (start, duration, pitch, velocity))
     first = np.ones(len(start), bool)
     first[1:] = (pitch[1:] != pitch[:-1]) | (start[1:] != start[:-1])
@@ -322,14 +329,42 @@ def _order(*keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(keys[::-1])
 
 
+class Shape(NamedTuple):
+    """Of the notes of a piece: the last end in steps, the pitches, and :func:`semitones_to_c`."""
+
+    end: int
+    lowest_pitch: int
+    highest_pitch: int
+    semitones_to_c: int
+
+
+def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
+    """The shape of each piece; none may be empty. Many at once cost little more than one."""
+    if not pieces:
+        return []
+    counts = [len(notes) for notes in pieces]
+    notes = join_notes(pieces)
+    pitch = notes["pitch"].astype(np.int64)
+    begins = np.cumsum([0, *counts[:-1]])
+    piece = np.repeat(np.arange(len(pieces)) * 12, counts)
+    classes = np.bincount(piece + pitch % 12, minlength=12 * len(pieces)).reshape(-1, 12)
+    ends = np.maximum.reduceat(notes["start"] + notes["duration"], begins)
+    columns = (
+        ends,
+        np.minimum.reduceat(pitch, begins),
+        np.maximum.reduceat(pitch, begins),
+        _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)],
+    )
+    return [Shape(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
 def semitones_to_c(notes: Notes) -> int:
     """How far to transpose the notes, -5 to 6, so that the major scale they fit best is C major.
 
     Best is the scale with most of the onsets; of equal ones the nearest. 0 for
     no notes. Minor tunes go to A minor, its relative.
     """
-    counts = np.bincount(notes["pitch"] % 12, minlength=12)
-    return _SHIFTS[int(counts[_SCALES].sum(axis=1).argmax())]
+    return find_shapes([notes])[0].semitones_to_c if len(notes) else 0
 
 
 def transpose(notes: Notes, semitones: int) -> Notes:

@@ -10,6 +10,7 @@ does not tell: notes that never end are left out.
 """
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,12 +135,17 @@ def read_tunes(
 def read_bytes(path: str | Path, *, name: str) -> bytes:
     """The bytes of a music file; MusicFileError ("unreadable", "too large") if there are none."""
     try:
-        if not os.path.isfile(path):  # a pipe would keep us waiting
-            raise refuse(name, "unreadable", "it is no file")
-        with open(path, "rb", buffering=0) as file:
-            if os.fstat(file.fileno()).st_size > LARGEST_FILE_BYTES:
+        # A pipe must not keep us waiting; Windows ends text at a byte if not told otherwise.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb", buffering=0) as file:
+            there = os.fstat(file.fileno())
+            if not stat.S_ISREG(there.st_mode):
+                raise refuse(name, "unreadable", "it is no file")
+            if there.st_size > LARGEST_FILE_BYTES:
                 raise refuse(name, "too large", f"it has over {LARGEST_FILE_BYTES // 2**20} MB")
             return file.read()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise refuse(name, "unreadable", "it is no file") from error
     except OSError as error:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
 
@@ -255,10 +261,14 @@ def _checked(tune: Tune) -> Tune:
         if any(len(track.notes) for track in tune.score.tracks):
             raise refuse(tune.name, "only drums", "all its notes are on the drum channel")
         raise refuse(tune.name, "no notes", "it has no notes that begin and end")
+    both = _join([part.notes[key] for part in tune.pitched for key in ("time", "duration")])
+    tpq = tune.score.ticks_per_quarter
+    if both.min() >= 0 and both.max() <= LONGEST_QUARTERS // 2 * tpq:
+        return tune
     start, end, shortest = tune.span
     if start < 0 or shortest < 0:
         raise refuse(tune.name, "bad times", "it has notes before its beginning")
-    quarters = end / tune.score.ticks_per_quarter
+    quarters = end / tpq
     if quarters > LONGEST_QUARTERS:
         why = f"its last note ends after {quarters:,.0f} quarters, of {LONGEST_QUARTERS:,} allowed"
         raise refuse(tune.name, "too long", why)

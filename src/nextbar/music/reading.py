@@ -15,15 +15,16 @@ from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
     GridNotes,
     OffGrid,
+    Shape,
     bar_steps,
     find_metre,
+    find_shapes,
     find_tempo,
     lay_metre_grid,
     lay_seconds_grid,
     not_empty,
     parse_metre,
     quantise_all,
-    semitones_to_c,
     show_metre,
     transpose,
 )
@@ -114,7 +115,7 @@ class Piece:
 
     n_bars: up to the end of the last note, the last one padded.
     transposed: by how many semitones, to come to the common key. scale: the
-    semitones by which it would come there.
+    semitones by which it would come there. pitches: the lowest and the highest.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Piece:
     grid: GridNotes
     transposed: int
     scale: int
+    pitches: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -216,12 +218,15 @@ def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
 
 def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResult]:
     """What each file gives, its notes on the grid; many files at once are quicker than singly."""
-    grids = iter(quantise_all([parsed.laid for file in files for parsed in file.tunes]))
+    grids = quantise_all([parsed.laid for file in files for parsed in file.tunes])
+    filled = [grid.notes for grid in grids if len(grid.notes)]
+    left, shapes = iter(grids), iter(find_shapes(filled))
     for file in files:
         for parsed in file.tunes:
-            grid = next(grids)
+            grid = next(left)
             try:
-                piece = _piece_on_grid(parsed, grid, options)
+                not_empty(grid, parsed.tune, options.track)
+                piece = _piece_on_grid(parsed, grid, next(shapes), options)
             except MusicFileError as error:
                 file.result.refusals.append(refusal_of(error))
                 continue
@@ -247,20 +252,31 @@ def refusal_of(error: MusicFileError, metre: Metre | None = None) -> Refusal:
     )
 
 
-def _piece_on_grid(parsed: ParsedTune, grid: GridNotes, options: CorpusOptions) -> Piece:
-    name = parsed.tune.name
-    scale = semitones_to_c(not_empty(grid, parsed.tune, options.track).notes)
+def _piece_on_grid(
+    parsed: ParsedTune, grid: GridNotes, shape: Shape, options: CorpusOptions
+) -> Piece:
+    name, scale = parsed.tune.name, shape.semitones_to_c
     semitones = scale if options.common_key else 0
     if semitones:
         grid = replace(grid, notes=transpose(grid.notes, semitones))
-    if not len(grid.notes):
-        raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
-    n_bars = -(-int((grid.notes["start"] + grid.notes["duration"]).max()) // parsed.n_steps)
+        if not len(grid.notes):
+            raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
+        shape = find_shapes([grid.notes])[0]
+    n_bars = -(-shape.end // parsed.n_steps)
     if n_bars < options.min_bars:
         why = f"it has {n_bars} bars, of {options.min_bars} needed; see --min-bars"
         raise refuse(name, f"fewer than {options.min_bars} bars", why)
-    tempo = find_tempo(parsed.tune)
-    return Piece(name, parsed.metre, tempo, parsed.n_steps, n_bars, grid, semitones, scale)
+    return Piece(
+        name=name,
+        metre=parsed.metre,
+        tempo=find_tempo(parsed.tune),
+        n_steps=parsed.n_steps,
+        n_bars=n_bars,
+        grid=grid,
+        transposed=semitones,
+        scale=scale,
+        pitches=(shape.lowest_pitch, shape.highest_pitch),
+    )
 
 
 def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
@@ -279,16 +295,15 @@ def describe_piece(piece: Piece, options: CorpusOptions) -> dict[str, Any]:
     step_ms = (
         1000 / STEPS_PER_SECOND if in_seconds else 60_000 / piece.tempo / options.steps_per_quarter
     )
-    pitches = piece.grid.notes["pitch"]
     return {
         "name": piece.name,
         "bars": piece.n_bars,
-        "notes": len(pitches),
+        "notes": len(piece.grid.notes),
         "metre": show_metre(piece.metre) if piece.metre else None,
         "tempo": round(piece.tempo, 3),
         "key": show_scale(piece.scale),
-        "lowest_pitch": int(pitches.min()),
-        "highest_pitch": int(pitches.max()),
+        "lowest_pitch": piece.pitches[0],
+        "highest_pitch": piece.pitches[1],
         "transposed": piece.transposed,
         "off_grid_steps": round(piece.grid.mean_shift_steps, 4),
         "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),

@@ -116,6 +116,8 @@ def show_name(item: str) -> str:
     """What a file is called in reports: ``songs.zip/a.mid`` for one in an archive."""
     archive, inside, member = item.partition(INSIDE)
     name = f"{archive}/{member}" if inside and archive else member or archive
+    if name.isascii():
+        return name
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -126,7 +128,7 @@ def read_source(folder: Path, item: str) -> bytes:
     """
     archive, inside, member = item.partition(INSIDE)
     if not inside:
-        return read_bytes(folder / item, name=show_name(item))
+        return read_bytes(os.path.join(folder, item), name=show_name(item))
     name = show_name(item)
     try:
         opened = _open_archive(str(folder / archive))

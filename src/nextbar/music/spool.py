@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
-from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines
+from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, join_notes
 from nextbar.music.corpus import Lines, read_manifest
 from nextbar.music.reading import (
     CorpusOptions,
@@ -103,7 +103,7 @@ def _cut_all(pieces: list[Piece]) -> Iterator[tuple[bytes, bytes]]:
         n_bars = np.array([pieces[i].n_bars for i in chosen])
         first = np.concatenate([[0], np.cumsum(n_bars)])
         n_notes = [len(pieces[i].grid.notes) for i in chosen]
-        notes = np.concatenate([pieces[i].grid.notes for i in chosen])
+        notes = join_notes([pieces[i].grid.notes for i in chosen])
         notes["start"] += np.repeat(first[:-1] * n_steps, n_notes).astype(np.int32)
         rows, index = cut_at_bar_lines(notes, n_steps=n_steps, n_bars=int(first[-1]))
         counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
