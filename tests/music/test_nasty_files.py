@@ -187,7 +187,7 @@ def fuzz(n_cases, first=0, suffix=".mid", **chosen):
         if isinstance(result, Lost):
             lost.append((number, result))
             continue
-        header, counts, rows = unpack(result)
+        header, counts, rows, _ = unpack(result)
         assert len(rows) == 5 * counts.sum()
         taken += bool(header["pieces"])
         refused += not header["pieces"]

@@ -132,8 +132,7 @@ def find_tempo(tune: Tune) -> float:
     return 60_000_000 / governing[-1] if governing else 120.0
 
 
-@dataclass(frozen=True)
-class OffGrid:
+class OffGrid(NamedTuple):
     """Chosen notes in the file's time, and how a grid lies over them.
 
     steps_per_unit: of a tick or a second. shift_steps: added before rounding.
@@ -159,6 +158,8 @@ def lay_metre_grid(
     MusicFileError where the track does not exist ("no such track").
     """
     raw = tune.notes_of(track, pedal=pedal)
+    if raw["duration"].min() < 0:
+        raise refuse(tune.name, "bad times", "it has notes that end before they begin")
     pickup = pickup_quarters(tune)
     n_steps = bar_steps(metre, steps_per_quarter)
     shift = n_steps - pickup * steps_per_quarter if pickup else 0.0

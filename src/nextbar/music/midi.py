@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +55,17 @@ RawNotes = dict[str, npt.NDArray[Any]]
 """Arrays ``time``, ``duration`` (ticks or seconds), ``pitch`` and ``velocity``, of one length."""
 
 
-class PitchedTrack(NamedTuple):
+@dataclass(frozen=True)
+class PitchedTrack:
     """A track that has notes and is no drums. place: among the score's tracks."""
 
     place: int
     track: TrackTick | TrackSecond
-    notes: RawNotes
+
+    @cached_property
+    def notes(self) -> RawNotes:
+        """Its notes as arrays, made when they are asked for."""
+        return self.track.notes.numpy()
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,9 @@ class Tune:
         if in_seconds:
             score: Any = self.score.to("second")
             there = score.tracks
-            found = [(there[part.place], there[part.place].notes.numpy()) for part in chosen]
-            chosen = [
-                PitchedTrack(part.place, track_there, notes)
-                for part, (track_there, notes) in zip(chosen, found, strict=True)
-            ]
-        return _merge(hold_by_pedal(chosen) if pedal else chosen)
+            chosen = [PitchedTrack(part.place, there[part.place]) for part in chosen]
+        notes = [held_by_pedal(part, chosen) if pedal else part.notes for part in chosen]
+        return _merge(notes)
 
 
 def read_tunes(
@@ -261,10 +263,9 @@ def _checked(tune: Tune) -> Tune:
         if any(len(track.notes) for track in tune.score.tracks):
             raise refuse(tune.name, "only drums", "all its notes are on the drum channel")
         raise refuse(tune.name, "no notes", "it has no notes that begin and end")
-    both = _join([part.notes[key] for part in tune.pitched for key in ("time", "duration")])
     tpq = tune.score.ticks_per_quarter
-    if both.min() >= 0 and both.max() <= LONGEST_QUARTERS // 2 * tpq:
-        return tune
+    if tune.score.start() >= 0 and 0 <= tune.score.end() <= LONGEST_QUARTERS * tpq:
+        return tune  # as all events are, notes among them: only a duration may still be negative
     start, end, shortest = tune.span
     if start < 0 or shortest < 0:
         raise refuse(tune.name, "bad times", "it has notes before its beginning")
@@ -284,7 +285,7 @@ def pitched_tracks(score: ScoreTick | ScoreSecond) -> list[PitchedTrack]:
     """The tracks that have notes and are not drums, in the file's order."""
     tracks: Sequence[TrackTick | TrackSecond] = score.tracks
     return [
-        PitchedTrack(i, track, track.notes.numpy())
+        PitchedTrack(i, track)
         for i, track in enumerate(tracks)
         if not track.is_drum and len(track.notes)
     ]
@@ -305,7 +306,7 @@ def choose_notes(
     score: ScoreTick | ScoreSecond, track: int | str = "all", *, name: str = "this file"
 ) -> RawNotes:
     """The notes of the chosen track, in the score's unit of time; see :func:`choose_tracks`."""
-    return _merge(choose_tracks(pitched_tracks(score), track, name=name))
+    return _merge([part.notes for part in choose_tracks(pitched_tracks(score), track, name=name)])
 
 
 def choose_tracks(
@@ -365,19 +366,16 @@ def _is_one_at_a_time(onsets: npt.NDArray[Any]) -> bool:
     return bool((counts == 1).mean() >= 0.9)
 
 
-def hold_by_pedal(tracks: Sequence[PitchedTrack]) -> list[PitchedTrack]:
-    """The tracks with every note that ends under the sustain pedal ending when it is let go.
+def held_by_pedal(part: PitchedTrack, tracks: Sequence[PitchedTrack]) -> RawNotes:
+    """The notes of a track, each that ends under the sustain pedal ending when it is let go.
 
-    A pedal holds the notes of its own track; where one track only has a pedal,
-    as with one hand of a piano on each track, those of all tracks. A note's
-    next onset still ends it, as on a piano (see ``grid.quantise_all``).
+    A pedal holds the notes of its own track; where one only of the chosen
+    ``tracks`` has a pedal, as with one hand of a piano on each, those of all.
+    A note's next onset still ends it, as on a piano (see ``grid.quantise_all``).
     """
-    with_pedal = [part.track for part in tracks if len(part.track.pedals)]
-    held = []
-    for part in tracks:
-        track = with_pedal[0] if len(with_pedal) == 1 else part.track
-        held.append(part._replace(notes=_held(part.notes, track.pedals.numpy())))
-    return held
+    with_pedal = [other.track for other in tracks if len(other.track.pedals)]
+    track = with_pedal[0] if len(with_pedal) == 1 else part.track
+    return _held(part.notes, track.pedals.numpy())
 
 
 def _held(notes: RawNotes, pedals: RawNotes) -> RawNotes:
@@ -393,9 +391,11 @@ def _held(notes: RawNotes, pedals: RawNotes) -> RawNotes:
     return {**notes, "duration": duration.astype(notes["duration"].dtype)}
 
 
-def _merge(tracks: Sequence[PitchedTrack]) -> RawNotes:
+def _merge(parts: Sequence[RawNotes]) -> RawNotes:
+    if len(parts) == 1:
+        return parts[0]
     keys = ("time", "duration", "pitch", "velocity")
-    return {key: _join([part.notes[key] for part in tracks]) for key in keys}
+    return {key: np.concatenate([notes[key] for notes in parts]) for key in keys}
 
 
 def _join(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -40,7 +40,15 @@ from nextbar.music.sources import (
     show_name,
     unpack_listing,
 )
-from nextbar.music.spool import Earlier, Gathered, Header, pack_all, read_source_file, unpack
+from nextbar.music.spool import (
+    Earlier,
+    Gathered,
+    Header,
+    Unpacked,
+    pack_all,
+    read_source_file,
+    unpack,
+)
 from nextbar.music.workers import Lost, map_in_workers
 
 __all__ = [
@@ -327,21 +335,26 @@ def _gather(
         for result in results:
             if isinstance(result, MusicFileError):
                 kept = _refusal_header(result, result.name)
-                gathered.add(kept)
+                gathered.add_refused(kept)
             else:
-                header, counts, rows = unpack(result)
-                places = None
-                if earlier and "known" in header:
-                    header, places = earlier.take(earlier.find(header["file"], header["sha256"]))
-                kept = track.refuse_twin(header)
-                if kept is not header:
-                    gathered.add(kept)
-                elif places is None:
-                    gathered.add(kept, counts, rows)
-                else:
-                    gathered.add_known(kept, places)
+                kept = _add(gathered, unpack(result), earlier, track)
             track.tell(kept)
     return gathered
+
+
+def _add(gathered: Gathered, packed: Unpacked, earlier: Earlier | None, track: _Track) -> Header:
+    """Adds what a worker gave; returns its header, or that by which it is refused as a twin."""
+    header, places = packed.header, None
+    if earlier and "known" in header:
+        header, places = earlier.take(earlier.find(header["file"], header["sha256"]))
+    kept = track.refuse_twin(header)
+    if kept is not header:
+        gathered.add_refused(kept)
+    elif places is None:
+        gathered.add(packed)
+    else:
+        gathered.add_known(kept, places)
+    return kept
 
 
 def _read_items(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
@@ -168,8 +168,7 @@ def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> File
     return finish([parse_file(data, name=name, options=options)], options)[0]
 
 
-@dataclass(frozen=True)
-class ParsedTune:
+class ParsedTune(NamedTuple):
     """A tune whose notes are chosen, but not on the grid yet."""
 
     tune: Tune
@@ -178,8 +177,7 @@ class ParsedTune:
     laid: OffGrid
 
 
-@dataclass(frozen=True)
-class ParsedFile:
+class ParsedFile(NamedTuple):
     """What one file gave before its notes were put on the grid."""
 
     result: FileResult

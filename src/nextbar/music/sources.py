@@ -83,29 +83,41 @@ def find_music_files(folder: Path) -> FoundFiles:
     if not folder.is_dir():
         return FoundFiles([], {}, [""])
 
-    def fail(error: OSError) -> None:
-        raise CorpusError(f"{error.filename} cannot be read: {error.strerror}") from error
-
     root = folder.resolve()
     names: list[str] = []
     archives: list[str] = []
     ignored: Counter[str] = Counter()
-    for place, subfolders, files in os.walk(folder, onerror=fail):
-        subfolders[:] = [s for s in subfolders if _is_shown(s)]
-        inner = Path(place).relative_to(folder).as_posix()
-        before = "" if inner == "." else f"{inner}/"
-        for file in filter(_is_shown, files):
-            path = os.path.join(place, file)
-            suffix = os.path.splitext(file)[1].lower()
-            if os.path.islink(path) and not Path(path).resolve().is_relative_to(root):
-                ignored["link out of the folder"] += 1
+    places = [""]  # folders still to be looked into, as prefixes of names
+    while places:
+        before = places.pop()
+        for entry in _list_folder(os.path.join(folder, before)):
+            suffix = os.path.splitext(entry.name)[1].lower()
+            if entry.is_dir(follow_symlinks=False):
+                places.append(f"{before}{entry.name}/")
+            elif entry.is_symlink() and _is_passed_over(entry, root):
+                ignored["link out of the folder"] += not entry.is_dir()
             elif suffix in MUSIC_SUFFIXES:
-                names.append(before + file)
+                names.append(before + entry.name)
             elif suffix == ARCHIVE_SUFFIX:
-                archives.append(before + file)
+                archives.append(before + entry.name)
             else:
                 ignored[suffix or "no suffix"] += 1
+    ignored = +ignored
     return FoundFiles(sorted(names), dict(sorted(ignored.items())), sorted(archives))
+
+
+def _list_folder(path: str) -> list[os.DirEntry[str]]:
+    """What a folder holds but hidden things; CorpusError where it cannot be listed."""
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if _is_shown(entry.name)]
+    except OSError as error:
+        raise CorpusError(f"{error.filename} cannot be read: {error.strerror}") from error
+
+
+def _is_passed_over(link: os.DirEntry[str], root: Path) -> bool:
+    """Whether a link leads to a folder, or out of the folder ``root``."""
+    return link.is_dir() or not Path(link.path).resolve().is_relative_to(root)
 
 
 def _is_shown(name: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,8 +38,6 @@ Header = dict[str, Any]
 Place = tuple[int, int, int, int, int]
 """Where a piece's bars are: source, first bar, bars, first row of notes, rows."""
 PLACE_FIELDS: Final = 5
-
-NO_BARS: Final = np.empty(0, np.uint16)
 
 FLEETING: Final = frozenset(
     {
@@ -136,12 +134,21 @@ def _frame(header: Header, counts: bytes, rows: bytes) -> bytes:
     return b"".join([struct.pack("<II", len(text), len(counts)), text, counts, rows])
 
 
-def unpack(data: bytes) -> tuple[Header, npt.NDArray[np.uint16], memoryview]:
-    """Header, rows in each bar, and the bytes of the rows."""
+def unpack(data: bytes) -> "Unpacked":
+    """What :func:`pack_all` packed."""
     n_text, n_counts = struct.unpack_from("<II", data)
-    header = json.loads(data[8 : 8 + n_text])
+    text = data[8 : 8 + n_text].decode()
     counts = np.frombuffer(data, "<u2", n_counts // 2, offset=8 + n_text)
-    return header, counts, memoryview(data)[8 + n_text + n_counts :]
+    return Unpacked(json.loads(text), counts, memoryview(data)[8 + n_text + n_counts :], text)
+
+
+class Unpacked(NamedTuple):
+    """A header, how many rows each bar has, the bytes of the rows, and the header as it came."""
+
+    header: Header
+    counts: npt.NDArray[np.uint16]
+    rows: memoryview
+    text: str
 
 
 @dataclass(frozen=True)
@@ -196,37 +203,39 @@ class Gathered:
         self._n_rows = self._n_bars = 0
         self._bars.write(bytes(8))
 
-    def add(
-        self,
-        header: Header,
-        counts: npt.NDArray[np.uint16] = NO_BARS,
-        rows: memoryview | bytes = b"",
-    ) -> None:
+    def add(self, packed: Unpacked) -> None:
         """Takes what a worker read."""
-        index = self._n_rows + np.cumsum(counts, dtype=np.int64)
-        self._bars.write(index.tobytes())
-        self._notes.write(rows)
-        begin, bar, ends = self._n_rows, 0, index.tolist()
-        for piece in header["pieces"]:
-            end = ends[bar + piece["bars"] - 1]
-            place = (0, self._n_bars + bar, piece["bars"], begin, end - begin)
-            self._places.extend(place)
-            begin, bar = end, bar + piece["bars"]
-        self._n_rows, self._n_bars = begin, self._n_bars + bar
-        self._note(header)
+        header, counts, rows, text = packed
+        if len(counts):
+            index = self._n_rows + np.cumsum(counts, dtype=np.int64)
+            self._bars.write(index.tobytes())
+            self._notes.write(rows)
+            begin, bar = self._n_rows, 0
+            for piece in header["pieces"]:
+                end = int(index[bar + piece["bars"] - 1])
+                place = (0, self._n_bars + bar, piece["bars"], begin, end - begin)
+                self._places.extend(place)
+                begin, bar = end, bar + piece["bars"]
+            self._n_rows, self._n_bars = begin, self._n_bars + bar
+        self._note(header, text)
+
+    def add_refused(self, header: Header) -> None:
+        """Takes a file that has no pieces."""
+        assert not header["pieces"]
+        self._note(header, json.dumps(header))
 
     def add_known(self, header: Header, places: list[Place]) -> None:
         """Takes what is in one of the other sources already."""
         for place in places:
             self._places.extend(place)
         self.n_known += 1
-        self._note(header)
+        self._note(header, json.dumps(header))
 
-    def _note(self, header: Header) -> None:
+    def _note(self, header: Header, text: str) -> None:
         found = [item["metre"] for item in header["pieces"] if item["metre"]]
         found += [item["metre"] for item in header["refusals"] if "metre" in item]
         self.metres.update(found)
-        self._headers.write(json.dumps(header) + "\n")
+        self._headers.write(text + "\n")
 
     def headers(self) -> Iterator[Header]:
         """What each file gave, in order."""

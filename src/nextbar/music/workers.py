@@ -219,6 +219,7 @@ def _serve(pipe: Connection, mark: Any, orders: _Orders) -> None:
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
     gc.freeze()  # what is there is shared with the parent as long as nobody touches it
+    gc.disable()
     _limit_memory(orders.memory_bytes)
     while True:
         try:
@@ -231,6 +232,8 @@ def _serve(pipe: Connection, mark: Any, orders: _Orders) -> None:
             _limit_computation(orders.seconds(item))
             done.append(_attempt(orders.work, item))
         pipe.send_bytes(_pack(_finish_all(orders.finish, done)))
+        del done
+        gc.collect()
 
 
 def _finish_all(finish: Finish, done: list[Any]) -> list[bytes | Lost]:
