@@ -102,7 +102,7 @@ def _describe_file(
         "sha256": header["sha256"],
         "pieces": len(pieces),
         "refused": len(refusals),
-        "reasons": count_up(refusal["reason"] for refusal in refusals),
+        "reasons": count_up(refusal["reason"] for refusal in refusals) if refusals else {},
     }
 
 

@@ -104,6 +104,11 @@ class Tune:
     ) -> RawNotes:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
         chosen = choose_tracks(self.pitched, track, name=self.name)
+        tempos = self.score.tempos
+        if in_seconds and not pedal and len(tempos) == 1 and tempos[0].time <= 0:
+            # As symusic would, to the last bit, in a third of the time.
+            tick = tempos[0].mspq / 1e6 / self.score.ticks_per_quarter
+            return _in_seconds(_merge([part.notes for part in chosen]), tick)
         if in_seconds:
             score: Any = self.score.to("second")
             there = score.tracks
@@ -389,6 +394,12 @@ def _held(notes: RawNotes, pedals: RawNotes) -> RawNotes:
     let_go = np.where(pressed >= 0, up[np.maximum(pressed, 0)], ends)
     duration = np.maximum(let_go, ends) - notes["time"]
     return {**notes, "duration": duration.astype(notes["duration"].dtype)}
+
+
+def _in_seconds(notes: RawNotes, seconds_per_tick: float) -> RawNotes:
+    start = (notes["time"] * seconds_per_tick).astype(np.float32)
+    end = ((notes["time"] + notes["duration"]) * seconds_per_tick).astype(np.float32)
+    return {**notes, "time": start, "duration": end - start}
 
 
 def _merge(parts: Sequence[RawNotes]) -> RawNotes:
