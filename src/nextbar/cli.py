@@ -171,10 +171,13 @@ def prepare(
 def _show_corpus(corpus: Corpus, out: Path) -> None:
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
     facts = api.report_corpus(corpus)
-    screen.show_corpus(console, corpus.manifest, facts)
+    manifest = corpus.manifest
+    screen.show_corpus(console, manifest, facts)
     screen.say(
         console,
-        f"corpus: {out}\nlook:   {out / 'prepare-report.html'}\n"
+        f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
+        f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
+        f"consecutive bars in {manifest['metre']}\ncorpus: {out}\nlook:   {out / 'prepare-report.html'}\n"
         f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
 

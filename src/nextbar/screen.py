@@ -124,10 +124,7 @@ def show_corpus(console: Console, manifest: dict[str, Any], summary: Summary) ->
     rows = {
         "files taken": f"{manifest['files_taken']:,}",
         "files refused": f"{manifest['files_refused']:,}",
-        "refused": _show_counts(manifest["refused"]),
-        "pieces": f"{manifest['pieces']:,}",
-        "bars": f"{manifest['bars']:,} " + ("of 2 s" if seconds else f"in {manifest['metre']}"),
-        "pairs of consecutive bars": f"{manifest['pairs']:,}",
+        "refused for": _show_counts(manifest["refused"]),
         "pieces by metre": _show_counts(manifest["metres"]),
         "keys": _show_counts(manifest["keys"]),
         "tempo": f"{manifest['tempo']:g} quarters a minute (median)" if not seconds else "",

@@ -23,6 +23,8 @@ from typing import Any, Final
 
 MEMORY_BYTES: Final = 2 * 2**30
 """What a worker may ask for beyond what it has when it begins."""
+MOST_AT_ONCE: Final = 128
+"""Items in a batch."""
 GLANCE_SECONDS: Final = 0.5
 """How often deadlines are looked at."""
 FURTHEST_AHEAD: Final = 1024
@@ -93,7 +95,7 @@ class _Crew:
     def __init__(self, orders: _Orders, items: Sequence[str], n_workers: int) -> None:
         self._orders, self._items = orders, items
         # Enough batches that no worker waits for the last one; long ones cost less in between.
-        size = max(1, min(64, len(items) // (8 * n_workers)))
+        size = max(1, min(MOST_AT_ONCE, len(items) // (8 * n_workers)))
         self._batches = deque(
             range(begin, min(begin + size, len(items))) for begin in range(0, len(items), size)
         )
@@ -227,13 +229,13 @@ def _serve(pipe: Connection, mark: Any, orders: _Orders) -> None:
         except (EOFError, OSError):
             return
         done: list[Any] = []
+        _limit_computation(sum(map(orders.seconds, items)))
         for nth, item in enumerate(items):
             mark[:] = (nth, time.monotonic())
-            _limit_computation(orders.seconds(item))
             done.append(_attempt(orders.work, item))
         pipe.send_bytes(_pack(_finish_all(orders.finish, done)))
         del done
-        gc.collect()
+        gc.collect(0)  # all that was made since the last time
 
 
 def _finish_all(finish: Finish, done: list[Any]) -> list[bytes | Lost]:
@@ -280,7 +282,7 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 def _limit_computation(seconds: float) -> None:
-    """So much time on a core from now on: a hang ends even where nobody watches."""
+    """So much time on a core from now on: a batch that hangs ends even where nobody watches."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 
