@@ -10,9 +10,9 @@ on disk, with everything that it checks and records. The set is taken several
 times, each time in other keys, so that no file equals another and what a start
 costs does not decide. Both run on one core, in turns, by the time that they
 keep it busy (parent and worker together), for others may use it too; more
-workers are measured by the clock. With --memory also: the peak memory of preparing 1,000, 10,000 and
-100,000 generated files. Prints tables and, as the last line, all figures as
-JSON.
+workers are measured by the clock. With --memory also: the peak memory of
+preparing 1,000, 10,000 and 100,000 generated files. Prints tables and, as the
+last line, all figures as JSON.
 """
 
 import argparse

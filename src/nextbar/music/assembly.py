@@ -26,6 +26,9 @@ READER: Final = f"1, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
 @dataclass
 class Tally:
     """What is counted while the lines of a corpus are written."""
@@ -107,7 +110,7 @@ def _describe_file(
 
 
 def _write_line(file: TextIO, row: dict[str, Any]) -> None:
-    file.write(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n")
+    file.write(_ENCODER.encode(row) + "\n")
 
 
 def count_up(values: Iterable[str]) -> dict[str, int]:

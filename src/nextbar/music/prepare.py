@@ -214,7 +214,9 @@ def _make_plan(folder: Path, n_workers: int) -> _Plan:
         items += sorted(set(listing.names))
         ignored.append(listing.ignored)
         refused |= {error.name + INSIDE: error for error in listing.refused}
-    plan = sorted([*items, *refused], key=lambda item: item.strip(INSIDE).replace(INSIDE, "/"))
+    plan = [*items, *refused]
+    if found.archives:
+        plan.sort(key=lambda item: item.strip(INSIDE).replace(INSIDE, "/"))
     counts = count_all(ignored)
     if not plan:
         raise CorpusError(_say_nothing_found(folder, counts))
