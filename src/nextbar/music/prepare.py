@@ -443,7 +443,7 @@ def _check_out(out: Path) -> None:
 
 def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     """Why a folder gave no file to read."""
-    wanted = "MIDI (.mid, .midi) or ABC (.abc) files"
+    wanted = "MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML"
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
