@@ -165,5 +165,5 @@ def test_archives_stand_apart_from_files_as_other_readers_of_folders_need(tmp_pa
 
 def test_an_archive_without_music_says_what_was_seen(tmp_path):
     archive = write_zip(tmp_path / "a.zip", {"a.txt": "", "b.txt": ""})
-    with pytest.raises(CorpusError, match=r"has no .*files; seen: 2 \.txt; give the folder"):
+    with pytest.raises(CorpusError, match=r"has no .*; seen: 2 \.txt; give the folder"):
         prepare_corpus(archive, tmp_path / "out")
