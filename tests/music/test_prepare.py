@@ -317,8 +317,8 @@ def test_a_source_that_is_no_folder_of_music_says_what_to_give(tmp_path):
     (tmp_path / "empty" / "a.mp3").touch()
     (tmp_path / "empty" / "b.mp3").touch()
     assert error_of(CorpusError, tmp_path / "empty", out) == (
-        f"{tmp_path}/empty has no MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML; seen: 2 .mp3;"
-        " give the folder that holds your music"
+        f"{tmp_path}/empty has no MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML;"
+        " seen: 2 .mp3; give the folder that holds your music"
     )
     assert not out.exists()
 
