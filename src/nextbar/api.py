@@ -1,6 +1,6 @@
 """The verbs of nextbar, the same in Python as on the command line.
 
-    prepare   a folder of MIDI and ABC files -> a corpus of bars
+    prepare   a folder of MIDI, ABC and MusicXML files -> a corpus of bars
     train     a corpus -> a run, which is a folder with a trained model
     load      a run -> a composer, which writes music as ``symusic.Score``
     generate  a run -> a folder of MIDI, WAV and pictures
@@ -33,7 +33,8 @@ from nextbar.measures.report_files import write_report
 from nextbar.measures.table import Report, compare
 from nextbar.music import audio
 from nextbar.music.corpus import MANIFEST, read_manifest
-from nextbar.music.prepare import prepare_corpus
+from nextbar.music.prepare import merge_corpora, prepare_corpus
+from nextbar.music.report import write_report as report_corpus
 from nextbar.pieces_folder import Made, Written, check_folder, read_record, write_pieces
 from nextbar.public_data import fetch
 from nextbar.real_music import ask_networks, find_reference
@@ -48,11 +49,14 @@ __all__ = [
     "generate",
     "inspect",
     "load",
+    "merge",
     "prepare",
+    "report_corpus",
     "train",
 ]
 
 prepare = prepare_corpus
+merge = merge_corpora
 
 MOST_PIECES = 100_000
 BARS_AT_ONCE = 8_000

@@ -20,6 +20,7 @@ from nextbar import api, reproduction, screen
 from nextbar._version import __version__
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
+from nextbar.music.corpus import Corpus
 from nextbar.pieces_folder import SHEET
 
 app = App(
@@ -92,21 +93,28 @@ def prepare(
     track: str = "all",
     onsets: bool = False,
     common_key: bool = False,
+    augment: int = 0,
+    pedal: bool = False,
     steps_per_quarter: int = 4,
     min_bars: int = 2,
     held_out_every: int = 10,
+    workers: int | None = None,
+    shard: str | None = None,
 ) -> None:
-    """Make a corpus of bars from a folder of MIDI and ABC files.
+    """Make a corpus of bars from a folder of MIDI, ABC and MusicXML files.
 
-    Says how many files were taken, and why any was refused.
+    Says how many files were taken, and why any was refused, what the music is like, and what
+    that means for training; prepare-report.html in the corpus shows it all. Run again, it reads
+    only what is new.
 
     Example: nextbar prepare my-midi-files --out corpus
 
     Parameters
     ----------
     folder
-        The folder, searched with its subfolders; or music21:NAME for a collection that an
-        installed music21 brings along, as music21:ryansMammoth.
+        The folder, searched with its subfolders and the zip archives in them; or one zip
+        archive; or music21:NAME for a collection that an installed music21 brings along, as
+        music21:ryansMammoth.
     out
         The folder to write the corpus to.
     grid
@@ -115,17 +123,29 @@ def prepare(
     metre
         Which metre to take, as 6/8; auto is 4/4 unless most pieces share another.
     track
-        all but drums, the number of a track that has notes (from 1), or a part of its name.
+        all but drums, melody, the number of a track that has notes (from 1), or a part of its
+        name. melody is the track so named; else, of the tracks with many notes, the highest that
+        plays one note at a time.
     onsets
         Keep note beginnings in a second channel, so that repeated notes stay apart.
     common_key
         Transpose every piece to C major or A minor first: a small corpus teaches more that way.
+    augment
+        Train on every piece in other keys too, up to so many semitones down and up, where its
+        notes stay on the piano. Held-out pieces stay as they are.
+    pedal
+        Let notes last as long as the sustain pedal holds them.
     steps_per_quarter
         Steps of the grid in a quarter note; 4 is a grid of sixteenths.
     min_bars
         Pieces shorter than this are refused.
     held_out_every
         Every so many-th piece is kept from training, for honest measures.
+    workers
+        Processes that read files; as many as there are cores, if not given.
+    shard
+        Read one part of the files only, as 2/8: machines share the work, and nextbar merge
+        makes one corpus of the parts.
     """
     with screen.progress_bar(console, "reading") as update:
         corpus = api.prepare(
@@ -136,20 +156,55 @@ def prepare(
             track=track,
             onsets=onsets,
             common_key=common_key,
+            augment=augment,
+            pedal=pedal,
             steps_per_quarter=steps_per_quarter,
             min_bars=min_bars,
             held_out_every=held_out_every,
+            workers=workers,
+            shard=shard,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
         )
+    _show_corpus(corpus, out)
+
+
+def _show_corpus(corpus: Corpus, out: Path) -> None:
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
+    facts = api.report_corpus(corpus)
     manifest = corpus.manifest
+    screen.show_corpus(console, manifest, facts)
     screen.say(
         console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
         f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
+        f"look:   {out / 'prepare-report.html'}\n"
         f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
+
+
+@app.command
+def merge(*shards: Path, out: Path) -> None:
+    """Make one corpus of the parts that nextbar prepare --shard has made.
+
+    It is the very corpus that one run over all files would have made.
+
+    Example: nextbar merge part1 part2 --out corpus
+
+    Parameters
+    ----------
+    shards
+        The corpora of all parts, 1/N to N/N, in any order.
+    out
+        The folder to write the corpus to.
+    """
+    with screen.progress_bar(console, "merging") as update:
+        corpus = api.merge(
+            list(shards),
+            out,
+            report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
+        )
+    _show_corpus(corpus, out)
 
 
 @app.command

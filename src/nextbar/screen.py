@@ -9,17 +9,20 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
 from nextbar.frames.training import Progress as Step
 from nextbar.measures.intervals import Interval
 from nextbar.measures.table import Report
+from nextbar.music.summary import Summary, by_count
 
 LINE_SECONDS = 5.0
 """Where no terminal shows a moving bar, a line of progress is printed this often."""
 MOST_LINES = 20
 """Refusals for one reason are printed one by one up to this many."""
+MOST_COUNTS = 8
 
 
 def say(console: Console, text: str, style: str = "") -> None:
@@ -112,6 +115,35 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
             f"refused  {len(messages)} tunes: {reason}; the first: {messages[0]} (all: {where})",
             style="yellow",
         )
+
+
+def show_corpus(console: Console, manifest: dict[str, Any], summary: Summary) -> None:
+    """What was taken and refused, what the music is like, and what that means."""
+    table = Table(show_header=False)
+    seconds = manifest["options"]["grid"] == "seconds"
+    rows = {
+        "files taken": f"{manifest['files_taken']:,}",
+        "files refused": f"{manifest['files_refused']:,}",
+        "refused for": _show_counts(manifest["refused"]),
+        "pieces by metre": _show_counts(manifest["metres"]),
+        "keys": _show_counts(manifest["keys"]),
+        "tempo": f"{manifest['tempo']:g} quarters a minute (median)" if not seconds else "",
+        "onsets moved by": f"{manifest['mean_shift_ms']:g} ms (mean)",
+        "distinct bars": f"{summary.n_distinct:,} of {summary.n_bars_seen:,}",
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, Text(value))
+    console.print(table)
+    for sentence in summary.advice:
+        say(console, f"advice: {sentence}", style="bold")
+
+
+def _show_counts(counts: dict[str, int]) -> str:
+    """``312 6/8, 28 4/4``; the rest of very many as how many they are."""
+    shown = [f"{count:,} {name}" for name, count in by_count(counts).items()]
+    more = f", {len(shown) - MOST_COUNTS} more" if len(shown) > MOST_COUNTS else ""
+    return ", ".join(shown[:MOST_COUNTS]) + more
 
 
 def report_table(report: Report) -> Table:

@@ -2,6 +2,7 @@ import mido
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from symusic.core import ControlChangeTick
 
 from nextbar.errors import MusicFileError, UsageError
@@ -19,6 +20,7 @@ from nextbar.music.grid import (
     semitones_to_c,
     transpose,
 )
+from nextbar.music.midi import choose_notes
 
 from .helpers import any_notes, make_notes, midi, only_tune, signature, track
 
@@ -183,6 +185,18 @@ def test_a_tempo_that_changes_is_followed_in_seconds():
     assert np.array_equal(
         quantise_to_seconds(tune).notes, make_notes((4, 2, 60, 90), (8, 2, 62, 90))
     )
+
+
+@given(
+    any_notes(last_start=5_000), st.integers(60_000, 2_000_000), st.sampled_from([96, 480, 1024])
+)
+def test_seconds_at_one_tempo_are_those_of_the_library_that_parses(notes, tempo, ticks):
+    event = mido.MetaMessage("set_tempo", tempo=tempo)
+    rows = [tuple(row) for row in notes.tolist()]
+    tune = only_tune(midi(mido.MidiTrack([event]), track(rows), ticks_per_quarter=ticks))
+    ours, theirs = tune.notes_of(in_seconds=True), choose_notes(tune.score.to("second"))
+    for key in ("time", "duration", "pitch", "velocity"):
+        assert np.array_equal(ours[key], theirs[key]), key
 
 
 def test_a_tempo_so_slow_that_the_music_takes_hours_is_refused_in_seconds():

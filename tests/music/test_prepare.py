@@ -1,7 +1,9 @@
+import hashlib
 import importlib.util
 import json
 import os
 import shutil
+import signal
 import zipfile
 
 import mido
@@ -9,13 +11,16 @@ import numpy as np
 import pytest
 
 from nextbar.errors import CorpusError, OutputError, UsageError
-from nextbar.music.corpus import Corpus
+from nextbar.music import spool
+from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
+    merge_corpora,
     prepare_corpus,
     read_pieces,
 )
+from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .helpers import make_notes, midi, signature, track, tune_bytes
@@ -123,7 +128,11 @@ def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
         "metre": "4/4",
         "tempo": 120.0,
         "transposed": 0,
+        "key": "C/Am",
+        "lowest_pitch": 60,
+        "highest_pitch": 62,
         "off_grid_steps": 0.125,  # 30 of 120 ticks and 0: (0.25 + 0) / 2
+        "off_grid_ms": 15.62,  # of steps of 125 ms: 15.625, and Python rounds halves to even
         "dropped_notes": 1,
         "merged_notes": 0,
     }
@@ -303,13 +312,13 @@ def test_a_source_that_is_no_folder_of_music_says_what_to_give(tmp_path):
     (tmp_path / "empty").mkdir()
     assert error_of(CorpusError, tmp_path / "empty", out) == (
         f"{tmp_path}/empty is empty;"
-        " put MIDI (.mid, .midi) or ABC (.abc) files into it, or give another folder"
+        " put MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML into it, or give another folder"
     )
     (tmp_path / "empty" / "a.mp3").touch()
     (tmp_path / "empty" / "b.mp3").touch()
     assert error_of(CorpusError, tmp_path / "empty", out) == (
-        f"{tmp_path}/empty has no MIDI (.mid, .midi) or ABC (.abc) files; seen: 2 .mp3;"
-        " give the folder that holds your music"
+        f"{tmp_path}/empty has no MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML;"
+        " seen: 2 .mp3; give the folder that holds your music"
     )
     assert not out.exists()
 
@@ -381,6 +390,21 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
         ({"held_out_every": 1}, "held_out_every is 1; it must be from 2 to 1000000"),
         ({"min_bars": 0}, "min_bars is 0; it must be from 1 to 10000"),
         ({"steps_per_quarter": 0}, "steps_per_quarter is 0; it must be from 1 to 48"),
+        ({"workers": 0}, "workers is 0; it must be from 1 to 1024"),
+        ({"augment": 13}, "augment is 13; it must be from 0 to 12"),
+        (
+            {"augment": 1, "common_key": True},
+            "augment undoes what common_key does; leave one of them out:"
+            " one key, or every piece in many",
+        ),
+        (
+            {"shard": "3/2", "metre": "4/4"},
+            "'3/2' is no shard; write 1/8 to 8/8 for the first to the last eighth",
+        ),
+        (
+            {"shard": "1/2"},
+            "a shard cannot know which metre dominates; choose one with --metre",
+        ),
         ({"duplicates": "no"}, "duplicates 'no' is unknown; choose auto, refuse or keep"),
     ],
 )
@@ -438,3 +462,185 @@ def test_the_authors_released_set_gives_exactly_their_count_of_bars(tmp_path):
     assert corpus.bar_notes["pitch"].max() <= 88
     assert corpus.manifest["median_velocity"] == 90
     assert corpus.pieces("held_out").tolist() == list(range(0, 524, 10))
+
+
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_the_corpus_does_not_depend_on_the_number_of_workers(folder, tmp_path, n_workers):
+    (folder / "broken.mid").write_bytes(b"nothing")
+    (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
+    prepare_corpus(folder, tmp_path / "a", workers=2)
+    prepare_corpus(folder, tmp_path / "b", workers=n_workers)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def parse_or_die(data, *, name, options):
+    if name == "05.mid":
+        os.kill(os.getpid(), signal.SIGKILL)  # as native code that goes wrong is ended
+    return parse_file(data, name=name, options=options)
+
+
+def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(spool, "parse_file", parse_or_die)
+    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    assert corpus.n_pieces == 11
+    [refusal] = corpus.refused()
+    assert (refusal["file"], refusal["reason"]) == ("05.mid", "crashed the reader")
+    assert refusal["message"] == (
+        "05.mid: reading it was given up: crashed the reader (exit code -9)"
+    )
+    # It is no property of the file: the next run tries again.
+    monkeypatch.undo()
+    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 12
+
+
+def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
+    (folder / "waltz.mid").write_bytes(waltz())
+    (folder / "broken.mid").write_bytes(b"nothing")
+    prepare_corpus(folder, tmp_path / "corpus", onsets=True)
+    (folder / "03.mid").unlink()
+    (folder / "03-new.mid").write_bytes(tune_bytes(transpose=20, n_bars=5))
+    (folder / "07.mid").write_bytes(tune_bytes(transpose=30))
+    log = tmp_path / "parsed"
+
+    def parse_and_log(data, *, name, options):
+        with log.open("a") as file:
+            file.write(f"{name}\n")
+        return parse_file(data, name=name, options=options)
+
+    monkeypatch.setattr(spool, "parse_file", parse_and_log)
+    prepare_corpus(folder, tmp_path / "corpus", onsets=True)
+    assert sorted(log.read_text().split()) == ["03-new.mid", "07.mid"]
+    prepare_corpus(folder, tmp_path / "fresh", onsets=True)
+    assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
+
+
+def test_other_options_of_reading_make_everything_new_again(folder, tmp_path):
+    prepare_corpus(folder, tmp_path / "corpus")
+    for options in ({"grid": "seconds"}, {"common_key": True}, {"min_bars": 1}, {"onsets": True}):
+        prepare_corpus(folder, tmp_path / "corpus", **options)
+        prepare_corpus(folder, tmp_path / "fresh", **options)
+        assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
+
+
+def test_new_files_may_turn_the_metre_over(folder, tmp_path):
+    prepare_corpus(folder, tmp_path / "corpus")
+    for i in range(20):
+        (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
+    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    assert (corpus.metre, corpus.n_pieces) == ((3, 4), 20)
+    assert corpus.manifest["metres"] == {"3/4": 20, "4/4": 12}
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(3, 4), (6, 8), (12, 8)])
+def test_corpora_of_other_metres_have_bars_of_their_own_length(tmp_path, numerator, denominator):
+    (tmp_path / "in").mkdir()
+    bar = 4 * 480 * numerator // denominator
+    for i in range(3):
+        notes = [(bar * b, bar, 60 + i + b, 80) for b in range(4)]
+        data = midi(mido.MidiTrack([signature(numerator, denominator)]), track(notes))
+        (tmp_path / "in" / f"{i}.mid").write_bytes(data)
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    assert corpus.n_bars == 12
+    assert corpus.n_steps == 16 * numerator // denominator
+    assert np.array_equal(
+        corpus.notes(0, 2),
+        make_notes((0, corpus.n_steps, 60, 80), (corpus.n_steps, corpus.n_steps, 61, 80)),
+    )
+
+
+def test_each_file_is_recorded_with_its_size_and_hash(folder, tmp_path):
+    (folder / "03.mid").write_bytes(b"")
+    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    lines = list(Lines(corpus.path / "files.jsonl"))
+    assert [line["file"] for line in lines] == [f"{i:02d}.mid" for i in range(12)]
+    assert lines[3]["reasons"] == {"empty file": 1}
+    data = (folder / "00.mid").read_bytes()
+    assert lines[0] == {
+        "file": "00.mid",
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "pieces": 1,
+        "refused": 0,
+        "reasons": {},
+    }
+
+
+def test_the_mean_shift_is_told_in_milliseconds(tmp_path):
+    (tmp_path / "in").mkdir()
+    # At 120 a step lasts 125 ms and 120 ticks: 24 and 0 ticks are 25 and 0 ms.
+    (tmp_path / "in" / "a.mid").write_bytes(midi(track([(24, 456, 60, 90), (480, 2400, 62, 90)])))
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    assert corpus.manifest["mean_shift_ms"] == 12.5
+
+
+def test_augmentation_adds_training_pieces_in_other_keys_and_leaves_held_out_ones_alone(
+    folder, tmp_path
+):
+    plain = prepare_corpus(folder, tmp_path / "plain")
+    more = prepare_corpus(folder, tmp_path / "more", augment=2)
+    assert (plain.n_pieces, more.n_pieces) == (12, 12 + 4 * 10)  # 2 of 12 are held out
+    assert more.pieces("held_out").tolist() == plain.pieces("held_out").tolist() == [0, 10]
+    assert len(more.pieces("training")) == 50
+    assert np.array_equal(more.notes(0, 24), plain.notes(0, 24))
+    last = more.n_pieces - 1
+    assert more.piece_name(last) == "11.mid +2"
+    assert more.describe(last)["copy_of"] == 11
+    bars = more.bars_of(last)
+    assert more.notes(bars.start, bars.stop)["pitch"].tolist() == [
+        pitch + 2 for pitch in plain.notes(22, 24)["pitch"].tolist()
+    ]
+    assert more.fingerprint != plain.fingerprint
+    assert Corpus.open(more.path).n_bars == 24 + 4 * 20
+
+
+def test_augmentation_stays_inside_the_piano(tmp_path):
+    (tmp_path / "in").mkdir()
+    for i, pitch in enumerate((60, 106, 22)):
+        notes = midi(track([(0, 1920, pitch, 90), (1920, 1920, pitch, 90)]))
+        (tmp_path / "in" / f"{i}.mid").write_bytes(notes)
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", augment=3)
+    names = [corpus.piece_name(i) for i in range(3, corpus.n_pieces)]
+    assert names == ["1.mid -3", "1.mid -2", "1.mid -1", "2.mid -1"] + [
+        f"{i}.mid +{n}" for n in (1, 2, 3) for i in (1, 2) if i == 2 or n <= 2
+    ]
+
+
+def test_shards_merged_are_the_corpus_of_one_run(folder, tmp_path):
+    (folder / "waltz.mid").write_bytes(waltz())
+    (folder / "broken.mid").write_bytes(b"nothing")
+    (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
+    whole = prepare_corpus(folder, tmp_path / "whole", metre="4/4")
+    parts = [tmp_path / f"part{i}" for i in range(1, 4)]
+    for i, part in enumerate(parts, start=1):
+        prepare_corpus(folder, part, metre="4/4", shard=f"{i}/3")
+    merged = merge_corpora(parts[::-1], tmp_path / "merged")
+    assert merged.manifest["refused"] == {"duplicate": 1, "metre 3/4": 1, "not a MIDI file": 1}
+    assert contents(merged.path) == contents(whole.path)
+
+
+def test_shards_that_do_not_belong_together_are_not_merged(folder, tmp_path):
+    for i in (1, 2):
+        prepare_corpus(folder, tmp_path / f"part{i}", metre="4/4", shard=f"{i}/2")
+    prepare_corpus(folder, tmp_path / "other", metre="4/4", shard="2/2", onsets=True)
+    with pytest.raises(CorpusError) as caught:
+        merge_corpora([tmp_path / "part1", tmp_path / "part1"], tmp_path / "out")
+    assert str(caught.value) == "these are not the shards of one corpus, each once: 1/2, 1/2"
+    with pytest.raises(CorpusError) as caught:
+        merge_corpora([tmp_path / "part1", tmp_path / "other"], tmp_path / "out")
+    assert str(caught.value) == (
+        f"{tmp_path}/other was made with other options than {tmp_path}/part1; prepare it again"
+    )
+    with pytest.raises(UsageError, match="there is nothing to merge"):
+        merge_corpora([], tmp_path / "out")
+
+
+@pytest.mark.parametrize("n_pieces", [2, 5, 23])
+def test_a_split_is_by_piece_however_few_there_are(tmp_path, n_pieces):
+    (tmp_path / "in").mkdir()
+    for i in range(n_pieces):
+        (tmp_path / "in" / f"{i:02d}.mid").write_bytes(tune_bytes(transpose=i))
+    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    held_out, training = corpus.pieces("held_out"), corpus.pieces("training")
+    assert held_out.tolist() == list(range(0, n_pieces, 10))
+    assert sorted([*held_out, *training]) == list(range(n_pieces))
+    assert len(training)

@@ -13,6 +13,7 @@ Three forms, each a plain NumPy array, and the functions between them:
   only channel); channel 1, where asked for, is 127 at each onset.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -41,6 +42,12 @@ BarIndex = npt.NDArray[np.int64]
 """(bars + 1,): bar b's notes are rows ``index[b]`` to ``index[b + 1]``."""
 
 
+def join_notes(parts: Sequence[Notes]) -> Notes:
+    """The notes of all parts behind each other."""
+    # As bytes: NumPy joins records field by field, which takes ten times as long.
+    return np.concatenate([part.view(f"V{NOTE.itemsize}") for part in parts]).view(NOTE)
+
+
 def sort_notes(notes: Notes) -> Notes:
     """The same notes by start, then pitch; the order of equal ones is kept."""
     return notes[np.lexsort((notes["pitch"], notes["start"]))]
@@ -62,14 +69,16 @@ def cut_at_bar_lines(notes: Notes, *, n_steps: int, n_bars: int) -> tuple[BarNot
     line = bar * n_steps
     start = np.maximum(notes["start"][source], line) - line
     end = np.minimum(notes["start"][source] + notes["duration"][source], line + n_steps) - line
-    rows = np.empty(len(source), BAR_NOTE)
-    rows["start"], rows["duration"] = start, end - start
-    rows["pitch"], rows["velocity"] = notes["pitch"][source], notes["velocity"][source]
-    rows["tied"] = nth > 0
-    order = np.lexsort((rows["pitch"], rows["start"], bar))
+    # One number to compare is several times quicker than three; it is in order but for chords.
+    order = np.argsort((bar * 256 + start) * 128 + notes["pitch"][source], kind="stable")
     order = order[bar[order] < n_bars]
+    source, start = source[order], start[order]
+    rows = np.empty(len(order), BAR_NOTE)
+    rows["start"], rows["duration"] = start, end[order] - start
+    rows["pitch"], rows["velocity"] = notes["pitch"][source], notes["velocity"][source]
+    rows["tied"] = nth[order] > 0
     index = np.searchsorted(bar[order], np.arange(n_bars + 1)).astype(np.int64)
-    return rows[order], index
+    return rows, index
 
 
 def join_at_bar_lines(bar_notes: BarNotes, index: BarIndex, *, n_steps: int) -> Notes:

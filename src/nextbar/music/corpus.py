@@ -6,15 +6,23 @@ A corpus is a folder, written whole by ``prepare.py`` and never changed after:
     notes.npy       rows of dtype ``BAR_NOTE``: 5 bytes a note
     bars.npy        int64 (bars + 1,): bar b's notes are rows bars[b] to bars[b + 1]
     pieces.npy      int64 (pieces + 1,): piece p's bars are pieces[p] to pieces[p + 1]
-    pieces.jsonl    one line a piece: its name and where it came from
+    pieces.jsonl    one line a piece: its name, metre, key, tempo, and where it came from
     refused.jsonl   one line for each file or tune that was refused, and why
+    files.jsonl     one line a file: its size, its hash, and what it gave
+    prepare-report.html    the same for human eyes, where it was asked for
+
+Pieces and files are in the order of their names; the lines of ``pieces.jsonl``
+and ``refused.jsonl`` follow each other as the files do. So corpora made of
+consecutive stretches of one list of files can be merged by putting their
+arrays behind each other.
 
 The arrays are memory-mapped, so that a corpus may be larger than memory.
 """
 
 import hashlib
 import json
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -41,7 +49,10 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 FILES: Final = (
     MANIFEST, "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl", "refused.jsonl",
+    "files.jsonl", "prepare-report.html",
 )  # fmt: skip
+HASHED_AT_ONCE: Final = 2**24
+"""Bytes of a mapped array that are in memory at a time while it is hashed."""
 
 Part = Literal["training", "held_out", "all"]
 
@@ -94,7 +105,7 @@ class Corpus:
             raise _damaged(path, "its content is not what its fingerprint says")
         try:
             corpus = cls(path, manifest, notes, bars, pieces)
-            lines = len(corpus._piece_lines)
+            lines = len(corpus._piece_lines)  # every line is whole where their number is right
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise _damaged(path, f"{MANIFEST} or pieces.jsonl cannot be read") from error
         if lines != corpus.n_pieces:
@@ -102,8 +113,8 @@ class Corpus:
         return corpus
 
     @cached_property
-    def _piece_lines(self) -> list[dict[str, Any]]:
-        return read_json_lines(self.path / "pieces.jsonl")
+    def _piece_lines(self) -> "Lines":
+        return Lines(self.path / "pieces.jsonl")
 
     @property
     def kind(self) -> BarKind:
@@ -124,13 +135,20 @@ class Corpus:
 
         Held out is every ``held_out_every``-th piece from the first, in the
         order of the corpus: 0, 10, 20, ...; with fewer pieces than that, the
-        first, or none where there is one only.
+        first, or none where there is one only. Transposed copies, which stand
+        behind all pieces, are of training pieces and for training only.
         """
         every = int(self.manifest["options"]["held_out_every"])
         numbers = np.arange(self.n_pieces, dtype=np.int64)
-        is_held_out = (numbers % every == 0) & (self.n_pieces > 1)
+        n_originals = int(self.manifest.get("originals", self.n_pieces))
+        is_held_out = (numbers % every == 0) & (numbers < n_originals) & (n_originals > 1)
         chosen = {"held_out": is_held_out, "training": ~is_held_out, "all": numbers >= 0}[part]
         return np.flatnonzero(chosen)
+
+    @property
+    def n_held_out(self) -> int:
+        """How many pieces are kept from training."""
+        return len(self.pieces("held_out"))
 
     def bars_of(self, piece: int) -> range:
         """The numbers of a piece's bars."""
@@ -161,7 +179,11 @@ class Corpus:
 
     def piece_name(self, piece: int) -> str:
         """The name of the file that a piece came from, ``#3`` added for tune 3 of many."""
-        return str(self._piece_lines[piece]["name"])
+        return str(self.describe(piece)["name"])
+
+    def describe(self, piece: int) -> dict[str, Any]:
+        """What is recorded of a piece: its line of ``pieces.jsonl``."""
+        return self._piece_lines[piece]
 
     def refused(self) -> list[dict[str, str]]:
         """What was refused when the corpus was made: ``file``, ``reason``, ``message`` each."""
@@ -200,11 +222,61 @@ def find_fingerprint(
     options = options if isinstance(options, dict) else {}
     decides = {key: manifest.get(key) for key in ("format", "n_steps", "steps_per_quarter")}
     decides |= {key: options.get(key) for key in ("grid", "onsets", "held_out_every")}
+    decides |= {key: manifest[key] for key in ("originals",) if key in manifest}
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
     for array in (notes, bars, pieces):
         digest.update(f"{len(array)} {array.dtype.str}".encode())
-        digest.update(array.data)
+        at_once = HASHED_AT_ONCE // array.itemsize
+        for begin in range(0, len(array), at_once):
+            digest.update(array[begin : begin + at_once].data)
+            _let_go(array)
     return digest.hexdigest()
+
+
+def _let_go(array: npt.NDArray[Any]) -> None:
+    """Tells the system that the pages of a mapped array are not needed in memory for now."""
+    mapped = getattr(array.base, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+class Lines:
+    """The objects of a file with one in each line, read when they are asked for.
+
+    A last line without its end does not count. ValueError for a line that is no JSON object.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        ends = [np.zeros(1, np.int64)]
+        with path.open("rb") as file:
+            begin = 0
+            while block := file.read(HASHED_AT_ONCE):
+                found = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+                ends.append(found + (begin + 1))
+                begin += len(block)
+        self._ends = np.concatenate(ends)
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        begin, end = self._ends[number : number + 2].tolist()
+        with self._path.open("rb") as file:
+            file.seek(begin)
+            return _json_object(file.read(end - begin))
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self._path.open("rb") as file:
+            for _ in range(len(self)):
+                yield _json_object(file.readline())
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError("a line is no JSON object")
+    return value
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

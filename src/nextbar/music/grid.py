@@ -6,19 +6,24 @@ the paper's.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from symusic.core import ScoreTick
 
 from nextbar.errors import UsageError
-from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, sort_notes
-from nextbar.music.midi import Metre, RawNotes, Tune, choose_notes, last_note_end, refuse
+from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
+from nextbar.music.midi import Metre, RawNotes, Tune, last_note_end, refuse
 
 LONGEST_SECONDS: Final = 7_200
 C_MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
+_SHIFTS: Final = np.array(sorted(range(-5, 7), key=lambda shift: (abs(shift), shift)))
+_SCALES: Final = np.array([[(tone - shift) % 12 for tone in C_MAJOR] for shift in _SHIFTS])
+"""Which pitch classes each shift would bring into C major, the nearest shift first."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +94,12 @@ def show_metre(metre: Metre) -> str:
 
 def _metre_spans(score: ScoreTick) -> list[tuple[int, Metre]]:
     """(tick, metre) of each signature that governs some time before the last note's end."""
-    end = int(last_note_end(score))
     stated = sorted(score.time_signatures, key=lambda signature: signature.time)
+    if not stated:
+        return [(0, (4, 4))]
+    if len(stated) == 1 and stated[0].time <= 0:
+        return [(0, (int(stated[0].numerator), int(stated[0].denominator)))]
+    end = int(last_note_end(score))
     events = [(0, (4, 4))]
     events += [(max(int(s.time), 0), (int(s.numerator), int(s.denominator))) for s in stated]
     ends = [*(tick for tick, _ in events[1:]), end]
@@ -115,48 +124,92 @@ def _short_first_bar_ticks(spans: list[tuple[int, Metre]], ticks_per_quarter: in
 
 def find_tempo(tune: Tune) -> float:
     """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated."""
-    first = int(choose_notes(tune.score)["time"].min())
     stated = sorted(tune.score.tempos, key=lambda tempo: tempo.time)
-    governing = [t.mspq for t in stated if t.time <= first and 60_000 <= t.mspq <= 6_000_000]
+    usable = [(t.time, t.mspq) for t in stated if 60_000 <= t.mspq <= 6_000_000]
+    if len(usable) == 1 and usable[0][0] <= 0:
+        return 60_000_000 / usable[0][1]
+    governing = [mspq for time, mspq in usable if time <= tune.first_tick]
     return 60_000_000 / governing[-1] if governing else 120.0
+
+
+class OffGrid(NamedTuple):
+    """Chosen notes in the file's time, and how a grid lies over them.
+
+    steps_per_unit: of a tick or a second. shift_steps: added before rounding.
+    """
+
+    raw: RawNotes
+    steps_per_unit: float
+    shift_steps: float = 0.0
+
+
+def lay_metre_grid(
+    tune: Tune,
+    metre: Metre,
+    *,
+    track: int | str = "all",
+    steps_per_quarter: int = 4,
+    pedal: bool = False,
+) -> OffGrid:
+    """The tune's notes under a grid of ``steps_per_quarter``; a bar begins every bar's steps.
+
+    Tempo is ignored. A pickup becomes a first bar, silent up to where it
+    begins. pedal: notes last as long as the sustain pedal holds them. Raises
+    MusicFileError where the track does not exist ("no such track").
+    """
+    raw = tune.notes_of(track, pedal=pedal)
+    if raw["duration"].min() < 0:
+        raise refuse(tune.name, "bad times", "it has notes that end before they begin")
+    pickup = pickup_quarters(tune)
+    n_steps = bar_steps(metre, steps_per_quarter)
+    shift = n_steps - pickup * steps_per_quarter if pickup else 0.0
+    return OffGrid(raw, steps_per_quarter / tune.score.ticks_per_quarter, shift)
+
+
+def lay_seconds_grid(
+    tune: Tune, *, track: int | str = "all", steps_per_second: float = 8.0, pedal: bool = False
+) -> OffGrid:
+    """The tune's notes under a grid of seconds, its tempo map honoured; the paper's way.
+
+    Raises MusicFileError as :func:`lay_metre_grid` does, and with reason "too
+    long" or "bad times".
+    """
+    raw = tune.notes_of(track, in_seconds=True, pedal=pedal)
+    both = np.concatenate([raw["time"], raw["duration"]])
+    if both.min() >= 0 and both.max() <= LONGEST_SECONDS / 2:
+        return OffGrid(raw, steps_per_second)
+    ends = raw["time"].astype(np.float64) + raw["duration"]
+    end = float(ends.max())  # not a number if any is none
+    if not np.isfinite(end) or raw["time"].min() < 0 or raw["duration"].min() < 0:
+        raise refuse(tune.name, "bad times", "its tempo map gives times that are no numbers")
+    if end > LONGEST_SECONDS:
+        why = f"its last note ends after {end:,.0f} s, of {LONGEST_SECONDS:,} allowed"
+        raise refuse(tune.name, "too long", why)
+    return OffGrid(raw, steps_per_second)
 
 
 def quantise_to_metre(
     tune: Tune, metre: Metre, *, track: int | str = "all", steps_per_quarter: int = 4
 ) -> GridNotes:
-    """The tune's notes on a grid of ``steps_per_quarter``; a bar begins every bar's steps.
+    """The tune's notes on the grid of :func:`lay_metre_grid`.
 
-    Tempo is ignored. A pickup becomes a first bar, silent up to where it
-    begins. Raises MusicFileError where the track does not exist ("no such
-    track") or nothing of it lies between A0 and C8 ("no notes").
+    Raises MusicFileError as that does, and where nothing of the track lies
+    between A0 and C8 ("no notes").
     """
-    raw = choose_notes(tune.score, track, name=tune.name)
-    pickup = pickup_quarters(tune)
-    n_steps = bar_steps(metre, steps_per_quarter)
-    shift = n_steps - pickup * steps_per_quarter if pickup else 0.0
-    steps_per_tick = steps_per_quarter / tune.score.ticks_per_quarter
-    return _not_empty(quantise(raw, steps_per_unit=steps_per_tick, shift_steps=shift), tune, track)
+    laid = lay_metre_grid(tune, metre, track=track, steps_per_quarter=steps_per_quarter)
+    return not_empty(quantise_all([laid])[0], tune, track)
 
 
 def quantise_to_seconds(
     tune: Tune, *, track: int | str = "all", steps_per_second: float = 8.0
 ) -> GridNotes:
-    """The tune's notes on a grid of seconds, its tempo map honoured; the paper's way.
-
-    Raises MusicFileError as :func:`quantise_to_metre` does, and with reason
-    "too long" or "bad times".
-    """
-    raw = choose_notes(tune.score.to("second"), track, name=tune.name)  # type: ignore[arg-type]
-    ends = raw["time"].astype(np.float64) + raw["duration"]
-    if not np.isfinite(ends).all() or raw["time"].min() < 0 or raw["duration"].min() < 0:
-        raise refuse(tune.name, "bad times", "its tempo map gives times that are no numbers")
-    if ends.max() > LONGEST_SECONDS:
-        why = f"its last note ends after {ends.max():,.0f} s, of {LONGEST_SECONDS:,} allowed"
-        raise refuse(tune.name, "too long", why)
-    return _not_empty(quantise(raw, steps_per_unit=steps_per_second), tune, track)
+    """The tune's notes on the grid of :func:`lay_seconds_grid`; errors as with the other."""
+    laid = lay_seconds_grid(tune, track=track, steps_per_second=steps_per_second)
+    return not_empty(quantise_all([laid])[0], tune, track)
 
 
-def _not_empty(grid: GridNotes, tune: Tune, track: int | str) -> GridNotes:
+def not_empty(grid: GridNotes, tune: Tune, track: int | str) -> GridNotes:
+    """The same notes; MusicFileError ("no notes") if there are none."""
     if len(grid.notes):
         return grid
     why = f"no notes between A0 and C8 on track {track!r}; choose another track with --track"
@@ -176,29 +229,134 @@ def bar_steps(metre: Metre, steps_per_quarter: int) -> int:
 
 
 def quantise(raw: RawNotes, *, steps_per_unit: float, shift_steps: float = 0.0) -> GridNotes:
-    """Raw notes on a grid: start and end each at the nearest step, at least one step long.
+    """Raw notes on a grid: see :func:`quantise_all`."""
+    return quantise_all([OffGrid(raw, steps_per_unit, shift_steps)])[0]
 
-    steps_per_unit: of a tick or a second. shift_steps: added before rounding.
+
+def quantise_all(tunes: Sequence[OffGrid]) -> list[GridNotes]:
+    """Each tune on its grid: start and end of a note at the nearest step, at least one step long.
+
     Afterwards notes of one pitch never overlap: a later onset ends the earlier
     note, and of notes that begin together the longest stays, of equally long
-    ones the loudest.
+    ones the loudest. Many tunes at once cost little more than one: they are
+    put behind each other in time, where they cannot overlap.
     """
-    audible = (raw["velocity"] > 0) & (raw["pitch"] >= LOWEST_PITCH)
-    audible &= raw["pitch"] < LOWEST_PITCH + N_PITCHES
-    start_time = raw["time"][audible].astype(np.float64)
-    onset = start_time * steps_per_unit + shift_steps
-    end = (start_time + raw["duration"][audible]) * steps_per_unit + shift_steps
-    notes = np.empty(len(onset), NOTE)
-    notes["start"] = np.floor(onset + 0.5)
-    notes["duration"] = np.maximum(np.floor(end + 0.5) - notes["start"], 1)
-    notes["pitch"], notes["velocity"] = raw["pitch"][audible], raw["velocity"][audible]
-    alone = end_at_next_onset(notes)
-    return GridNotes(
-        notes=alone,
-        mean_shift_steps=float(np.abs(onset - notes["start"]).mean()) if len(notes) else 0.0,
-        n_dropped=len(audible) - len(notes),
-        n_merged=len(notes) - len(alone),
+    if not tunes:
+        return []
+    counts = np.array([len(tune.raw["pitch"]) for tune in tunes])
+    per_unit = np.repeat(np.array([tune.steps_per_unit for tune in tunes], np.float64), counts)
+    shift = np.repeat(np.array([tune.shift_steps for tune in tunes], np.float64), counts)
+    piece = np.repeat(np.arange(len(tunes)), counts)
+    time, duration, pitch, velocity = (
+        np.concatenate([tune.raw[key] for tune in tunes])
+        for key in ("time", "duration", "pitch", "velocity")
     )
+    audible = (velocity > 0) & (pitch >= LOWEST_PITCH) & (pitch < LOWEST_PITCH + N_PITCHES)
+    if not audible.all():
+        time, duration, pitch, velocity = (
+            values[audible] for values in (time, duration, pitch, velocity)
+        )
+        per_unit, shift, piece = per_unit[audible], shift[audible], piece[audible]
+    time = time.astype(np.float64)
+    onset = time * per_unit + shift
+    start = np.floor(onset + 0.5)
+    end = np.floor((time + duration) * per_unit + shift + 0.5)
+    heard = np.bincount(piece, minlength=len(tunes))
+    moved = np.bincount(piece, np.abs(onset - start), minlength=len(tunes))
+    notes = np.empty(len(start), NOTE)
+    notes["start"], notes["duration"] = start, np.maximum(end - start, 1)
+    notes["pitch"], notes["velocity"] = pitch, velocity
+    alone, begins = _end_all_at_next_onset(notes, piece, len(tunes))
+    kept = begins[1:] - begins[:-1]
+    return [
+        GridNotes(alone[first:last], shifted / max(n_heard, 1), n_all - n_heard, n_heard - n_kept)
+        for first, last, shifted, n_all, n_heard, n_kept in zip(
+            *(a.tolist() for a in (begins[:-1], begins[1:], moved, counts, heard, kept)),
+            strict=True,
+        )
+    ]
+
+
+def end_at_next_onset(notes: Notes) -> Notes:
+    """The notes, sorted, without overlaps in one pitch; see :func:`quantise_all` for which stay."""
+    return _end_all_at_next_onset(notes, np.zeros(len(notes), np.int64), 1)[0]
+
+
+def _end_all_at_next_onset(
+    notes: Notes, piece: npt.NDArray[np.int64], n_pieces: int
+) -> tuple[Notes, npt.NDArray[np.int64]]:
+    """Notes without overlaps, by piece, start and pitch, and where each piece's begin.
+
+    piece: of each note, ascending.
+    """
+    start, duration = notes["start"].astype(np.int64), notes["duration"].astype(np.int64)
+    pitch, velocity = notes["pitch"].astype(np.int64), notes["velocity"].astype(np.int64)
+    last = np.zeros(n_pieces, np.int64)
+    np.maximum.at(last, piece, start + duration)
+    offset = np.cumsum(last) - last  # where each piece begins when they stand behind each other
+    start += offset[piece]
+    order = _order(start, -duration, -velocity)
+    # Bytes are sorted by counting, in no time; what was in order stays so within a pitch.
+    order = order[np.argsort(pitch[order].astype(np.uint8), kind="stable")]
+    start, duration, pitch, velocity = (a[order] for a in (start, duration, pitch, velocity))
+    first = np.ones(len(start), bool)
+    first[1:] = (pitch[1:] != pitch[:-1]) | (start[1:] != start[:-1])
+    if not first.all():
+        start, duration, pitch, velocity = (a[first] for a in (start, duration, pitch, velocity))
+    room = np.where(pitch[1:] == pitch[:-1], start[1:] - start[:-1], duration[:-1])
+    np.minimum(duration[:-1], room, out=duration[:-1])
+    order = _order(start, pitch)
+    start = start[order]
+    begins = np.append(np.searchsorted(start, offset), len(start))
+    # A silent piece has no length: those after it begin where it does.
+    alone = np.empty(len(start), NOTE)
+    alone["start"] = start - np.repeat(offset, np.diff(begins))
+    alone["duration"], alone["pitch"] = duration[order], pitch[order]
+    alone["velocity"] = velocity[order]
+    return alone, begins
+
+
+def _order(*keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The order by the first key, then the second, ...; of equal ones the earlier first."""
+    packed, bits = np.zeros(len(keys[0]), np.int64), 0
+    if not len(packed):
+        return packed
+    for key in keys:
+        low = int(key.min())
+        width = (int(key.max()) - low).bit_length()
+        bits += width
+        packed = (packed << width) | (key - low)
+    # One number to compare is several times quicker than several, where they fit into it.
+    return np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(keys[::-1])
+
+
+class Shape(NamedTuple):
+    """Of the notes of a piece: the last end in steps, the pitches, and :func:`semitones_to_c`."""
+
+    end: int
+    lowest_pitch: int
+    highest_pitch: int
+    semitones_to_c: int
+
+
+def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
+    """The shape of each piece; none may be empty. Many at once cost little more than one."""
+    if not pieces:
+        return []
+    counts = [len(notes) for notes in pieces]
+    notes = join_notes(pieces)
+    pitch = notes["pitch"].astype(np.int64)
+    begins = np.cumsum([0, *counts[:-1]])
+    piece = np.repeat(np.arange(len(pieces)) * 12, counts)
+    classes = np.bincount(piece + pitch % 12, minlength=12 * len(pieces)).reshape(-1, 12)
+    ends = np.maximum.reduceat(notes["start"] + notes["duration"], begins)
+    columns = (
+        ends,
+        np.minimum.reduceat(pitch, begins),
+        np.maximum.reduceat(pitch, begins),
+        _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)],
+    )
+    return [Shape(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def semitones_to_c(notes: Notes) -> int:
@@ -207,9 +365,7 @@ def semitones_to_c(notes: Notes) -> int:
     Best is the scale with most of the onsets; of equal ones the nearest. 0 for
     no notes. Minor tunes go to A minor, its relative.
     """
-    counts = np.bincount(notes["pitch"] % 12, minlength=12)
-    shifts = sorted(range(-5, 7), key=lambda shift: (abs(shift), shift))
-    return max(shifts, key=lambda shift: int(np.roll(counts, shift)[list(C_MAJOR)].sum()))
+    return find_shapes([notes])[0].semitones_to_c if len(notes) else 0
 
 
 def transpose(notes: Notes, semitones: int) -> Notes:
@@ -219,18 +375,3 @@ def transpose(notes: Notes, semitones: int) -> Notes:
     moved = notes[stays].copy()
     moved["pitch"] = pitch[stays]
     return moved
-
-
-def end_at_next_onset(notes: Notes) -> Notes:
-    """The notes, sorted, without overlaps in one pitch; see :func:`quantise` for which stay."""
-    order = np.lexsort(
-        (-notes["velocity"].astype(np.int16), -notes["duration"], notes["start"], notes["pitch"])
-    )
-    notes = notes[order]
-    same_pitch = notes["pitch"][1:] == notes["pitch"][:-1]
-    same_onset = same_pitch & (notes["start"][1:] == notes["start"][:-1])
-    notes = notes[np.concatenate([np.ones(min(len(notes), 1), bool), ~same_onset])]
-    same_pitch = notes["pitch"][1:] == notes["pitch"][:-1]
-    room = np.where(same_pitch, np.diff(notes["start"]), np.iinfo(np.int32).max)
-    notes["duration"][:-1] = np.minimum(notes["duration"][:-1], room)
-    return sort_notes(notes)

@@ -1,6 +1,6 @@
-"""MIDI and ABC files <-> tunes and their notes in file time.
+"""MIDI, ABC and MusicXML files <-> tunes and their notes in file time.
 
-The way in: :func:`read_tunes` (file -> tunes), :func:`choose_notes` (which
+The way in: :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which
 track); ``grid.py`` then puts the notes on a grid. The way out:
 :func:`to_score`, :func:`write_midi`. Notes that went out come back unchanged.
 
@@ -9,8 +9,11 @@ Times are checked before anything is allocated in proportion to them. What it
 does not tell: notes that never end are left out.
 """
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,16 +31,23 @@ from symusic.core import (
 
 from nextbar.errors import MusicFileError
 from nextbar.files import write_bytes_atomically
-from nextbar.music import abc_tunes
+from nextbar.music import abc_tunes, musicxml
 from nextbar.music.bars import Notes
 
-MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc")
+MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc", *musicxml.SUFFIXES)
 LARGEST_FILE_BYTES: Final = 16 * 2**20
 """Larger files are refused: an hour of dense piano is about 1 MB."""
 LONGEST_QUARTERS: Final = 14_400
 """Two hours at 120 quarters a minute; a stray event far out would make millions of silent bars."""
+HEADER_BYTES: Final = 14
+MOST_SEQUENCES: Final = 1_000
+"""Tracks of a file of type 2 that are read: each is a piece."""
 TICKS_PER_STEP: Final = 120
 """A step of a quarter's fourth in files of 480 ticks a quarter, which every program can read."""
+
+MELODY: Final = "melody"
+MELODY_WORDS: Final = (MELODY, "vocal", "lead", "voice", "solo", "sopran")
+MOST_LISTED: Final = 20
 
 Metre = tuple[int, int]
 """(numerator, denominator), as (6, 8)."""
@@ -46,10 +56,23 @@ RawNotes = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
+class PitchedTrack:
+    """A track that has notes and is no drums. place: among the score's tracks."""
+
+    place: int
+    track: TrackTick | TrackSecond
+
+    @cached_property
+    def notes(self) -> RawNotes:
+        """Its notes as arrays, made when they are asked for."""
+        return self.track.notes.numpy()
+
+
+@dataclass(frozen=True)
 class Tune:
     """One readable piece of music, in ticks.
 
-    name: the file's name, with ``#3`` for tune 3 of an ABC file of many.
+    name: the file's name, with ``#3`` for tune 3 of a file of many.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
     where the bars begin at tick 0 (but see ``grid.find_metre``).
     """
@@ -58,18 +81,55 @@ class Tune:
     score: ScoreTick
     pickup_quarters: float = 0.0
 
+    @cached_property
+    def pitched(self) -> list[PitchedTrack]:
+        """The tracks that have notes and are no drums, in the file's order."""
+        return pitched_tracks(self.score)
+
+    @cached_property
+    def span(self) -> tuple[int, int, int]:
+        """First onset, last end, and shortest duration of the pitched notes, in ticks."""
+        time = _join([part.notes["time"] for part in self.pitched])
+        duration = _join([part.notes["duration"] for part in self.pitched])
+        end = int((time.astype(np.int64) + duration).max())
+        return int(time.min()), end, int(duration.min())
+
+    @property
+    def first_tick(self) -> int:
+        """When the first pitched note begins."""
+        return self.span[0]
+
+    def notes_of(
+        self, track: int | str = "all", *, in_seconds: bool = False, pedal: bool = False
+    ) -> RawNotes:
+        """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
+        chosen = choose_tracks(self.pitched, track, name=self.name)
+        tempos = self.score.tempos
+        if in_seconds and not pedal and len(tempos) == 1 and tempos[0].time <= 0:
+            # As symusic would, to the last bit, in a third of the time.
+            tick = tempos[0].mspq / 1e6 / self.score.ticks_per_quarter
+            return _in_seconds(_merge([part.notes for part in chosen]), tick)
+        if in_seconds:
+            score: Any = self.score.to("second")
+            there = score.tracks
+            chosen = [PitchedTrack(part.place, there[part.place]) for part in chosen]
+        notes = [held_by_pedal(part, chosen) if pedal else part.notes for part in chosen]
+        return _merge(notes)
+
 
 def read_tunes(
     path: str | Path, *, name: str | None = None
 ) -> tuple[list[Tune], list[MusicFileError]]:
-    """The readable tunes of a MIDI or ABC file, and an error for each that is not.
+    """The readable tunes of a music file, and an error for each that is not.
 
     name: what to call the file in names and messages; its own name if None.
-    A MIDI file is one tune; an ABC file may hold many, and one that is broken
-    does not lose the others. The errors are returned, never raised; their
-    reasons: "unreadable", "too large", "empty file", "not a MIDI file",
-    "damaged", "time in frames", "no time division", "no notes", "only drums",
-    "too long", "bad times", "no tune".
+    A MIDI file is one tune, or of type 2 (patterns of their own) one for each
+    track; an ABC file may hold many, and one that is broken does not lose the
+    others. The errors are returned, never raised; their
+    reasons: "unreadable", "too large", "empty file", "not a MIDI file", "not
+    MusicXML", "needs music21", "damaged archive", "damaged", "time in frames",
+    "no time division", "no notes", "only drums", "too long", "bad times", "no
+    tune".
     """
     path = Path(path)
     name = path.name if name is None else name
@@ -79,36 +139,88 @@ def read_tunes(
         return [], [error]
 
 
-def read_bytes(path: Path, *, name: str) -> bytes:
+def read_bytes(path: str | Path, *, name: str) -> bytes:
     """The bytes of a music file; MusicFileError ("unreadable", "too large") if there are none."""
     try:
-        if not path.is_file():
-            raise refuse(name, "unreadable", "it is no file")
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise refuse(name, "too large", f"it has over {LARGEST_FILE_BYTES // 2**20} MB")
-        return path.read_bytes()
+        # A pipe must not keep us waiting; Windows ends text at a byte if not told otherwise.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(path, flags), "rb", buffering=0) as file:
+            there = os.fstat(file.fileno())
+            if not stat.S_ISREG(there.st_mode):
+                raise refuse(name, "unreadable", "it is no file")
+            if there.st_size > LARGEST_FILE_BYTES:
+                raise refuse(name, "too large", f"it has over {LARGEST_FILE_BYTES // 2**20} MB")
+            return file.read()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise refuse(name, "unreadable", "it is no file") from error
     except OSError as error:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
 
 
 def parse_tunes(data: bytes, *, name: str) -> tuple[list[Tune], list[MusicFileError]]:
-    """As :func:`read_tunes`, from a file's bytes; ``name`` tells ABC from MIDI by its suffix."""
-    if not data.strip():
+    """As :func:`read_tunes`, from a file's bytes; the suffix of ``name`` tells what it is."""
+    if not data[:4096].strip() and not data.strip():
         return [], [refuse(name, "empty file", "it has no content")]
-    if Path(name).suffix.lower() == ".abc":
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix == ".abc":
         return _parse_abc(data, name)
+    if suffix in musicxml.SUFFIXES:
+        return _parse_musicxml(data, name)
+    tunes: list[Tune] = []
+    errors: list[MusicFileError] = []
     try:
-        return [_checked(Tune(name, parse_score(data, name)))], []
+        sequences = _split_sequences(_unwrap(data, name))
+    except MusicFileError as error:
+        return [], [error]
+    for number, sequence in enumerate(sequences, start=1):
+        tune_name = name if len(sequences) == 1 else f"{name}#{number}"
+        try:
+            tunes.append(_checked(Tune(tune_name, parse_score(sequence, tune_name))))
+        except MusicFileError as error:
+            errors.append(error)
+    return tunes, errors
+
+
+def _parse_musicxml(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
+    try:
+        midi, pickup = musicxml.convert_musicxml(data, name)
+        return [_checked(Tune(name, parse_score(midi, name), pickup))], []
     except MusicFileError as error:
         return [], [error]
 
 
-def parse_score(data: bytes, name: str) -> ScoreTick:
-    """The score in a MIDI file's bytes, its notes and times unchecked; else MusicFileError."""
-    if data[:4] == b"RIFF":  # an RMID wrapper; the MIDI file is inside, unchanged
+def _unwrap(data: bytes, name: str) -> bytes:
+    """The MIDI file in the bytes, out of an RMID wrapper if need be."""
+    if data[:4] == b"RIFF":
         data = data[max(data.find(b"MThd"), 0) :]
     if data[:4] != b"MThd":
         raise refuse(name, "not a MIDI file", "it does not begin with MThd")
+    return data
+
+
+def _split_sequences(data: bytes) -> list[bytes]:
+    """The file; of one of type 2, whose tracks are not played at once, each as a file of its own.
+
+    At most ``MOST_SEQUENCES`` of them.
+    """
+    if data[8:10] != b"\x00\x02":
+        return [data]
+    begin = 8 + int.from_bytes(data[4:8], "big")
+    head = b"MThd\x00\x00\x00\x06\x00\x00\x00\x01" + data[12:14]
+    found: list[bytes] = []
+    while begin + 8 <= len(data) and len(found) < MOST_SEQUENCES:
+        end = begin + 8 + int.from_bytes(data[begin + 4 : begin + 8], "big")
+        if data[begin : begin + 4] == b"MTrk":
+            found.append(head + data[begin:end])
+        begin = end
+    return found or [data]
+
+
+def parse_score(data: bytes, name: str) -> ScoreTick:
+    """The score in a MIDI file's bytes, its notes and times unchecked; else MusicFileError."""
+    data = _unwrap(data, name)
+    if len(data) < HEADER_BYTES:
+        raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
     division = int.from_bytes(data[12:14], "big")
     if division & 0x8000:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
@@ -152,15 +264,17 @@ def _tune_from_abc(text: str, name: str) -> Tune:
 
 def _checked(tune: Tune) -> Tune:
     """The same tune, if it has pitched notes at times that make sense; else MusicFileError."""
-    if not any(len(track.notes) for track in tune.score.tracks):
+    if not tune.pitched:
+        if any(len(track.notes) for track in tune.score.tracks):
+            raise refuse(tune.name, "only drums", "all its notes are on the drum channel")
         raise refuse(tune.name, "no notes", "it has no notes that begin and end")
-    if not pitched_tracks(tune.score):
-        raise refuse(tune.name, "only drums", "all its notes are on the drum channel")
-    notes = _merge(pitched_tracks(tune.score))
-    start, end = notes["time"].min(), (notes["time"].astype(np.int64) + notes["duration"]).max()
-    if start < 0 or notes["duration"].min() < 0:
+    tpq = tune.score.ticks_per_quarter
+    if tune.score.start() >= 0 and 0 <= tune.score.end() <= LONGEST_QUARTERS * tpq:
+        return tune  # as all events are, notes among them: only a duration may still be negative
+    start, end, shortest = tune.span
+    if start < 0 or shortest < 0:
         raise refuse(tune.name, "bad times", "it has notes before its beginning")
-    quarters = int(end) / tune.score.ticks_per_quarter
+    quarters = end / tpq
     if quarters > LONGEST_QUARTERS:
         why = f"its last note ends after {quarters:,.0f} quarters, of {LONGEST_QUARTERS:,} allowed"
         raise refuse(tune.name, "too long", why)
@@ -172,9 +286,14 @@ def refuse(name: str, reason: str, why: str) -> MusicFileError:
     return MusicFileError(f"{name}: {why}", reason=reason, name=name)
 
 
-def pitched_tracks(score: ScoreTick | ScoreSecond) -> list[TrackTick | TrackSecond]:
+def pitched_tracks(score: ScoreTick | ScoreSecond) -> list[PitchedTrack]:
     """The tracks that have notes and are not drums, in the file's order."""
-    return [track for track in score.tracks if len(track.notes) and not track.is_drum]
+    tracks: Sequence[TrackTick | TrackSecond] = score.tracks
+    return [
+        PitchedTrack(i, track)
+        for i, track in enumerate(tracks)
+        if not track.is_drum and len(track.notes)
+    ]
 
 
 def last_note_end(score: ScoreTick | ScoreSecond) -> float:
@@ -182,43 +301,116 @@ def last_note_end(score: ScoreTick | ScoreSecond) -> float:
 
     symusic's own ``end()`` counts what makes no sound too, as a pedal let go much later.
     """
-    tracks = [track for track in score.tracks if len(track.notes)]
-    if not tracks:
-        return 0
-    notes = _merge(tracks)
-    return float((notes["time"].astype(np.float64) + notes["duration"]).max())
+    arrays = [track.notes.numpy() for track in score.tracks if len(track.notes)]
+    return max(
+        (float((a["time"].astype(np.float64) + a["duration"]).max()) for a in arrays), default=0
+    )
 
 
 def choose_notes(
     score: ScoreTick | ScoreSecond, track: int | str = "all", *, name: str = "this file"
 ) -> RawNotes:
-    """The notes of the chosen track, in the score's unit of time.
+    """The notes of the chosen track, in the score's unit of time; see :func:`choose_tracks`."""
+    return _merge([part.notes for part in choose_tracks(pitched_tracks(score), track, name=name)])
 
-    track: "all" merges every track but drums; a number takes the N-th track
-    that has notes, from 1, drums not counted; anything else, every track
-    whose name contains it, in any case. Raises MusicFileError (reason "no
-    such track"), which lists the tracks there are.
+
+def choose_tracks(
+    tracks: Sequence[PitchedTrack], track: int | str = "all", *, name: str = "this file"
+) -> list[PitchedTrack]:
+    """The chosen ones of the tracks that have notes and are no drums.
+
+    track: "all"; a number takes the N-th, from 1; "melody" takes the one that
+    :func:`find_melody` finds; anything else, every track whose name contains
+    it, in any case. Raises MusicFileError (reason "no such track"), which
+    lists the tracks there are.
     """
-    tracks = pitched_tracks(score)
     if isinstance(track, str) and track.strip().isdecimal():
         track = int(track)
     if track == "all":
-        chosen = tracks
+        chosen = list(tracks)
     elif isinstance(track, int):
-        chosen = tracks[track - 1 : track] if track >= 1 else []
+        chosen = list(tracks[track - 1 : track]) if track >= 1 else []
+    elif track.casefold() == MELODY and tracks:
+        chosen = find_melody(tracks)
     else:
-        chosen = [t for t in tracks if track.casefold() in t.name.casefold()]
+        chosen = [part for part in tracks if track.casefold() in part.track.name.casefold()]
     if not chosen:
         there_are = ", ".join(
-            f'{i} "{t.name}" ({len(t.notes)} notes)' for i, t in enumerate(tracks, start=1)
+            f'{i} "{part.track.name}" ({len(part.notes["time"])} notes)'
+            for i, part in enumerate(tracks[:MOST_LISTED], start=1)
         )
-        raise refuse(name, "no such track", f"no track {track!r}; it has {there_are or 'none'}")
-    return _merge(chosen)
+        more = f", and {len(tracks) - MOST_LISTED} more" if len(tracks) > MOST_LISTED else ""
+        raise refuse(
+            name, "no such track", f"no track {track!r}; it has {there_are or 'none'}{more}"
+        )
+    return chosen
 
 
-def _merge(tracks: Sequence[TrackTick | TrackSecond]) -> RawNotes:
-    arrays = [track.notes.numpy() for track in tracks]
-    return {key: np.concatenate([a[key] for a in arrays]) for key in arrays[0]}
+def find_melody(tracks: Sequence[PitchedTrack]) -> list[PitchedTrack]:
+    """The track with the melody; several if several are named so. At least one of ``tracks``.
+
+    The rules, in turn: tracks whose names contain "melody"; those whose names
+    contain "vocal", "lead", "voice", "solo" or "sopran", the first word that
+    any has; else, of the tracks that have at least a quarter of the notes of
+    the fullest one, those that play one note at a time (nine tenths of their
+    onsets have one note), or all if there is none, and of these the one that
+    lies highest (by its median pitch), the first of equal ones.
+    """
+    for word in MELODY_WORDS:
+        named = [part for part in tracks if word in part.track.name.casefold()]
+        if named:
+            return named
+    most = max(len(part.notes["time"]) for part in tracks)
+    full = [part for part in tracks if 4 * len(part.notes["time"]) >= most]
+    single = [part for part in full if _is_one_at_a_time(part.notes["time"])]
+    return [max(single or full, key=lambda part: float(np.median(part.notes["pitch"])))]
+
+
+def _is_one_at_a_time(onsets: npt.NDArray[Any]) -> bool:
+    _, counts = np.unique(onsets, return_counts=True)
+    return bool((counts == 1).mean() >= 0.9)
+
+
+def held_by_pedal(part: PitchedTrack, tracks: Sequence[PitchedTrack]) -> RawNotes:
+    """The notes of a track, each that ends under the sustain pedal ending when it is let go.
+
+    A pedal holds the notes of its own track; where one only of the chosen
+    ``tracks`` has a pedal, as with one hand of a piano on each, those of all.
+    A note's next onset still ends it, as on a piano (see ``grid.quantise_all``).
+    """
+    with_pedal = [other.track for other in tracks if len(other.track.pedals)]
+    track = with_pedal[0] if len(with_pedal) == 1 else part.track
+    return _held(part.notes, track.pedals.numpy())
+
+
+def _held(notes: RawNotes, pedals: RawNotes) -> RawNotes:
+    if not len(pedals["time"]):
+        return notes
+    order = np.argsort(pedals["time"], kind="stable")
+    down = pedals["time"][order]
+    up = np.maximum.accumulate(down + pedals["duration"][order])
+    ends = notes["time"] + notes["duration"]
+    pressed = np.searchsorted(down, ends, side="right") - 1
+    let_go = np.where(pressed >= 0, up[np.maximum(pressed, 0)], ends)
+    duration = np.maximum(let_go, ends) - notes["time"]
+    return {**notes, "duration": duration.astype(notes["duration"].dtype)}
+
+
+def _in_seconds(notes: RawNotes, seconds_per_tick: float) -> RawNotes:
+    start = (notes["time"] * seconds_per_tick).astype(np.float32)
+    end = ((notes["time"] + notes["duration"]) * seconds_per_tick).astype(np.float32)
+    return {**notes, "time": start, "duration": end - start}
+
+
+def _merge(parts: Sequence[RawNotes]) -> RawNotes:
+    if len(parts) == 1:
+        return parts[0]
+    keys = ("time", "duration", "pitch", "velocity")
+    return {key: np.concatenate([notes[key] for notes in parts]) for key in keys}
+
+
+def _join(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def to_score(

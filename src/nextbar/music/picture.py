@@ -125,7 +125,7 @@ def save_png(figure: Figure, path: str | Path, *, dots_per_inch: int = 130) -> N
 
 
 def png_bytes(figure: Figure, *, dots_per_inch: int = 130) -> bytes:
-    """The figure as a PNG."""
+    """The figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A title in a script that the font lacks is drawn with boxes; the picture is still right.

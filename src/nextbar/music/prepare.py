@@ -1,55 +1,71 @@
-"""A folder of music files -> a corpus on disk, with the reason for every file refused."""
+"""A folder of music files -> a corpus on disk, with the reason for every file refused.
 
-import importlib.util
-import json
+Every file is read in a worker process; what it gave goes to disk at once, and
+when all are read, the pieces that are kept are put together.
+"""
+
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from nextbar._version import __version__
-from nextbar.errors import CorpusError, OutputError
-from nextbar.files import folder_written_whole, write_json_atomically
-from nextbar.music.bars import cut_at_bar_lines
-from nextbar.music.corpus import (
-    FILES,
-    FORMAT,
-    KIND,
-    MANIFEST,
-    Corpus,
-    find_fingerprint,
-    read_manifest,
+from nextbar.errors import CorpusError, MusicFileError, OutputError, UsageError
+from nextbar.files import folder_written_whole
+from nextbar.music.assembly import (
+    READER,
+    add_transpositions,
+    choose_metre,
+    count_up,
+    write_arrays,
+    write_lines,
+    write_manifest,
 )
-from nextbar.music.grid import (
-    parse_metre,
-    show_metre,
+from nextbar.music.corpus import FILES, Corpus, read_manifest
+from nextbar.music.grid import show_metre
+from nextbar.music.midi import Metre, refuse
+from nextbar.music.reading import CorpusOptions, read_pieces
+from nextbar.music.sources import (
+    INSIDE,
+    FoundFiles,
+    count_all,
+    find_music_files,
+    find_source,
+    list_archive,
+    show_name,
+    unpack_listing,
 )
-from nextbar.music.midi import MUSIC_SUFFIXES, Metre, refuse
-from nextbar.music.reading import (
-    CorpusOptions,
-    FileResult,
-    Piece,
-    Refusal,
-    other_metre,
-    read_pieces,
-    refusal_of,
+from nextbar.music.spool import (
+    Earlier,
+    Gathered,
+    Header,
+    Unpacked,
+    pack_all,
+    read_source_file,
+    unpack,
 )
+from nextbar.music.workers import Lost, map_in_workers
 
-MUSIC21: Final = "music21:"
+__all__ = [
+    "CorpusOptions",
+    "FoundFiles",
+    "Progress",
+    "find_music_files",
+    "find_source",
+    "prepare_corpus",
+    "read_pieces",
+]
 
-
-@dataclass(frozen=True)
-class FoundFiles:
-    """Music files, relative to their folder and sorted; how many others there are, by suffix."""
-
-    names: list[str]
-    ignored: dict[str, int]
+SECONDS_A_FILE: Final = 30.0
+SECONDS_A_COLLECTION: Final = 600.0
+"""For what may hold thousands of tunes, or is read by slower programs."""
+FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "duplicates"})
+"""Options that change nothing of what a single file gives."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,16 @@ class Progress:
     file: str
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Which files are to be read, in order. refused: those that are refused unread."""
+
+    folder: Path
+    items: list[str]
+    refused: dict[str, MusicFileError]
+    ignored: dict[str, int]
+
+
 def prepare_corpus(
     source: str | Path,
     out: str | Path,
@@ -72,20 +98,28 @@ def prepare_corpus(
     track: int | str = "all",
     onsets: bool = False,
     common_key: bool = False,
+    augment: int = 0,
+    pedal: bool = False,
     steps_per_quarter: int = 4,
     min_bars: int = 2,
     held_out_every: int = 10,
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
+    workers: int | None = None,
+    shard: str | None = None,
     report: Callable[[Progress], None] | None = None,
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
-    source: a folder, searched with its subfolders, or ``music21:NAME`` for a
-    collection of an installed music21. The other options: see
+    source: a folder, searched with its subfolders and the zip archives in
+    them, one zip archive, or ``music21:NAME`` for a collection of an installed
+    music21. workers: processes that read files; the cores there are, if None;
+    the corpus does not depend on it. shard: "2/8" reads the second eighth of
+    the files only, for :func:`merge_corpora`. The other options: see
     :class:`CorpusOptions`. report: called after each file. The same files and
     options give the same bytes. A corpus already in ``out`` is replaced, in
-    one step and only on success; anything else there is an OutputError.
-    Raises CorpusError where there is nothing to take.
+    one step and only on success, and what it has of unchanged files is not
+    read again; anything else there is an OutputError. Raises CorpusError
+    where there is nothing to take.
     """
     options = CorpusOptions(
         grid=grid,
@@ -93,224 +127,296 @@ def prepare_corpus(
         track=track,
         onsets=onsets,
         common_key=common_key,
+        augment=augment,
+        pedal=pedal,
         steps_per_quarter=steps_per_quarter,
         min_bars=min_bars,
         held_out_every=held_out_every,
         duplicates=duplicates,
     )
+    n_workers = _count_workers(workers)
     folder, source_name = find_source(source)
     out = Path(out)
     _check_out(out)
-    found = find_music_files(folder)
-    if not found.names:
-        raise CorpusError(_say_nothing_found(folder, found.ignored))
+    plan = _take_shard(_make_plan(folder, n_workers), shard, options)
+    facts: dict[str, Any] = {"source": source_name, "ignored": plan.ignored}
+    facts |= {"shard": shard} if shard else {}
     with folder_written_whole(out, replace=True) as beside:
-        results = _read_all(folder, found.names, options, report)
-        _write_corpus(beside, results, options, source_name, folder, found.ignored)
+        earlier = _open_earlier(out, options)
+        gathered = _gather(plan, options, earlier, beside / "spool", n_workers, report)
+        chosen = choose_metre(gathered.metres, options)
+        if earlier and gathered.n_known and show_metre(chosen) != earlier.manifest["metre"]:
+            # The earlier corpus has no bars of this metre: everything is read again.
+            gathered = _gather(plan, options, None, beside / "again", n_workers, report)
+        _write_corpus(beside, gathered, options, chosen, facts, folder)
+        _remove(beside / "spool", beside / "again")
     return Corpus.open(out)
 
 
-def find_source(source: str | Path) -> tuple[Path, str]:
-    """The folder that ``source`` means, and the name to keep of it; CorpusError if none."""
-    if str(source).startswith(MUSIC21):
-        return _find_music21_collection(str(source).removeprefix(MUSIC21)), str(source)
-    folder = Path(source)
-    if not folder.exists():
-        raise CorpusError(f"{folder} does not exist; check the path of the folder of music files")
-    if not folder.is_dir():
-        raise CorpusError(f"{folder} is a file; give the folder that holds your music files")
-    return folder, folder.resolve().name
+def merge_corpora(
+    shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
+) -> Corpus:
+    """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
-
-def _find_music21_collection(name: str) -> Path:
-    spec = importlib.util.find_spec("music21")
-    if spec is None or not spec.submodule_search_locations:
-        raise CorpusError(
-            f"{MUSIC21}{name} needs the package music21, which is not installed;"
-            " install it with: pip install 'nextbar[folk]'"
-        )
-    corpus = Path(spec.submodule_search_locations[0], "corpus")
-    collections = [p for p in sorted(corpus.iterdir()) if any(p.glob("*.abc"))]
-    for collection in collections:
-        if collection.name.casefold() == name.casefold():
-            return collection
-    names = ", ".join(collection.name for collection in collections)
-    raise CorpusError(f"music21 has no collection {name!r} of ABC tunes; it has: {names}")
-
-
-def find_music_files(folder: Path) -> FoundFiles:
-    """The MIDI and ABC files in ``folder`` and below, as sorted relative paths with ``/``.
-
-    Hidden files and folders and ``__MACOSX`` are passed over, and so is a link
-    that leads out of the folder. Raises CorpusError for a subfolder that
-    cannot be listed.
+    shards: corpora that ``prepare_corpus`` made with ``shard``, "1/N" to
+    "N/N". The result has the bytes that one run over all files would have
+    given. Files that equal one of an earlier shard are refused as
+    duplicates there too. Raises CorpusError for shards that do not belong
+    together.
     """
+    out = Path(out)
+    _check_out(out)
+    paths = sorted(map(Path, shards), key=lambda path: _shard_number(read_manifest(path)))
+    found = [Earlier(path, number) for number, path in enumerate(paths, start=1)]
+    options = _common_options(paths, [earlier.manifest for earlier in found])
+    with folder_written_whole(out, replace=True) as beside:
+        track = _Track(options, sum(map(len, found)), report)
+        with closing(Gathered(beside / "spool")) as gathered:
+            gathered.sources += [earlier.stored for earlier in found]
+            for earlier in found:
+                for number in range(len(earlier)):
+                    header, places = earlier.take(number)
+                    kept = track.refuse_twin(header)
+                    gathered.add_known(kept, places if kept is header else [])
+                    track.tell(kept)
+        ignored = count_all(earlier.manifest["ignored"] for earlier in found[:1])
+        facts = {"source": found[0].manifest["source"], "ignored": ignored}
+        metre = choose_metre(gathered.metres, options)
+        _write_corpus(beside, gathered, options, metre, facts, out)
+        _remove(beside / "spool")
+    return Corpus.open(out)
 
-    def fail(error: OSError) -> None:
-        raise CorpusError(f"{error.filename} cannot be read: {error.strerror}") from error
 
-    root = folder.resolve()
-    names: list[str] = []
-    ignored: Counter[str] = Counter()
-    for place, subfolders, files in os.walk(folder, onerror=fail):
-        subfolders[:] = [s for s in subfolders if not s.startswith(".") and s != "__MACOSX"]
-        for file in files:
-            path = Path(place, file)
-            if file.startswith("."):
-                continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                ignored["link out of the folder"] += 1
-            elif path.suffix.lower() in MUSIC_SUFFIXES:
-                names.append(path.relative_to(folder).as_posix())
-            else:
-                ignored[path.suffix.lower() or "no suffix"] += 1
-    return FoundFiles(sorted(names), dict(sorted(ignored.items())))
+def _count_workers(asked: int | None) -> int:
+    if asked is None:
+        cores = getattr(os, "sched_getaffinity", None)
+        return len(cores(0)) if cores else os.cpu_count() or 1
+    if not 1 <= asked <= 1024:
+        raise UsageError(f"workers is {asked}; it must be from 1 to 1024")
+    return asked
 
 
-def _read_all(
-    folder: Path,
-    names: list[str],
+def _make_plan(folder: Path, n_workers: int) -> _Plan:
+    """All files of the folder and its archives in the order of their names; else CorpusError."""
+    found = find_music_files(folder)
+    items, refused, ignored = list(found.names), {}, [found.ignored]
+    listings = map_in_workers(
+        partial(list_archive, folder=folder),
+        found.archives,
+        n_workers=n_workers,
+        seconds=lambda _: SECONDS_A_COLLECTION,
+    )
+    for archive, result in zip(found.archives, listings, strict=True):
+        if isinstance(result, Lost):
+            refused[archive] = _lost(show_name(archive) or folder.name, result)
+            continue
+        listing = unpack_listing(result)
+        items += sorted(set(listing.names))
+        ignored.append(listing.ignored)
+        refused |= {error.name + INSIDE: error for error in listing.refused}
+    plan = [*items, *refused]
+    if found.archives:
+        plan.sort(key=lambda item: item.strip(INSIDE).replace(INSIDE, "/"))
+    counts = count_all(ignored)
+    if not plan:
+        raise CorpusError(_say_nothing_found(folder, counts))
+    return _Plan(folder, plan, refused, counts)
+
+
+def _take_shard(plan: _Plan, shard: str | None, options: CorpusOptions) -> _Plan:
+    """The I-th of N consecutive stretches of the files for "I/N"; UsageError for what is none."""
+    if shard is None:
+        return plan
+    number, n_shards = parse_shard(shard)
+    if options.metre == "auto" and options.grid == "metre":
+        raise UsageError("a shard cannot know which metre dominates; choose one with --metre")
+    if options.augment:
+        raise UsageError("copies are made of a whole corpus; leave augment out of its shards")
+    cuts = [len(plan.items) * i // n_shards for i in (number - 1, number)]
+    return _Plan(plan.folder, plan.items[slice(*cuts)], plan.refused, plan.ignored)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """(2, 8) from ``2/8``; UsageError for what is no shard."""
+    number, slash, count = text.partition("/")
+    if slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
+        return int(number), int(count)
+    raise UsageError(f"{text!r} is no shard; write 1/8 to 8/8 for the first to the last eighth")
+
+
+def _shard_number(manifest: dict[str, Any]) -> int:
+    return parse_shard(str(manifest.get("shard", "1/1")))[0]
+
+
+def _common_options(paths: list[Path], manifests: list[dict[str, Any]]) -> CorpusOptions:
+    """The options that all shards were made with; CorpusError if they do not belong together."""
+    if not manifests:
+        raise UsageError("there is nothing to merge; give the corpora made with --shard")
+    counts = [parse_shard(str(manifest.get("shard", "1/1"))) for manifest in manifests]
+    if counts != [(i, len(manifests)) for i in range(1, len(manifests) + 1)]:
+        shown = ", ".join(str(manifest.get("shard", "no shard")) for manifest in manifests)
+        raise CorpusError(f"these are not the shards of one corpus, each once: {shown}")
+    first = manifests[0]
+    for path, manifest in zip(paths, manifests, strict=True):
+        for key in ("options", "metre", "reader", "source"):
+            if manifest[key] != first[key]:
+                raise CorpusError(
+                    f"{path} was made with other {key} than {paths[0]}; prepare it again"
+                )
+    return CorpusOptions(**first["options"])
+
+
+def _open_earlier(out: Path, options: CorpusOptions) -> Earlier | None:
+    """What is at ``out`` already, if its files were read in the same way."""
+    try:
+        Corpus.open(out)
+        earlier = Earlier(out, 1)
+        made_with = {k: v for k, v in earlier.manifest["options"].items() if k in asdict(options)}
+    except (CorpusError, OSError, ValueError, KeyError, TypeError):
+        return None  # there is none, or it is damaged or of another version: all is read anew
+    wanted = {k: v for k, v in asdict(options).items() if k not in FREE_TO_CHANGE}
+    same = all(made_with.get(key) == value for key, value in wanted.items())
+    return earlier if same and earlier.manifest.get("reader") == READER else None
+
+
+def _seconds(item: str) -> float:
+    is_single = item.lower().endswith((".mid", ".midi"))
+    return SECONDS_A_FILE if is_single else SECONDS_A_COLLECTION
+
+
+class _Track:
+    """What is known of the files so far: their hashes, and how many there were."""
+
+    def __init__(
+        self, options: CorpusOptions, n_files: int, report: Callable[[Progress], None] | None
+    ) -> None:
+        self._first_with: dict[bytes, str] | None = None if options.keeps_duplicates else {}
+        self._n_files, self._report = n_files, report
+        self._n_done = self._n_pieces = self._n_refused = 0
+
+    def refuse_twin(self, header: Header) -> Header:
+        """The header, or that of a refusal if a file before had the same bytes."""
+        if self._first_with is None or not header["sha256"]:
+            return header
+        name = header["file"]
+        twin = self._first_with.setdefault(bytes.fromhex(header["sha256"])[:16], name)
+        if twin == name:
+            return header
+        error = refuse(name, "duplicate", f"duplicate of {twin}, byte for byte")
+        return _refusal_header(error, name, header["bytes"], header["sha256"])
+
+    def tell(self, header: Header) -> None:
+        """Reports a file as done."""
+        self._n_done += 1
+        self._n_pieces += len(header["pieces"])
+        self._n_refused += not header["pieces"]
+        if self._report is not None:
+            self._report(
+                Progress(
+                    self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
+                )
+            )
+
+
+def _gather(
+    plan: _Plan,
     options: CorpusOptions,
+    earlier: Earlier | None,
+    spool: Path,
+    n_workers: int,
     report: Callable[[Progress], None] | None,
-) -> list[FileResult]:
-    results: list[FileResult] = []
-    first_with: dict[str, str] = {}
-    n_pieces = n_refused = 0
-    for name in names:
-        result = read_pieces(folder / name, name=name, options=options)
-        twin = first_with.setdefault(result.sha256, result.file) if result.sha256 else result.file
-        if twin != result.file and not options.keeps_duplicates:
-            result = _refuse_duplicate(result, twin)
-        results.append(result)
-        n_pieces += len(result.pieces)
-        n_refused += not result.pieces
-        if report is not None:
-            report(Progress(len(results), len(names), n_pieces, n_refused, result.file))
-    return results
+) -> Gathered:
+    """What all files of the plan gave, from workers or from an earlier corpus."""
+    track = _Track(options, len(plan.items), report)
+    with (
+        closing(Gathered(spool)) as gathered,
+        closing(_read_items(plan, options, earlier, n_workers)) as results,
+    ):
+        if earlier:
+            gathered.sources.append(earlier.stored)
+        for result in results:
+            if isinstance(result, MusicFileError):
+                kept = _refusal_header(result, result.name)
+                gathered.add_refused(kept)
+            else:
+                kept = _add(gathered, unpack(result), earlier, track)
+            track.tell(kept)
+    return gathered
 
 
-def _refuse_duplicate(result: FileResult, twin: str) -> FileResult:
-    error = refuse(result.file, "duplicate", f"duplicate of {twin}, byte for byte")
-    return FileResult(result.file, result.sha256, refusals=[refusal_of(error)])
+def _add(gathered: Gathered, packed: Unpacked, earlier: Earlier | None, track: _Track) -> Header:
+    """Adds what a worker gave; returns its header, or that by which it is refused as a twin."""
+    header, places = packed.header, None
+    if earlier and "known" in header:
+        header, places = earlier.take(earlier.find(header["file"], header["sha256"]))
+    kept = track.refuse_twin(header)
+    if kept is not header:
+        gathered.add_refused(kept)
+    elif places is None:
+        gathered.add(packed)
+    else:
+        gathered.add_known(kept, places)
+    return kept
 
 
-def _choose_metre(results: list[FileResult], options: CorpusOptions) -> Metre:
-    """The metre asked for; with "auto", 4/4 unless more than half of the pieces share another."""
-    if options.metre != "auto":
-        return parse_metre(options.metre)
-    metres = Counter(piece.metre for result in results for piece in result.pieces)
-    metre, count = max(metres.items(), key=lambda item: item[1], default=((4, 4), 0))
-    return metre if metre and 2 * count > metres.total() else (4, 4)
+def _read_items(
+    plan: _Plan, options: CorpusOptions, earlier: Earlier | None, n_workers: int
+) -> Generator[bytes | MusicFileError, None, None]:
+    """What each item of the plan gave, packed, or why it gave nothing."""
+    known = earlier.keys if earlier else None
+    work = partial(read_source_file, folder=plan.folder, options=options, known=known)
+    read = [item for item in plan.items if item not in plan.refused] if plan.refused else plan.items
+    results = map_in_workers(
+        work, read, n_workers=n_workers, seconds=_seconds, finish=partial(pack_all, options=options)
+    )
+    try:
+        for item in plan.items:
+            if item in plan.refused:
+                yield plan.refused[item]
+                continue
+            result = next(results)
+            yield _lost(show_name(item), result) if isinstance(result, Lost) else result
+    finally:
+        results.close()
 
 
-def _keep_metre(result: FileResult, metre: Metre) -> FileResult:
-    """The same result with the pieces of other metres refused."""
-    kept = [piece for piece in result.pieces if piece.metre in (metre, None)]
-    others = [piece for piece in result.pieces if piece.metre not in (metre, None)]
-    refusals = [refusal_of(other_metre(p.name, p.metre, metre)) for p in others if p.metre]
-    return FileResult(result.file, result.sha256, kept, [*result.refusals, *refusals])
+def _lost(name: str, lost: Lost) -> MusicFileError:
+    return refuse(name, lost.reason, f"reading it was given up: {lost.reason} ({lost.detail})")
+
+
+def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
+    refusal = {"file": error.name, "reason": error.reason, "message": str(error)}
+    return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 
 def _write_corpus(
     folder: Path,
-    results: list[FileResult],
-    options: CorpusOptions,
-    source_name: str,
-    source_folder: Path,
-    ignored: dict[str, int],
-) -> None:
-    metre = _choose_metre(results, options)
-    results = [_keep_metre(result, metre) for result in results]
-    pieces = [piece for result in results for piece in result.pieces]
-    refusals = [refusal for result in results for refusal in result.refusals]
-    if not pieces:
-        raise CorpusError(_say_all_refused(source_folder, len(results), refusals))
-    arrays = _join_pieces(pieces)
-    for name, array in arrays.items():
-        np.save(folder / name, array, allow_pickle=False)
-    rows = [_piece_row(piece, result.sha256) for result in results for piece in result.pieces]
-    _write_json_lines(folder / "pieces.jsonl", rows)
-    _write_json_lines(folder / "refused.jsonl", map(asdict, refusals))
-    manifest = _describe(results, pieces, arrays, options, metre) | {
-        "source": source_name,
-        "ignored": ignored,
-    }
-    notes, bars, starts = arrays.values()
-    manifest["fingerprint"] = find_fingerprint(manifest, notes, bars, starts)
-    write_json_atomically(folder / MANIFEST, manifest)
-
-
-def _join_pieces(pieces: list[Piece]) -> dict[str, npt.NDArray[Any]]:
-    """The three arrays of a corpus, by file name."""
-    cut = [
-        cut_at_bar_lines(piece.grid.notes, n_steps=piece.n_steps, n_bars=piece.n_bars)
-        for piece in pieces
-    ]
-    rows_a_bar = np.concatenate([np.diff(index) for _, index in cut])
-    return {
-        "notes.npy": np.concatenate([rows for rows, _ in cut]),
-        "bars.npy": np.concatenate([[0], np.cumsum(rows_a_bar)]).astype(np.int64),
-        "pieces.npy": np.cumsum([0, *(piece.n_bars for piece in pieces)]).astype(np.int64),
-    }
-
-
-def _piece_row(piece: Piece, sha256: str) -> dict[str, Any]:
-    return {
-        "name": piece.name,
-        "sha256": sha256,
-        "bars": piece.n_bars,
-        "notes": len(piece.grid.notes),
-        "metre": show_metre(piece.metre) if piece.metre else None,
-        "tempo": round(piece.tempo, 3),
-        "transposed": piece.transposed,
-        "off_grid_steps": round(piece.grid.mean_shift_steps, 4),
-        "dropped_notes": piece.grid.n_dropped,
-        "merged_notes": piece.grid.n_merged,
-    }
-
-
-def _describe(
-    results: list[FileResult],
-    pieces: list[Piece],
-    arrays: dict[str, npt.NDArray[Any]],
+    gathered: Gathered,
     options: CorpusOptions,
     metre: Metre,
-) -> dict[str, Any]:
-    """The manifest but for its source and fingerprint."""
-    in_seconds = options.grid == "seconds"
-    n_taken = sum(bool(result.pieces) for result in results)
-    n_bars = len(arrays["bars.npy"]) - 1
-    return {
-        "kind": KIND,
-        "format": FORMAT,
-        "nextbar_version": __version__,
-        "options": asdict(options),
-        "metre": show_metre(metre),
-        "n_steps": pieces[0].n_steps,
-        # A step of the seconds grid is 0.125 s: a sixteenth at 120 quarters a minute.
-        "steps_per_quarter": 4 if in_seconds else options.steps_per_quarter,
-        "tempo": 120.0 if in_seconds else round(median(p.tempo for p in pieces), 3),
-        "files_taken": n_taken,
-        "files_refused": len(results) - n_taken,
-        "refused": _count(refusal.reason for result in results for refusal in result.refusals),
-        "metres": _count(show_metre(piece.metre) for piece in pieces if piece.metre),
-        "pieces": len(pieces),
-        "bars": n_bars,
-        "pairs": n_bars - len(pieces),
-        "notes": sum(len(piece.grid.notes) for piece in pieces),
-        "median_velocity": float(np.median(arrays["notes.npy"]["velocity"])),
-        "held_out_every": options.held_out_every,
-    }
+    facts: dict[str, Any],
+    shown_folder: Path,
+) -> None:
+    """Writes all files of a corpus but its report; CorpusError if no piece is left."""
+    tally = write_lines(folder, gathered, metre)
+    kept = np.array(tally.kept, bool)
+    if not kept.any():
+        n_files = tally.files_taken + tally.files_refused
+        raise CorpusError(
+            _say_all_refused(shown_folder, n_files, tally.refused, tally.first_refusal)
+        )
+    places = add_transpositions(folder, gathered.places()[kept], options)
+    velocities = write_arrays(folder, gathered.sources, places)
+    facts = {**facts, "metre": show_metre(metre)}
+    write_manifest(folder, tally, places, velocities, gathered.metres, options, facts)
 
 
-def _count(values: Iterable[str]) -> dict[str, int]:
-    """How often each occurs, the most frequent first, ties by name."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
-
-
-def _write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    lines = [json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows]
-    path.write_bytes("".join(lines).encode("utf-8", "backslashreplace"))
+def _remove(*spools: Path) -> None:
+    for spool in spools:
+        if spool.exists():
+            for path in spool.iterdir():
+                path.unlink()
+            spool.rmdir()
 
 
 def _check_out(out: Path) -> None:
@@ -337,18 +443,16 @@ def _check_out(out: Path) -> None:
 
 def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     """Why a folder gave no file to read."""
-    wanted = "MIDI (.mid, .midi) or ABC (.abc) files"
+    wanted = "MIDI (.mid, .midi) or ABC (.abc) files, or MusicXML"
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
     return f"{folder} has no {wanted}; seen: {seen}; give the folder that holds your music"
 
 
-def _say_all_refused(folder: Path, n_files: int, refusals: list[Refusal]) -> str:
+def _say_all_refused(folder: Path, n_files: int, refused: Counter[str], first: str) -> str:
     """Why a folder of music files gave no piece."""
-    counts = _count(refusal.reason for refusal in refusals)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in count_up(refused.elements()).items())
     return (
-        f"{folder}: none of its {n_files} music files can be used ({reasons});"
-        f" the first: {refusals[0].message}"
+        f"{folder}: none of its {n_files} music files can be used ({reasons}); the first: {first}"
     )

@@ -6,20 +6,25 @@ order and anywhere.
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
     GridNotes,
+    OffGrid,
+    Shape,
     bar_steps,
     find_metre,
+    find_shapes,
     find_tempo,
+    lay_metre_grid,
+    lay_seconds_grid,
+    not_empty,
     parse_metre,
-    quantise_to_metre,
-    quantise_to_seconds,
-    semitones_to_c,
+    quantise_all,
     show_metre,
     transpose,
 )
@@ -29,6 +34,11 @@ from nextbar.music.midi import Metre, Tune, parse_tunes, read_bytes, refuse
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""
 SECONDS_BAR_STEPS: Final = 16
+SCALES: Final = (
+    "C/Am", "Db/Bbm", "D/Bm", "Eb/Cm", "E/C#m", "F/Dm", "F#/D#m", "G/Em", "Ab/Fm", "A/F#m",
+    "Bb/Gm", "B/G#m",
+)  # fmt: skip
+"""The twelve scales, each by its major and its minor key, as key signatures are usually written."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +48,13 @@ class CorpusOptions:
     grid: "metre" (fractions of a quarter, bars of one metre, tempo ignored) or
     "seconds" (the paper's: 8 steps a second, bars of 2 s).
     metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
-    track: "all" but drums, the number of a track that has notes, or a part of its name.
+    track: "all" but drums, "melody" (see ``midi.find_melody``), the number of a track
+    that has notes, or a part of its name.
     onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
     common_key: every piece is transposed to C major or A minor, as its notes fit best.
+    augment: every training piece is there once more for each transposition by up to so
+    many semitones, down and up, that stays within A0-C8. Held-out pieces are not.
+    pedal: notes last as long as the sustain pedal holds them.
     steps_per_quarter: of the metre grid; 4 is a grid of sixteenths.
     min_bars: shorter pieces are refused.
     held_out_every: every so many-th piece is kept from training.
@@ -54,6 +68,8 @@ class CorpusOptions:
     track: int | str = "all"
     onsets: bool = False
     common_key: bool = False
+    augment: int = 0
+    pedal: bool = False
     steps_per_quarter: int = 4
     min_bars: int = 2
     held_out_every: int = 10
@@ -73,6 +89,7 @@ class CorpusOptions:
                 raise UsageError("a metre has no meaning on the seconds grid; leave it out")
             bar_steps(parse_metre(self.metre), self.steps_per_quarter)
         for name, lowest, highest in (
+            ("augment", 0, 12),
             ("steps_per_quarter", 1, 48),
             ("min_bars", 1, 10_000),
             ("held_out_every", 2, 1_000_000),
@@ -81,6 +98,11 @@ class CorpusOptions:
                 raise UsageError(
                     f"{name} is {getattr(self, name)}; it must be from {lowest} to {highest}"
                 )
+        if self.common_key and self.augment:
+            raise UsageError(
+                "augment undoes what common_key does; leave one of them out:"
+                " one key, or every piece in many"
+            )
 
     @property
     def keeps_duplicates(self) -> bool:
@@ -104,38 +126,42 @@ def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions
 class Piece:
     """One tune as notes on the grid; ``metre`` is None on the seconds grid.
 
-    transposed: by how many semitones, to come to the common key.
+    n_bars: up to the end of the last note, the last one padded.
+    transposed: by how many semitones, to come to the common key. scale: the
+    semitones by which it would come there. pitches: the lowest and the highest.
     """
 
     name: str
     metre: Metre | None
     tempo: float
     n_steps: int
+    n_bars: int
     grid: GridNotes
     transposed: int
-
-    @property
-    def n_bars(self) -> int:
-        """Bars up to the end of the last note, the last one padded."""
-        notes = self.grid.notes
-        return -(-int((notes["start"] + notes["duration"]).max()) // self.n_steps)
+    scale: int
+    pitches: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file, or a tune of one, that was refused, and why: countable, and as a sentence."""
+    """A file, or a tune of one, that was refused, and why: countable, and as a sentence.
+
+    metre: of a tune that only another metre keeps out.
+    """
 
     file: str
     reason: str
     message: str
+    metre: str | None = None
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """What one file gave."""
+    """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read."""
 
     file: str
     sha256: str
+    n_bytes: int = 0
     pieces: list[Piece] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -147,46 +173,121 @@ def read_pieces(path: Path, *, name: str, options: CorpusOptions) -> FileResult:
         data = read_bytes(path, name=shown)
     except MusicFileError as error:
         return FileResult(shown, "", refusals=[refusal_of(error)])
-    tunes, errors = parse_tunes(data, name=shown)
-    result = FileResult(shown, hashlib.sha256(data).hexdigest())
+    return pieces_from_bytes(data, name=shown, options=options)
+
+
+def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> FileResult:
+    """As :func:`read_pieces`, from a file's bytes."""
+    return finish([parse_file(data, name=name, options=options)], options)[0]
+
+
+class ParsedTune(NamedTuple):
+    """A tune whose notes are chosen, but not on the grid yet."""
+
+    tune: Tune
+    metre: Metre | None
+    n_steps: int
+    laid: OffGrid
+
+
+class ParsedFile(NamedTuple):
+    """What one file gave before its notes were put on the grid."""
+
+    result: FileResult
+    tunes: list[ParsedTune]
+
+
+def parse_file(data: bytes, *, name: str, options: CorpusOptions) -> ParsedFile:
+    """The tunes in a file's bytes, and refusals of what is none."""
+    tunes, errors = parse_tunes(data, name=name)
+    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data))
     result.refusals.extend(map(refusal_of, errors))
+    parsed = []
     for tune in tunes:
         try:
-            result.pieces.append(_piece_from_tune(tune, options))
+            parsed.append(_parse_tune(tune, options))
         except MusicFileError as error:
             result.refusals.append(refusal_of(error))
-    return result
+    return ParsedFile(result, parsed)
 
 
-def refusal_of(error: MusicFileError) -> Refusal:
-    """The error as it is kept in a corpus."""
-    return Refusal(error.name, error.reason, str(error))
-
-
-def _piece_from_tune(tune: Tune, options: CorpusOptions) -> Piece:
-    metre, n_steps = None, SECONDS_BAR_STEPS
+def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
+    track, pedal = options.track, options.pedal
     if options.grid == "seconds":
-        grid = quantise_to_seconds(tune, track=options.track, steps_per_second=STEPS_PER_SECOND)
-    else:
-        metre = find_metre(tune)
-        if options.metre != "auto" and metre != parse_metre(options.metre):
-            raise other_metre(tune.name, metre, parse_metre(options.metre))
-        try:
-            n_steps = bar_steps(metre, options.steps_per_quarter)
-        except UsageError as error:
-            raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
-        grid = quantise_to_metre(
-            tune, metre, track=options.track, steps_per_quarter=options.steps_per_quarter
-        )
-    semitones = semitones_to_c(grid.notes) if options.common_key else 0
-    grid = replace(grid, notes=transpose(grid.notes, semitones))
-    if not len(grid.notes):
-        raise refuse(tune.name, "no notes", "transposed to the common key it leaves A0-C8")
-    piece = Piece(tune.name, metre, find_tempo(tune), n_steps, grid, semitones)
-    if piece.n_bars < options.min_bars:
-        why = f"it has {piece.n_bars} bars, of {options.min_bars} needed; see --min-bars"
-        raise refuse(tune.name, f"fewer than {options.min_bars} bars", why)
-    return piece
+        laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
+        return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
+    metre = find_metre(tune)
+    try:
+        n_steps = bar_steps(metre, options.steps_per_quarter)
+    except UsageError as error:
+        raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
+    laid = lay_metre_grid(
+        tune, metre, track=track, steps_per_quarter=options.steps_per_quarter, pedal=pedal
+    )
+    return ParsedTune(tune, metre, n_steps, laid)
+
+
+def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResult]:
+    """What each file gives, its notes on the grid; many files at once are quicker than singly."""
+    grids = quantise_all([parsed.laid for file in files for parsed in file.tunes])
+    filled = [grid.notes for grid in grids if len(grid.notes)]
+    left, shapes = iter(grids), iter(find_shapes(filled))
+    for file in files:
+        for parsed in file.tunes:
+            grid = next(left)
+            try:
+                not_empty(grid, parsed.tune, options.track)
+                piece = _piece_on_grid(parsed, grid, next(shapes), options)
+            except MusicFileError as error:
+                file.result.refusals.append(refusal_of(error))
+                continue
+            refusal = refuse_metre(piece.name, piece.metre, options)
+            if refusal:
+                file.result.refusals.append(refusal)
+            else:
+                file.result.pieces.append(piece)
+    return [file.result for file in files]
+
+
+def refuse_metre(name: str, metre: Metre | None, options: CorpusOptions) -> Refusal | None:
+    """The refusal of a piece in another metre than the one asked for, None if it is that one."""
+    if metre is None or options.metre == "auto" or metre == parse_metre(options.metre):
+        return None
+    return refusal_of(other_metre(name, metre, parse_metre(options.metre)), metre)
+
+
+def refusal_of(error: MusicFileError, metre: Metre | None = None) -> Refusal:
+    """The error as it is kept in a corpus."""
+    return Refusal(
+        error.name, error.reason, str(error), None if metre is None else show_metre(metre)
+    )
+
+
+def _piece_on_grid(
+    parsed: ParsedTune, grid: GridNotes, shape: Shape, options: CorpusOptions
+) -> Piece:
+    name, scale = parsed.tune.name, shape.semitones_to_c
+    semitones = scale if options.common_key else 0
+    if semitones:
+        grid = replace(grid, notes=transpose(grid.notes, semitones))
+        if not len(grid.notes):
+            raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
+        shape = find_shapes([grid.notes])[0]
+    n_bars = -(-shape.end // parsed.n_steps)
+    if n_bars < options.min_bars:
+        why = f"it has {n_bars} bars, of {options.min_bars} needed; see --min-bars"
+        raise refuse(name, f"fewer than {options.min_bars} bars", why)
+    return Piece(
+        name=name,
+        metre=parsed.metre,
+        tempo=find_tempo(parsed.tune),
+        n_steps=parsed.n_steps,
+        n_bars=n_bars,
+        grid=grid,
+        transposed=semitones,
+        scale=scale,
+        pitches=(shape.lowest_pitch, shape.highest_pitch),
+    )
 
 
 def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
@@ -197,3 +298,34 @@ def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
         f" for a corpus of pieces in {shown} use --metre {shown}"
     )
     return refuse(name, f"metre {shown}", why)
+
+
+def describe_piece(piece: Piece, options: CorpusOptions) -> dict[str, Any]:
+    """The piece as a line of ``pieces.jsonl`` has it, but for the file's hash."""
+    in_seconds = options.grid == "seconds"
+    step_ms = (
+        1000 / STEPS_PER_SECOND if in_seconds else 60_000 / piece.tempo / options.steps_per_quarter
+    )
+    return {
+        "name": piece.name,
+        "bars": piece.n_bars,
+        "notes": len(piece.grid.notes),
+        "metre": show_metre(piece.metre) if piece.metre else None,
+        "tempo": round(piece.tempo, 3),
+        "key": show_scale(piece.scale),
+        "lowest_pitch": piece.pitches[0],
+        "highest_pitch": piece.pitches[1],
+        "transposed": piece.transposed,
+        "off_grid_steps": round(piece.grid.mean_shift_steps, 4),
+        "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),
+        "dropped_notes": piece.grid.n_dropped,
+        "merged_notes": piece.grid.n_merged,
+    }
+
+
+def show_scale(semitones_to_c: int) -> str:
+    """``G/Em`` for 5: the major key that its notes fit best and the minor one of the same notes.
+
+    Which of the two it is, notes alone do not tell.
+    """
+    return SCALES[-semitones_to_c % 12]

@@ -90,8 +90,8 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     kept = notes[notes["start"] + notes["duration"] <= end][:MOST_NOTES]
     return {
         "tracks": [
-            {"number": number, "name": track.name[:80], "notes": len(track.notes)}
-            for number, track in enumerate(pitched_tracks(tunes[0].score), start=1)
+            {"number": number, "name": listed.track.name[:80], "notes": len(listed.track.notes)}
+            for number, listed in enumerate(pitched_tracks(tunes[0].score), start=1)
         ],
         "notes": kept.tolist(),
         "bars": min(piece.n_bars, MOST_BARS),

@@ -1,0 +1,158 @@
+import re
+
+import mido
+import numpy as np
+import pytest
+
+from nextbar.music.corpus import Corpus
+from nextbar.music.prepare import prepare_corpus
+from nextbar.music.report import write_report
+from nextbar.music.summary import advise, summarise
+
+from .helpers import midi, signature, track, tune_bytes
+
+
+def prepared(tmp_path, files, **options):
+    folder = tmp_path / "songs"
+    folder.mkdir(exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return prepare_corpus(folder, tmp_path / "corpus", **options)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Six scales in six keys, one waltz, and a broken file with a name that is none of HTML's."""
+    files = {f"{i}.mid": tune_bytes(transpose=i, n_bars=4) for i in range(6)}
+    waltz = [(1440 * i, 1440, 60, 80) for i in range(4)]
+    files["waltz.mid"] = midi(mido.MidiTrack([signature(3, 4)]), track(waltz))
+    files["<script>alert(1)<&.mid"] = b"broken"
+    return prepared(tmp_path, files)
+
+
+def test_the_summary_counts_notes_and_bars(corpus):
+    summary = summarise(corpus)
+    assert (summary.n_bars_seen, summary.n_silent) == (24, 0)
+    # Bars 1 and 3 of a tune are the same, and so are 2 and 4; none is shared between keys but
+    # the first half of one scale is the second of none.
+    assert summary.n_distinct == 12
+    assert summary.velocities[90] == summary.velocities.sum() == 6 * 16
+    assert summary.pitches[60] == 2  # only the scale from 60 has it, in bars 1 and 3
+    assert summary.tempos == [120.0] * 6
+
+
+def test_notes_that_repeat_without_a_gap_are_a_share_of_all(tmp_path):
+    notes = [(0, 480, 60, 90), (480, 480, 60, 90), (960, 240, 60, 90), (1920, 1920, 62, 90)]
+    corpus = prepared(tmp_path, {"a.mid": midi(track(notes))})
+    assert summarise(corpus).repeated == 2 / 4
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing(corpus):
+    summary = write_report(corpus)
+    page = (corpus.path / "prepare-report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;&amp;.mid" in page
+    assert set(re.findall(r'(?:src|href)="([^"]{0,22})', page)) == {"data:image/png;base64,"}
+    assert "@import" not in page
+    assert "url(" not in page
+    assert len(re.findall("<svg", page)) == 5
+    for words in ("metre 3/4", "not a MIDI file", "files taken", "files refused"):
+        assert words in page
+    assert len(summary.advice) >= 2
+    Corpus.open(corpus.path)
+    # A corpus with its report is a corpus still, and can be renewed.
+    assert prepared(corpus.path.parent, {}).n_pieces == 6
+
+
+def manifest(**changed):
+    """A manifest about which there is nothing to say."""
+    options = {
+        "grid": "metre", "metre": "auto", "onsets": True, "common_key": True, "augment": 0,
+        "steps_per_quarter": 4,
+    }  # fmt: skip
+    options |= changed.pop("options", {})
+    return {
+        "options": options,
+        "metre": "4/4",
+        "metres": {"4/4": 340},
+        "keys": {"C/Am": 340},
+        "pairs": 20_000,
+        "files_taken": 340,
+        "files_refused": 0,
+        "refused": {},
+        "mean_shift_ms": 0.0,
+    } | changed
+
+
+@pytest.fixture
+def summary(corpus):
+    """That of music with everything."""
+    summary = summarise(corpus)
+    summary.velocities = np.ones(128, np.int64)
+    return summary
+
+
+def test_where_all_is_well_the_advice_says_so(summary):
+    assert advise(manifest(), summary, 30) == ["Nothing here stands in the way of training."]
+
+
+@pytest.mark.parametrize(
+    ("changed", "held_out", "text"),
+    [
+        ({"pairs": 90}, 30, "Only 90 pairs of bars: expect copying; add files."),
+        (
+            {"pairs": 90, "options": {"common_key": False}},
+            30,
+            "Only 90 pairs of bars: expect copying; add files, or --augment 5.",
+        ),
+        (
+            {"metres": {"4/4": 28, "6/8": 312}},
+            30,
+            "312 of 340 pieces are in 6/8: try --metre 6/8.",
+        ),
+        (
+            {"metres": {"4/4": 200, "3/4": 80, "6/8": 60}},
+            30,
+            "140 of 340 pieces are in other metres (80 3/4, 60 6/8);"
+            " --grid seconds would take all.",
+        ),
+        (
+            {"keys": {"D/Bm": 10, "G/Em": 9, "C/Am": 8}, "options": {"common_key": False}},
+            30,
+            "The pieces are in 3 keys, of which the most frequent, D/Bm, has 37%:"
+            " --common-key makes a small corpus easier to learn.",
+        ),
+        (
+            {},
+            1,
+            "Only 1 piece is held out: measures will be rough;"
+            " add files, or hold out more with --held-out-every.",
+        ),
+        ({}, 0, "One piece only: none is held out, so nothing can be measured honestly."),
+        (
+            {"refused": {"no such track": 100}},
+            30,
+            "100 refusals in 340 files for one reason (no such track):"
+            " choose another --track, or leave it out.",
+        ),
+        ({"refused": {"duplicate": 50}}, 30, "50 files are copies of others, and count once."),
+    ],
+)
+def test_advice_is_given_in_words(summary, changed, held_out, text):
+    assert advise(manifest(**changed), summary, held_out) == [text]
+
+
+def test_advice_on_notes(summary):
+    summary.velocities = np.bincount([90, 90], minlength=128)
+    summary.repeated, summary.off_grid_steps, summary.dropped_notes = 0.124, 0.2, 7
+    summary.n_bars_seen, summary.n_distinct = 1_000, 199
+    facts = manifest(options={"onsets": False}, mean_shift_ms=25.4)
+    assert advise(facts, summary, 30) == [
+        "Of 1,000 bars only 199 are distinct: there is less to learn than it seems.",
+        "All velocities are equal (90): dynamics cannot be learnt.",
+        "12% of the notes repeat the one before without a gap, and without onsets they merge into"
+        " long ones: try --onsets.",
+        "Notes lie 0.20 steps off the grid on average (25 ms), as played music or triplets do:"
+        " try --grid seconds, or --steps-per-quarter 12 (triplets).",
+        "7 notes lie outside A0-C8 or are silent, and were left out.",
+    ]
