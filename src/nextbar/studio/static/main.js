@@ -52,6 +52,7 @@ function showPiece(at = -1, candidate = null) {
   roll.locked = (bar) => state.isLocked(bar);
   const { n_steps: nSteps, steps_per_quarter: perQuarter } = state.run ?? { n_steps: 16, steps_per_quarter: 4 };
   roll.show(bars, { nSteps, perQuarter });
+  document.body.classList.toggle("fresh", !bars.length && !roll.drawing);
   $("empty").hidden = bars.length > 0 || Boolean(roll.drawing);
 }
 
@@ -77,7 +78,7 @@ const settings = {
   get follow() { return Number($("follow").value); },
 };
 
-function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1; }
+function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
 
 function seedNow() {
   if ($("new-seed").checked) $("seed").value = newSeed();
@@ -108,13 +109,11 @@ async function follow(path, body, start) {
     return true;
   });
   state.piece = before;
-  if (done && last) state.put(last);
+  if (done && last) state.put({ ...last, begun: start.begun });
   else if (before) state.preview(before);
   say("");
   return Boolean(done && last);
 }
-
-function listBars(recipe, bars) { return { recipe, bars }; }
 
 async function compose({ fresh = true } = {}) {
   let seed, asked;
@@ -124,23 +123,27 @@ async function compose({ fresh = true } = {}) {
   } catch (error) { fail(error); return; }
   stop();
   const bars = Number($("bars").value);
-  const same = state.piece && JSON.stringify(asked) === state.begunWith;
+  const same = state.piece?.begun === JSON.stringify(asked);
   if (same && state.piece.recipe.locked.length) { await composeAround(seed, bars); return; }
-  const begun = same
-    ? listBars(state.recipeCut(0), state.piece.bars.slice(0, state.nGiven))
-    : await busy((signal) => post("/api/begin", asked, signal));
+  const begun = same ? cutPiece(0) : await busy((signal) => post("/api/begin", asked, signal));
   if (!begun) return;
+  begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
   const finished = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
-  if (finished) state.begunWith = JSON.stringify(asked);
-  else if (beginnings.kind === "draw") beginnings.choose("draw");
+  if (!finished && beginnings.kind === "draw") beginnings.choose("draw");
+}
+
+// The piece with its first written bars only.
+function cutPiece(nWritten) {
+  const { bars, begun } = state.piece;
+  return { recipe: state.recipeCut(nWritten), bars: bars.slice(0, state.nGiven + nWritten), begun };
 }
 
 // Composes anew but for the locked bars, which keep their places.
 async function composeAround(seed, bars) {
   const lastLocked = Math.max(...state.piece.recipe.locked);
   const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
-  const cut = listBars(state.recipeCut(kept), state.piece.bars.slice(0, state.nGiven + kept));
+  const cut = cutPiece(kept);
   const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
   if (!await follow("/api/roll", body, cut)) return;
   if (bars > kept) await writeMore(bars - kept, seed);
@@ -163,8 +166,14 @@ async function openRecipe(recipe) {
   const piece = await busy((signal) => post("/api/open", { piece: recipe }, signal));
   if (!piece) return false;
   if (run && run !== state.run) chooseRun(run);
-  state.put(piece);
+  const isOfThis = state.piece?.begun && sameGiven(state.piece.recipe, piece.recipe);
+  if (!isOfThis) beginnings.show(piece.recipe);
+  state.put({ ...piece, begun: isOfThis ? state.piece.begun : JSON.stringify(beginnings.asked) });
   return true;
+}
+
+function sameGiven(one, other) {
+  return one.run === other.run && JSON.stringify(one.given_notes) === JSON.stringify(other.given_notes);
 }
 
 // A control was moved: the piece is made again with the same seed, so that its effect is seen.
