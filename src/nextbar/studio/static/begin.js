@@ -136,7 +136,7 @@ export class Beginnings {
 
   wireFile() {
     $("file").addEventListener("change", () => { if ($("file").files[0]) this.take($("file").files[0]); });
-    $("file-track").addEventListener("change", () => this.read($("file-track").value));
+    $("file-track").addEventListener("change", () => this.take(this.file, $("file-track").value));
     $("file-hear").addEventListener("click", () => this.hear());
     for (const target of [document.body]) {
       target.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").classList.add("over"); });
@@ -153,12 +153,14 @@ export class Beginnings {
     }
   }
 
-  async take(file) {
+  // Reads a file, or another track of it; ``reading`` is done when its notes are there.
+  take(file, track = "all") {
+    const isNew = file !== this.file;
     this.file = file;
-    await this.read("all");
+    this.reading = this.read(track, isNew);
   }
 
-  async read(track) {
+  async read(track, isNew) {
     const where = new URLSearchParams({ run: this.state.run.fingerprint, name: this.file.name.slice(-200), track });
     try {
       this.upload = await post(`/api/upload?${where}`, this.file);
@@ -176,8 +178,7 @@ export class Beginnings {
       ...tracks.map((t) => new Option(`${t.number} ${t.name || "unnamed"} (${t.notes} notes)`, t.number)),
     );
     $("file-track").value = track;
-    const last = Math.min(4, bars);
-    this.setBars("file", 1, last, bars);
+    if (isNew) this.setBars("file", 1, Math.min(4, bars), bars);
     this.onchange();
   }
 

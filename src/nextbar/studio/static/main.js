@@ -117,6 +117,7 @@ async function follow(path, body, start) {
 
 async function compose({ fresh = true } = {}) {
   let seed, asked;
+  await beginnings.reading;
   try {
     seed = fresh ? seedNow() : Number($("seed").value);
     asked = beginnings.asked;
@@ -197,11 +198,11 @@ function play(at) {
   sound.play({
     notes: joinBars(state.piece.bars, nSteps), at: start, from, to,
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
-  });
-  showPlaying();
+  }).then(showPlaying);
 }
 
 function showPlaying() {
+  if (!sound.playing) return;
   $("play").classList.add("playing");
   $("play").setAttribute("aria-label", "Pause");
   const frame = () => {
@@ -251,7 +252,7 @@ function hearNotes(notes, bars) {
       .sort((a, b) => a.start - b.start),
     at: 0, from: 0, to: bars * nSteps, repeats: false, secondsPerStep: secondsPerStep(),
   });
-  sound.isPreview = true;
+  sound.isPreview = true;   // the playhead is of the piece, and stays away
 }
 
 function hearBar(bar) { hearNotes(bar.notes, 1); }
