@@ -2,22 +2,19 @@
 
 import os
 import shutil
-import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 
 pytest.importorskip("playwright", reason="needs playwright: pip install 'nextbar[dev]'")
 pytest.importorskip("uvicorn", reason="needs the extra `studio`")
 
-import uvicorn
 from playwright.sync_api import sync_playwright
 
 from nextbar.studio.app import make_app
-from nextbar.studio.command import _listen
 
 from ...fixtures import let_it_sound
+from ..serving import serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -26,22 +23,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-gpu",
 ]
-
-
-@contextmanager
-def serving(app):
-    """The application behind a socket of its own; gives its address."""
-    listening = _listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        server.force_exit = True
-        thread.join()
-        listening.close()
 
 
 @pytest.fixture(scope="session")
