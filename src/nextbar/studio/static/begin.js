@@ -49,7 +49,7 @@ export class Beginnings {
   get asked() {
     const run = this.state.run.fingerprint;
     if (this.kind === "noise") return { run };
-    if (this.kind === "opened") return this.opened;
+    if (this.kind === "opened") return { ...this.opened, run };
     if (this.kind === "draw") {
       if (!this.drawn.length) throw new Error("Draw some notes in the roll first.");
       const notes = this.drawn.map((n) => [n.start, n.duration, n.pitch, n.velocity]);

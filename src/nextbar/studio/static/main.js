@@ -45,12 +45,18 @@ async function busy(work) {
 
 // --------------------------------------------------------------------- showing
 
+// The run that the piece was made with, which another may be chosen beside; without a piece, that.
+function runOfPiece() {
+  const made = !roll.drawing && state.piece?.recipe.run;
+  return runs.find((run) => run.fingerprint === made) ?? state.run;
+}
+
 function showPiece(at = -1, candidate = null) {
   const bars = [...(state.piece?.bars ?? [])];
   if (candidate) bars[at] = candidate;
   roll.selected = state.selected;
   roll.locked = (bar) => state.isLocked(bar);
-  const { n_steps: nSteps, steps_per_quarter: perQuarter } = state.run ?? { n_steps: 16, steps_per_quarter: 4 };
+  const { n_steps: nSteps, steps_per_quarter: perQuarter } = runOfPiece() ?? { n_steps: 16, steps_per_quarter: 4 };
   roll.show(bars, { nSteps, perQuarter });
   document.body.classList.toggle("fresh", !bars.length && !roll.drawing);
   $("empty").hidden = bars.length > 0 || Boolean(roll.drawing);
@@ -189,7 +195,7 @@ function secondsPerStep() { return 60 / Number($("tempo").value) / (state.run?.s
 
 function play(at) {
   if (!state.piece?.bars.length) return;
-  const nSteps = state.run.n_steps;
+  const nSteps = runOfPiece().n_steps;
   const repeat = $("repeat").value;
   const isBar = repeat === "bar" && state.selected >= 0;
   const from = isBar ? state.selected * nSteps : 0;
@@ -233,7 +239,7 @@ function togglePlay() {
     roll.playhead = here;
     roll.paint();
   } else {
-    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * state.run?.n_steps;
+    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * runOfPiece().n_steps;
     play(goesOn ? paused.here : undefined);
     paused = null;
   }
@@ -244,8 +250,8 @@ function stop() {
   showStopped();
 }
 
-function hearNotes(notes, bars) {
-  const nSteps = state.run.n_steps;
+function hearNotes(notes, bars, run = state.run) {
+  const nSteps = run.n_steps;
   stop();
   sound.play({
     notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
@@ -255,7 +261,7 @@ function hearNotes(notes, bars) {
   sound.isPreview = true;   // the playhead is of the piece, and stays away
 }
 
-function hearBar(bar) { hearNotes(bar.notes, 1); }
+function hearBar(bar) { hearNotes(bar.notes, 1, runOfPiece()); }
 
 // --------------------------------------------------------------------- keeping and taking away
 
@@ -319,7 +325,7 @@ function keep() {
   const seed = Object.values(recipe.made)[0]?.seed ?? "";
   const kept = state.keep({
     title: `${bars.length} bars, seed ${seed}, ${when}`,
-    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: state.run.n_steps,
+    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: runOfPiece().n_steps,
   });
   if (!kept) fail(new Error("This browser does not let the page keep anything; take the recipe away instead."));
   showTray();
@@ -406,14 +412,10 @@ async function loadRuns() {
   }
 }
 
-// The piece of a link, or the one that was here before a reload.
+// The piece that was here before a reload, if its run is open.
 async function restore() {
-  try {
-    const linked = new URLSearchParams(location.hash.slice(1)).get("recipe");
-    const recipe = linked ? JSON.parse(linked) : state.lastRecipe;
-    if (!recipe || (!linked && !runs.some((run) => run.fingerprint === recipe.run))) return;
-    await openRecipe(recipe);
-  } catch (error) { fail(error); }
+  const recipe = state.lastRecipe;
+  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openRecipe(recipe);
 }
 
 // --------------------------------------------------------------------- wiring
@@ -441,7 +443,10 @@ $("keep").addEventListener("click", keep);
 $("zoom-in").addEventListener("click", () => roll.zoom(1.3));
 $("zoom-out").addEventListener("click", () => roll.zoom(1 / 1.3));
 $("zoom-fit").addEventListener("click", () => roll.fit());
-$("run").addEventListener("change", () => chooseRun(runs.find((run) => run.fingerprint === $("run").value)));
+$("run").addEventListener("change", () => {
+  chooseRun(runs.find((run) => run.fingerprint === $("run").value));
+  if (["noise", "opened"].includes(beginnings.kind)) recompose();
+});
 $("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
 $("tempo").addEventListener("input", () => {
   $("tempo-now").textContent = $("tempo").value;
