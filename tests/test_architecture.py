@@ -22,7 +22,15 @@ def test_data_goes_one_way_and_the_core_knows_no_music():
 
 @pytest.mark.parametrize(
     ("room", "stranger"),
-    [("frames.training", "symusic"), ("music.prepare", "torch"), ("measures", "torch")],
+    [
+        ("frames.training", "symusic"),
+        ("music.prepare", "torch"),
+        ("measures.table", "torch"),
+        ("studio.command", "torch"),
+        ("studio.app", "torch"),
+        ("studio.uploads", "torch"),
+        ("measures", "torch"),
+    ],
 )
 def test_a_room_can_be_entered_without_loading_what_it_does_not_know(room, stranger):
     # A nextbar package whose __init__ is empty, so that the room alone decides what is loaded.

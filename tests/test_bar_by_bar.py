@@ -217,3 +217,14 @@ def test_a_bar_begun_while_a_note_still_sounds_is_tied_to_the_bar_before():
     after[0, 39, :4] = 80
     assert notes_of_bar(after, held).tolist() == [(0, 4, 60, 80, True)]
     assert notes_of_bar(after, None).tolist() == [(0, 4, 60, 80, False)]
+
+
+def test_a_workbench_that_remembers_two_bars_writes_the_same_piece(bench, monkeypatch):
+    sketch = composed(bench, 6)
+    sketch = sketch.with_bar(
+        2,
+        bench.blends(sketch, bar=2, first=sketch.bars[0], second=sketch.bars[5], steps=3)[1].recipe,
+    )
+    monkeypatch.setattr("nextbar.sketch.BARS_IN_MIND", 2)
+    forgetful = Workbench(bench.composer)
+    np.testing.assert_array_equal(forgetful.rolls(sketch), bench.rolls(sketch))

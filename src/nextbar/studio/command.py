@@ -66,7 +66,12 @@ def studio(
     carried = f"?token={token}" if token else ""
     sys.stdout.write(f"open:   http://{shown}:{port}/{carried}\nstop:   Ctrl-C\n")
     sys.stdout.flush()
-    server.run(sockets=[listening])
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return  # the usual way to stop it
+    finally:
+        listening.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -76,6 +81,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(128)
     except (OSError, OverflowError) as error:
         listening.close()
         why = getattr(error, "strerror", None) or str(error)

@@ -75,7 +75,7 @@ export class BarPanel {
     const cards = answer.bars.map((each, i) => {
       const canvas = element("canvas", { "aria-hidden": "true" });
       const button = element("button", { "aria-pressed": "false" }, canvas,
-        element("span", { text: `seed ${each.recipe.seed}` }));
+        element("span", { text: `${i + 1}` }));
       button.setAttribute("aria-label", `Alternative ${i + 1}, ${describe(each)}`);
       button.addEventListener("click", () => this.choose(i));
       return button;

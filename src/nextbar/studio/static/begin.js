@@ -35,10 +35,11 @@ export class Beginnings {
   choose(kind) {
     this.kind = kind;
     for (const input of document.getElementsByName("begin")) input.checked = input.value === kind;
-    for (const each of ["noise", "tune", "file", "draw"]) $(`begin-${each}`).hidden = each !== kind;
+    for (const each of ["noise", "tune", "file", "draw", "opened"]) $(`begin-${each}`).hidden = each !== kind;
     this.roll.drawing = kind === "draw"
       ? { bars: Number($("draw-bars").value), notes: this.drawn, cursor: null } : null;
     $("roll").classList.toggle("drawing", kind === "draw");
+    if (kind === "draw") this.state.select(-1);
     if (kind === "tune" && !this.tunes.length) this.loadTunes();
     this.roll.fit();
     this.onchange();
@@ -48,6 +49,7 @@ export class Beginnings {
   get asked() {
     const run = this.state.run.fingerprint;
     if (this.kind === "noise") return { run };
+    if (this.kind === "opened") return { ...this.opened, run };
     if (this.kind === "draw") {
       if (!this.drawn.length) throw new Error("Draw some notes in the roll first.");
       const notes = this.drawn.map((n) => [n.start, n.duration, n.pitch, n.velocity]);
@@ -59,6 +61,13 @@ export class Beginnings {
     const notes = cutBars(source.notes, first, last, this.state.run.n_steps);
     if (!notes.length) throw new Error("These bars are silent; choose others.");
     return { run, notes, bars: last - first + 1, transposed: source.transposed };
+  }
+
+  // A piece was opened: it is gone on from as it is.
+  show({ run, given_notes: notes, given_bars: bars, transposed }) {
+    this.opened = { run, notes, bars, transposed };
+    $("opened-tab").hidden = bars === 0;
+    this.choose(bars === 0 ? "noise" : "opened");
   }
 
   get chosenBars() {
@@ -127,7 +136,7 @@ export class Beginnings {
 
   wireFile() {
     $("file").addEventListener("change", () => { if ($("file").files[0]) this.take($("file").files[0]); });
-    $("file-track").addEventListener("change", () => this.read($("file-track").value));
+    $("file-track").addEventListener("change", () => this.take(this.file, $("file-track").value));
     $("file-hear").addEventListener("click", () => this.hear());
     for (const target of [document.body]) {
       target.addEventListener("dragover", (event) => { event.preventDefault(); $("drop").classList.add("over"); });
@@ -144,12 +153,14 @@ export class Beginnings {
     }
   }
 
-  async take(file) {
+  // Reads a file, or another track of it; ``reading`` is done when its notes are there.
+  take(file, track = "all") {
+    const isNew = file !== this.file;
     this.file = file;
-    await this.read("all");
+    this.reading = this.read(track, isNew);
   }
 
-  async read(track) {
+  async read(track, isNew) {
     const where = new URLSearchParams({ run: this.state.run.fingerprint, name: this.file.name.slice(-200), track });
     try {
       this.upload = await post(`/api/upload?${where}`, this.file);
@@ -167,8 +178,7 @@ export class Beginnings {
       ...tracks.map((t) => new Option(`${t.number} ${t.name || "unnamed"} (${t.notes} notes)`, t.number)),
     );
     $("file-track").value = track;
-    const last = Math.min(4, bars);
-    this.setBars("file", 1, last, bars);
+    if (isNew) this.setBars("file", 1, Math.min(4, bars), bars);
     this.onchange();
   }
 

@@ -45,13 +45,20 @@ async function busy(work) {
 
 // --------------------------------------------------------------------- showing
 
+// The run that the piece was made with, which another may be chosen beside; without a piece, that.
+function runOfPiece() {
+  const made = !roll.drawing && state.piece?.recipe.run;
+  return runs.find((run) => run.fingerprint === made) ?? state.run;
+}
+
 function showPiece(at = -1, candidate = null) {
   const bars = [...(state.piece?.bars ?? [])];
   if (candidate) bars[at] = candidate;
   roll.selected = state.selected;
   roll.locked = (bar) => state.isLocked(bar);
-  const { n_steps: nSteps, steps_per_quarter: perQuarter } = state.run ?? { n_steps: 16, steps_per_quarter: 4 };
+  const { n_steps: nSteps, steps_per_quarter: perQuarter } = runOfPiece() ?? { n_steps: 16, steps_per_quarter: 4 };
   roll.show(bars, { nSteps, perQuarter });
+  document.body.classList.toggle("fresh", !bars.length && !roll.drawing);
   $("empty").hidden = bars.length > 0 || Boolean(roll.drawing);
 }
 
@@ -77,7 +84,7 @@ const settings = {
   get follow() { return Number($("follow").value); },
 };
 
-function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] >>> 1; }
+function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
 
 function seedNow() {
   if ($("new-seed").checked) $("seed").value = newSeed();
@@ -108,39 +115,42 @@ async function follow(path, body, start) {
     return true;
   });
   state.piece = before;
-  if (done && last) state.put(last);
+  if (done && last) state.put({ ...last, begun: start.begun });
   else if (before) state.preview(before);
   say("");
   return Boolean(done && last);
 }
 
-function listBars(recipe, bars) { return { recipe, bars }; }
-
 async function compose({ fresh = true } = {}) {
   let seed, asked;
+  await beginnings.reading;
   try {
     seed = fresh ? seedNow() : Number($("seed").value);
     asked = beginnings.asked;
   } catch (error) { fail(error); return; }
   stop();
   const bars = Number($("bars").value);
-  const same = state.piece && JSON.stringify(asked) === state.begunWith;
+  const same = state.piece?.begun === JSON.stringify(asked);
   if (same && state.piece.recipe.locked.length) { await composeAround(seed, bars); return; }
-  const begun = same
-    ? listBars(state.recipeCut(0), state.piece.bars.slice(0, state.nGiven))
-    : await busy((signal) => post("/api/begin", asked, signal));
+  const begun = same ? cutPiece(0) : await busy((signal) => post("/api/begin", asked, signal));
   if (!begun) return;
+  begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
   const finished = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
-  if (finished) state.begunWith = JSON.stringify(asked);
-  else if (beginnings.kind === "draw") beginnings.choose("draw");
+  if (!finished && beginnings.kind === "draw") beginnings.choose("draw");
+}
+
+// The piece with its first written bars only.
+function cutPiece(nWritten) {
+  const { bars, begun } = state.piece;
+  return { recipe: state.recipeCut(nWritten), bars: bars.slice(0, state.nGiven + nWritten), begun };
 }
 
 // Composes anew but for the locked bars, which keep their places.
 async function composeAround(seed, bars) {
   const lastLocked = Math.max(...state.piece.recipe.locked);
   const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
-  const cut = listBars(state.recipeCut(kept), state.piece.bars.slice(0, state.nGiven + kept));
+  const cut = cutPiece(kept);
   const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
   if (!await follow("/api/roll", body, cut)) return;
   if (bars > kept) await writeMore(bars - kept, seed);
@@ -163,8 +173,14 @@ async function openRecipe(recipe) {
   const piece = await busy((signal) => post("/api/open", { piece: recipe }, signal));
   if (!piece) return false;
   if (run && run !== state.run) chooseRun(run);
-  state.put(piece);
+  const isOfThis = state.piece?.begun && sameGiven(state.piece.recipe, piece.recipe);
+  if (!isOfThis) beginnings.show(piece.recipe);
+  state.put({ ...piece, begun: isOfThis ? state.piece.begun : JSON.stringify(beginnings.asked) });
   return true;
+}
+
+function sameGiven(one, other) {
+  return one.run === other.run && JSON.stringify(one.given_notes) === JSON.stringify(other.given_notes);
 }
 
 // A control was moved: the piece is made again with the same seed, so that its effect is seen.
@@ -179,7 +195,7 @@ function secondsPerStep() { return 60 / Number($("tempo").value) / (state.run?.s
 
 function play(at) {
   if (!state.piece?.bars.length) return;
-  const nSteps = state.run.n_steps;
+  const nSteps = runOfPiece().n_steps;
   const repeat = $("repeat").value;
   const isBar = repeat === "bar" && state.selected >= 0;
   const from = isBar ? state.selected * nSteps : 0;
@@ -188,11 +204,11 @@ function play(at) {
   sound.play({
     notes: joinBars(state.piece.bars, nSteps), at: start, from, to,
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
-  });
-  showPlaying();
+  }).then(showPlaying);
 }
 
 function showPlaying() {
+  if (!sound.playing) return;
   $("play").classList.add("playing");
   $("play").setAttribute("aria-label", "Pause");
   const frame = () => {
@@ -223,7 +239,7 @@ function togglePlay() {
     roll.playhead = here;
     roll.paint();
   } else {
-    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * state.run?.n_steps;
+    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * runOfPiece().n_steps;
     play(goesOn ? paused.here : undefined);
     paused = null;
   }
@@ -234,18 +250,18 @@ function stop() {
   showStopped();
 }
 
-function hearNotes(notes, bars) {
-  const nSteps = state.run.n_steps;
+function hearNotes(notes, bars, run = state.run) {
+  const nSteps = run.n_steps;
   stop();
   sound.play({
     notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
       .sort((a, b) => a.start - b.start),
     at: 0, from: 0, to: bars * nSteps, repeats: false, secondsPerStep: secondsPerStep(),
   });
-  sound.isPreview = true;
+  sound.isPreview = true;   // the playhead is of the piece, and stays away
 }
 
-function hearBar(bar) { hearNotes(bar.notes, 1); }
+function hearBar(bar) { hearNotes(bar.notes, 1, runOfPiece()); }
 
 // --------------------------------------------------------------------- keeping and taking away
 
@@ -309,7 +325,7 @@ function keep() {
   const seed = Object.values(recipe.made)[0]?.seed ?? "";
   const kept = state.keep({
     title: `${bars.length} bars, seed ${seed}, ${when}`,
-    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: state.run.n_steps,
+    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: runOfPiece().n_steps,
   });
   if (!kept) fail(new Error("This browser does not let the page keep anything; take the recipe away instead."));
   showTray();
@@ -396,14 +412,10 @@ async function loadRuns() {
   }
 }
 
-// The piece of a link, or the one that was here before a reload.
+// The piece that was here before a reload, if its run is open.
 async function restore() {
-  try {
-    const linked = new URLSearchParams(location.hash.slice(1)).get("recipe");
-    const recipe = linked ? JSON.parse(linked) : state.lastRecipe;
-    if (!recipe || (!linked && !runs.some((run) => run.fingerprint === recipe.run))) return;
-    await openRecipe(recipe);
-  } catch (error) { fail(error); }
+  const recipe = state.lastRecipe;
+  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openRecipe(recipe);
 }
 
 // --------------------------------------------------------------------- wiring
@@ -431,7 +443,10 @@ $("keep").addEventListener("click", keep);
 $("zoom-in").addEventListener("click", () => roll.zoom(1.3));
 $("zoom-out").addEventListener("click", () => roll.zoom(1 / 1.3));
 $("zoom-fit").addEventListener("click", () => roll.fit());
-$("run").addEventListener("change", () => chooseRun(runs.find((run) => run.fingerprint === $("run").value)));
+$("run").addEventListener("change", () => {
+  chooseRun(runs.find((run) => run.fingerprint === $("run").value));
+  if (["noise", "opened"].includes(beginnings.kind)) recompose();
+});
 $("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
 $("tempo").addEventListener("input", () => {
   $("tempo-now").textContent = $("tempo").value;

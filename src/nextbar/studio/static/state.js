@@ -73,7 +73,7 @@ export class State extends EventTarget {
   }
 
   select(bar) {
-    this.selected = bar === this.selected ? -1 : bar;
+    this.selected = bar === this.selected ? -1 : bar;   // once more: none
     this.#tell();
   }
 

@@ -1,0 +1,333 @@
+"""The studio in a real browser, as somebody uses it who never saw a command line."""
+
+import io
+import json
+import time
+import wave
+
+import numpy as np
+import pytest
+import symusic
+
+import nextbar
+from nextbar.sketch import Sketch, Workbench
+
+from ...fixtures import let_it_sound
+from ...music.helpers import midi, track
+
+
+def sounding(page):
+    """How loud it is now, 0-1."""
+    return page.page.evaluate("studio.sound.level()")
+
+
+def test_a_piece_is_composed_bar_by_bar_and_shown(page):
+    page.compose(bars=6)
+    assert page.page.locator("#ruler button").count() == 6
+    assert sum(map(len, page.bars())) > 6
+    painted = page.page.evaluate(
+        """() => {
+          const canvas = document.querySelector('#canvas');
+          const pen = canvas.getContext('2d');
+          const { data } = pen.getImageData(50, 0, canvas.width - 50, canvas.height);
+          return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+    )
+    assert painted > 8  # ground, lines, and notes in shades of their loudness
+
+
+def test_it_plays_within_a_tenth_of_a_second_and_is_heard_and_stops(page):
+    page.compose(bars=4)
+    page.until("studio.sound.piano !== null")
+    assert sounding(page) == 0
+    page.page.evaluate(
+        """() => {
+          const strike = studio.sound.strike.bind(studio.sound);
+          studio.sound.strike = (pitch, velocity, when, seconds) => {
+            studio.struck ??= performance.now() + 1000 * (when - studio.sound.context.currentTime);
+            strike(pitch, velocity, when, seconds);
+          };
+          document.querySelector('#play').addEventListener('click', () => {
+            studio.clicked = performance.now();
+          }, { capture: true, once: true });
+        }"""
+    )
+    page.page.click("#play")
+    page.until("studio.struck !== undefined")
+    first = page.page.evaluate("studio.sound.notes[0].start * studio.sound.secondsPerStep")
+    waited = page.page.evaluate("studio.struck - studio.clicked") - 1000 * first
+    assert waited < 100
+    clock = page.page.evaluate("studio.sound.context.currentTime")
+    loudest = 0.0
+    end = time.monotonic() + 10
+    while loudest < 0.01 and time.monotonic() < end:
+        loudest = max(loudest, sounding(page))
+    assert loudest > 0.01
+    assert page.page.evaluate("studio.sound.context.currentTime") > clock
+    page.until("studio.roll.playhead > 0")
+    assert page.page.get_by_role("button", name="Pause").is_visible()
+    page.page.click("#play")
+    page.until("!studio.sound.playing")
+    page.until("studio.sound.level() < 0.001")
+
+
+def test_repeat_and_tempo_are_obeyed_while_it_plays(page):
+    page.compose(bars=2)
+    page.page.select_option("#repeat", "piece")
+    page.page.locator("#tempo").fill("240")
+    page.page.click("#play")
+    # Two bars of four quarters at 240 a minute last two seconds.
+    page.until("studio.sound.context.currentTime - studio.sound.began > 2.4")
+    position = page.page.evaluate("studio.sound.position")
+    assert 0 <= position < 32
+    assert page.page.evaluate("studio.sound.playing")
+    page.page.click("#play")
+
+
+def test_a_locked_bar_is_unchanged_after_all_the_rest_is_rolled_again_and_undo_brings_it_back(page):
+    page.compose(bars=4)
+    before = page.bars()
+    page.choose(3)
+    page.page.click("#lock")
+    page.choose(1)
+    page.page.check("#with-following")
+    page.page.click("#roll-again")
+    page.idle()
+    page.until("studio.state.canUndo")
+    after = page.bars()
+    assert after[2] == before[2]
+    assert [a == b for a, b in zip(before, after, strict=True)] == [False, False, True, False]
+    page.page.keyboard.press("Control+z")
+    assert page.bars() == before
+    page.page.click("#redo")
+    assert page.bars() == after
+
+
+def test_one_bar_is_rolled_again_and_what_follows_stays(page):
+    page.compose(bars=4)
+    before = page.bars()
+    page.choose(2)
+    page.page.click("#roll-again")
+    page.idle()
+    cells = page.bars()
+    assert [a == b for a, b in zip(before, cells, strict=True)] == [True, False, True, True]
+
+
+def test_one_of_ten_alternatives_is_seen_heard_and_used(page):
+    page.compose(bars=3)
+    page.choose(2)
+    page.page.click("#alternatives")
+    cards = page.page.locator(".strip button")
+    cards.nth(9).wait_for()
+    assert cards.count() == 10
+    cards.nth(6).click()
+    page.until("studio.sound.playing || studio.sound.level() > 0")
+    shown = page.page.evaluate("studio.roll.bars[1].notes.map((n) => n.slice(0, 3))")
+    page.page.get_by_role("button", name="Use it").click()
+    page.idle()
+    page.until("document.querySelector('#candidates').hidden")
+    assert page.bars()[1] == shown
+
+
+def test_a_blend_has_audible_steps_from_one_bar_to_another(page):
+    page.compose(bars=3)
+    bars = page.bars()
+    page.choose(1)
+    page.page.click("#blend")
+    page.page.locator("#candidates select").nth(1).select_option("2")
+    page.idle()
+    slider = page.page.locator("#candidates input[type=range]")
+    steps = []
+    for step in ("0", "4", "8"):
+        slider.fill(step)
+        steps.append(page.page.evaluate("studio.roll.bars[0].notes.map((n) => n.slice(0, 3))"))
+    assert sorted(steps[0]) == sorted(bars[0])
+    assert sorted(steps[2]) == sorted(bars[2])
+    assert sorted(steps[1]) not in (sorted(bars[0]), sorted(bars[2]))
+
+
+def test_a_setting_shows_its_effect_at_once_with_the_same_seed(page):
+    page.compose(bars=4)
+    before = page.bars()
+    page.page.locator("#temperature").fill("0")
+    page.page.locator("#temperature").dispatch_event("change")
+    page.idle()
+    page.until("studio.state.piece.bars[0].recipe.temperature === 0")
+    assert page.bars() != before
+    assert page.page.input_value("#seed") == "1"
+
+
+def test_a_midi_file_is_dropped_its_track_and_bars_chosen_and_gone_on_from(page):
+    high = [(i * 480, 480, 72 + i % 3, 90) for i in range(16)]
+    low = [(i * 960, 960, 48, 70) for i in range(8)]
+    data = midi(track(high, name="tune"), track(low, name="bass", channel=1))
+    page.page.evaluate(
+        """(bytes) => {
+          const files = new DataTransfer();
+          files.items.add(new File([new Uint8Array(bytes)], 'mine.mid', { type: 'audio/midi' }));
+          const drop = new DragEvent('drop', { dataTransfer: files, bubbles: true });
+          document.body.dispatchEvent(drop);
+        }""",
+        list(data),
+    )
+    page.page.locator("#file-choices").wait_for()
+    assert "mine.mid: 4 bars" in page.page.inner_text("#file-name")
+    page.page.select_option("#file-track", "2")
+    page.page.locator("#file-last").fill("2")
+    page.compose(bars=3)
+    bars = page.bars()
+    assert len(bars) == 5
+    assert bars[:2] == [[[0, 8, 48], [8, 8, 48]]] * 2
+    given = page.page.evaluate("studio.state.piece.bars.map((bar) => bar.given)")
+    assert given == [True, True, False, False, False]
+
+
+def test_a_training_tune_is_found_heard_and_gone_on_from(page):
+    page.page.get_by_role("radio", name="A tune").check()
+    page.page.fill("#tune-search", "tune05")
+    page.until("document.querySelectorAll('#tune-list option').length === 1")
+    page.page.select_option("#tune-list", index=0)
+    page.until("studio.sound.playing")
+    page.compose(bars=2)
+    assert len(page.bars()) == 4
+
+
+def test_notes_are_drawn_with_the_mouse_and_by_keyboard_and_gone_on_from(page):
+    page.page.get_by_role("radio", name="Draw").check()
+    box = page.page.locator("#canvas").bounding_box()
+    page.page.mouse.click(box["x"] + 60, box["y"] + 200)
+    page.page.locator("#roll").focus()
+    for key in ("ArrowRight", "ArrowUp", "Enter"):
+        page.page.keyboard.press(key)
+    page.compose(bars=2)
+    first = page.bars()[0]
+    # the click: the first step; the keys: one quarter to the right of the start, a step above C4
+    assert [note[0] for note in first] == [0, 4]
+    assert first[1] == [4, 4, 61]
+
+
+def test_everything_is_taken_away_and_opens_again_in_the_library(page, trained):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    music21 = pytest.importorskip("music21", reason="needs the extra `folk`")
+    page.compose(bars=3)
+
+    def taken(kind):
+        with page.page.expect_download() as waiting:
+            page.page.click(f'[data-kind="{kind}"]')
+        path = waiting.value.path()
+        return waiting.value.suggested_filename, path.read_bytes()
+
+    files = {kind: taken(kind) for kind in ("mid", "wav", "musicxml", "png", "recipe")}
+    assert [name for name, _ in files.values()] == [
+        "nextbar-1.mid", "nextbar-1.wav", "nextbar-1.musicxml", "nextbar-1.png", "nextbar-1.json",
+    ]  # fmt: skip
+    composer = let_it_sound(nextbar.load(trained / "run"))
+    made = Workbench(composer).composition(Sketch.from_json(json.loads(files["recipe"][1])))
+    score = symusic.Score.from_midi(files["mid"][1])
+    assert [n.pitch for n in score.tracks[0].notes] == made.notes["pitch"].tolist()
+    with wave.open(io.BytesIO(files["wav"][1])) as sound:
+        assert np.frombuffer(sound.readframes(-1), "<i2").any()
+    sheet = music21.converter.parseData(files["musicxml"][1], format="musicxml")
+    assert len(sheet.parts[0].getElementsByClass("Measure")) == 3
+    assert files["png"][1].startswith(b"\x89PNG")
+
+
+def test_a_recipe_file_gives_the_same_piece_on_a_fresh_page(page, tmp_path):
+    page.compose(bars=3)
+    page.choose(2)
+    page.page.click("#lock")
+    with page.page.expect_download() as waiting:
+        page.page.click('[data-kind="recipe"]')
+    path = tmp_path / "piece.json"
+    waiting.value.save_as(path)
+    bars = page.bars()
+    page.page.evaluate("localStorage.clear()")
+    page.page.reload()
+    page.until("globalThis.studio?.state.run")
+    assert page.page.evaluate("studio.state.piece") is None
+    page.page.set_input_files("#open-recipe", path)
+    page.until("studio.state.nWritten === 3")
+    assert page.bars() == bars
+    assert page.page.evaluate("studio.state.isLocked(1)")
+
+
+def test_what_is_kept_survives_a_reload_and_so_does_the_piece(page):
+    page.compose(bars=3)
+    bars = page.bars()
+    page.page.click("#keep")
+    page.compose(bars=2, seed=8)
+    page.page.reload()
+    page.until("globalThis.studio?.state.nWritten === 2")
+    page.page.locator("#tray li button").first.click()
+    page.until("studio.state.nWritten === 3")
+    assert page.bars() == bars
+
+
+def test_measures_and_nearness_are_shown(page):
+    page.compose(bars=4)
+    page.page.locator(".measure").first.wait_for()
+    assert "notes in a piece" in page.page.inner_text("#measures")
+    page.choose(2)
+    assert "Seed 1, temperature" in page.page.inner_text("#bar-facts")
+
+
+def test_an_error_is_said_in_a_sentence(page):
+    page.page.get_by_role("radio", name="My file").check()
+    page.page.set_input_files(
+        "#file", {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"no midi"}
+    )
+    page.until("!document.querySelector('#toast').hidden")
+    assert "it does not begin with MThd" in page.page.inner_text("#toast")
+    page.errors.clear()  # the browser itself notes the answer 400
+
+
+def test_no_request_leaves_the_machine(page, address):
+    page.compose(bars=2)
+    page.page.click("#play")
+    page.until("studio.sound.playing")
+    elsewhere = [url for url in page.asked if not url.startswith((f"{address}/", "blob:"))]
+    assert len(page.asked) > 8
+    assert elsewhere == []
+
+
+def test_all_can_be_done_by_keyboard(page):
+    page.page.locator("#compose").focus()
+    page.page.keyboard.press("Enter")
+    page.until("studio.state.nWritten === 8")
+    page.idle()
+    page.page.locator("#roll").focus()
+    page.page.keyboard.press("ArrowRight")
+    page.page.keyboard.press("ArrowRight")
+    assert page.page.evaluate("studio.state.selected") == 1
+    page.page.keyboard.press("l")
+    assert page.page.evaluate("studio.state.isLocked(1)")
+    page.page.keyboard.press(" ")
+    page.until("studio.sound.playing")
+
+
+@pytest.mark.parametrize("kind", ["page", "phone"])
+def test_an_automated_check_finds_no_barrier(kind, request):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs [dev]")
+    page = request.getfixturevalue(kind)
+    found = axe.Axe().run(page.page).response["violations"]
+    page.compose(bars=4)
+    page.choose(2)
+    page.page.click("#alternatives")
+    page.page.locator(".strip button").first.wait_for()
+    page.page.locator(".measure").first.wait_for()
+    found += axe.Axe().run(page.page).response["violations"]
+    assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found] == []
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.page.tap("#compose")
+    phone.until("studio.state.nWritten === 8")
+    phone.idle()
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.page.locator("#ruler button").nth(2).tap()
+    assert phone.page.evaluate("studio.state.selected") == 2
+    sharp = phone.page.evaluate(
+        "document.querySelector('#canvas').width / document.querySelector('#canvas').clientWidth"
+    )
+    assert sharp == 2
