@@ -32,6 +32,7 @@ def columns() -> Config:
         latent=2,
         encoder_channels=(8, 8, 8),
         generator_channels=(8, 8),
+        generator_strides=(2,),
         discriminator_channels=(8, 8),
         discriminator_strides=(1, 2),
         history=(1, 2),
@@ -189,7 +190,7 @@ def test_the_average_is_that_of_the_weights_and_is_what_is_written_with(
     columns, moving_squares, alone, tmp_path
 ):
     training = begin_training(build_model(SHAPE, override(columns, average=0.5)))
-    name = "encoder.hidden.0.weight"
+    name = "encoder.near.0.weight"
     by_hand = training.model.state_dict()[name].clone()
     for now in train(training, pairs_of(columns, moving_squares), alone):
         kept = min(0.5, now.step / (now.step + 9))

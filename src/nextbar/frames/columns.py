@@ -10,6 +10,7 @@ more (docs/recipe.md). In and out go the same shapes as in
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil, prod
 
 import torch
@@ -42,20 +43,25 @@ def halving_layers(n_rows: int, channels: Sequence[int]) -> nn.Sequential:
     """Layers from (B, n_rows, width) to (B, channels[-1], columns).
 
     The first looks at each column by itself, each other one halves the width
-    (rounded up); a residual block behind each.
+    (rounded up); a residual block behind each, and nothing behind the last.
     """
-    first, *others = channels
+    first = channels[0]
     layers: list[nn.Module] = [nn.Conv1d(n_rows, first, 1), Residual(first)]
-    maps = first
-    for out in others:
-        layers += [nn.Conv1d(maps, out, 3, stride=2, padding=1), Residual(out)]
-        maps = out
-    return nn.Sequential(*layers, nn.ReLU())
+    return nn.Sequential(*layers, *(_halving(*pair) for pair in pairwise(channels)))
+
+
+def _halving(maps: int, out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv1d(maps, out, 3, stride=2, padding=1), Residual(out))
 
 
 def halved(width: int, times: int) -> int:
     """The width after so many halvings."""
     return -(-width // (1 << times))
+
+
+def halvings_to_parts(config: Config) -> int:
+    """How often the width is halved to come to the columns that the generator begins with."""
+    return prod(config.generator_strides).bit_length() - 1
 
 
 class ColumnEncoder(nn.Module):
@@ -70,7 +76,7 @@ class ColumnEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
-        hidden = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * columns)
+        hidden = F.relu(self.hidden(frames.flatten(1, 2))).flatten(1)  # (B, maps * columns)
         mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
         return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
 
@@ -78,37 +84,44 @@ class ColumnEncoder(nn.Module):
 class ChainEncoder(nn.Module):
     """A frame -> the distribution of the next frame's latent, part after part.
 
-    Each part of ``latent_in_parts`` has a small network of its own, which sees
-    what was read off the frame and the parts before it.
+    Each part of ``latent_in_parts`` has a small network of its own. It sees
+    what was read off the whole frame, what was read at its own column, and the
+    parts before it.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, width = shape
-        self.hidden = halving_layers(channels * height, config.encoder_channels)
-        columns = halved(width, len(config.encoder_channels) - 1)
+        maps = config.encoder_channels
+        n_halvings = halvings_to_parts(config)
+        self.near = halving_layers(channels * height, maps[: n_halvings + 1])
+        self.far = nn.Sequential(*(_halving(*pair) for pair in pairwise(maps[n_halvings:])))
+        columns = halved(width, len(maps) - 1)
         self.context = nn.Sequential(
-            nn.Linear(config.encoder_channels[-1] * columns, 2 * CONTEXT),
+            nn.Linear(maps[-1] * columns, 2 * CONTEXT),
             nn.ReLU(),
             nn.Linear(2 * CONTEXT, CONTEXT),
             nn.ReLU(),
         )
-        n_parts = ceil(width / prod(config.generator_strides))
+        seen = CONTEXT + maps[n_halvings]
         self.steps = nn.ModuleList(
             nn.Sequential(
-                nn.Linear(CONTEXT + nth * config.latent, CONTEXT),
+                nn.Linear(seen + nth * config.latent, CONTEXT),
                 nn.ReLU(),
                 nn.Linear(CONTEXT, CONTEXT),
                 nn.ReLU(),
                 nn.Linear(CONTEXT, 2 * config.latent),
             )
-            for nth in range(n_parts)
+            for nth in range(halved(width, n_halvings))
         )
 
     def forward(self, frames: Tensor) -> Chain:
         """frames: (B, C, H, W) in [0, 1]."""
-        hidden = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * columns)
-        return Chain(self.context(hidden), [*self.steps])
+        near = self.near(frames.flatten(1, 2))  # (B, maps, parts)
+        far = F.relu(self.far(near)).flatten(1)  # (B, maps * columns)
+        context = self.context(far)
+        contexts = [torch.cat([context, at], dim=1) for at in F.relu(near).unbind(dim=2)]
+        return Chain(contexts, [*self.steps])
 
 
 CONTEXT = 256
@@ -125,14 +138,14 @@ class PartsEncoder(nn.Module):
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, _ = shape
-        halvings = prod(config.generator_strides).bit_length() - 1
-        used = config.encoder_channels[: halvings + 1]
+        used = config.encoder_channels[: halvings_to_parts(config) + 1]
         self.hidden = halving_layers(channels * height, used)
         self.output = nn.Conv1d(used[-1], 2 * config.latent, 1)
 
     def forward(self, frames: Tensor) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent)."""
-        moments = self.output(self.hidden(frames.flatten(1, 2))).float()  # (B, 2 latent, parts)
+        hidden = F.relu(self.hidden(frames.flatten(1, 2)))
+        moments = self.output(hidden).float()  # (B, 2 latent, parts)
         mean, log_variance = (half.transpose(1, 2).flatten(1) for half in moments.chunk(2, dim=1))
         return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
 

@@ -34,11 +34,12 @@ class Gaussian(NamedTuple):
 class Chain(NamedTuple):
     """Parts that are normal given those before them. Not in the paper.
 
-    context: (B, C), what was read. steps: for each part the network that gives
-    its mean and log-variance from the context and the parts before.
+    contexts: for each part (B, C), what was read that concerns it. steps: for
+    each part the network that gives its mean and log-variance from that and
+    the parts before.
     """
 
-    context: Tensor
+    contexts: Sequence[Tensor]
     steps: Sequence[nn.Module]
 
     @property
@@ -48,7 +49,8 @@ class Chain(NamedTuple):
 
     def part(self, nth: int, before: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of part ``nth``; before: (B, ...), all parts before it."""
-        moments = self.steps[nth](torch.cat([self.context, before.to(self.context.dtype)], dim=1))
+        context = self.contexts[nth]
+        moments = self.steps[nth](torch.cat([context, before.to(context.dtype)], dim=1))
         mean, log_variance = moments.float().chunk(2, dim=1)
         return mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES)
 
