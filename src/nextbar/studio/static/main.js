@@ -202,7 +202,7 @@ function play(at) {
   const to = isBar ? from + nSteps : state.piece.bars.length * nSteps;
   const start = at ?? (isBar ? from : state.selected >= 0 ? state.selected * nSteps : 0);
   sound.play({
-    notes: joinBars(state.piece.bars, nSteps), at: start, from, to,
+    notes: joinBars(roll.bars, nSteps), at: start, from, to,   // what is shown, a candidate too
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
   }).then(showPlaying);
 }
