@@ -291,6 +291,9 @@ def test_no_request_leaves_the_machine(page, address):
 
 
 def test_all_can_be_done_by_keyboard(page):
+    for key in "lrab +-0":  # without a piece they do nothing
+        page.page.keyboard.press(key)
+    assert page.page.evaluate("studio.state.piece") is None
     page.page.locator("#compose").focus()
     page.page.keyboard.press("Enter")
     page.until("studio.state.nWritten === 8")

@@ -495,6 +495,7 @@ document.addEventListener("keydown", (event) => {
     b: () => $("blend").click(),
   };
   if (event.target.closest("[type=range]")) return;
+  if ("lrab".includes(event.key) && !(state.selected >= 0 && state.piece)) return;
   actions[event.key]?.();
 });
 
