@@ -499,6 +499,12 @@ document.addEventListener("keydown", (event) => {
   actions[event.key]?.();
 });
 
+// A browser lets sound begin only when something was pressed; the first press of any kind will do,
+// so that the device is awake when Play is pressed.
+for (const kind of ["pointerdown", "keydown"]) {
+  document.addEventListener(kind, () => sound.context.resume(), { once: true, capture: true });
+}
+
 // For scripts of one's own, and for tests.
 globalThis.studio = { state, sound, roll, openRecipe };
 
