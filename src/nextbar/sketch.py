@@ -12,6 +12,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -94,7 +95,7 @@ class Sketch:
     bars: tuple[str, ...]
     locked: frozenset[int] = frozenset()
 
-    @property
+    @cached_property
     def base(self) -> str:
         """What all names of this sketch's bars rest on: the run and the beginning."""
         fixed = f"{self.run} {self.n_given} {self.transposed} {self.given.tolist()}"

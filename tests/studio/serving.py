@@ -11,13 +11,13 @@ from contextlib import contextmanager
 import httpx2
 import uvicorn
 
-from nextbar.studio.command import _listen
+from nextbar.studio.command import listen
 
 
 @contextmanager
 def serving(app):
     """The application behind a socket; gives its address."""
-    listening = _listen("127.0.0.1", 0)
+    listening = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

@@ -57,7 +57,7 @@ def studio(
     loopback = is_loopback(host)
     if not loopback:
         token = token or secrets.token_urlsafe(18)
-    listening = _listen(host, port)
+    listening = listen(host, port)
     port = listening.getsockname()[1]
     hosts = ["127.0.0.1", "localhost", "[::1]", host] if loopback else []
     app = make_app([run, *more], hosts=hosts, token=token)
@@ -74,7 +74,7 @@ def studio(
         listening.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """A bound socket, so that the address printed is the one that is served."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

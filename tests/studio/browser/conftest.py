@@ -37,9 +37,9 @@ def address(trained):
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The system's Chromium, without a window."""
+    """The system's Chromium, without a window; while it is open, this thread has an event loop."""
     program = os.environ.get("NEXTBAR_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "")
     if not program:
         pytest.skip(

@@ -202,7 +202,7 @@ function play(at) {
   const to = isBar ? from + nSteps : state.piece.bars.length * nSteps;
   const start = at ?? (isBar ? from : state.selected >= 0 ? state.selected * nSteps : 0);
   sound.play({
-    notes: joinBars(state.piece.bars, nSteps), at: start, from, to,
+    notes: joinBars(roll.bars, nSteps), at: start, from, to,   // what is shown, a candidate too
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
   }).then(showPlaying);
 }
@@ -495,8 +495,15 @@ document.addEventListener("keydown", (event) => {
     b: () => $("blend").click(),
   };
   if (event.target.closest("[type=range]")) return;
+  if ("lrab".includes(event.key) && !(state.selected >= 0 && state.piece)) return;
   actions[event.key]?.();
 });
+
+// A browser lets sound begin only when something was pressed; the first press of any kind will do,
+// so that the device is awake when Play is pressed.
+for (const kind of ["pointerdown", "keydown"]) {
+  document.addEventListener(kind, () => sound.context.resume(), { once: true, capture: true });
+}
 
 // For scripts of one's own, and for tests.
 globalThis.studio = { state, sound, roll, openRecipe };
