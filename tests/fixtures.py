@@ -10,6 +10,15 @@ from nextbar.music.bars import NOTE
 from nextbar.music.midi import to_score, write_midi
 
 TINY = {
+    "layout": "plane",
+    "history": [1],
+    "forget": 0.0,
+    "sparse": False,
+    "latent_in_parts": False,
+    "pair_discriminator": False,
+    "average": 0.0,
+    "settle": 0.0,
+    "warm_up": 0,
     "latent": 4,
     "encoder_channels": [2, 4],
     "generator_channels": [4, 4, 2],

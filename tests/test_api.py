@@ -87,7 +87,7 @@ def test_a_beginning_from_noise_is_none_and_one_from_the_corpus_is_a_real_bar(tr
     corpus = nextbar.Corpus.open(trained / "corpus")
     beginning = nextbar.begin_from(model, "held-out", seed=5)
     held_out = np.concatenate([corpus.bars_of(p) for p in corpus.pieces("held_out")])
-    assert any(np.array_equal(beginning.roll, roll) for roll in corpus.rolls(held_out))
+    assert any(np.array_equal(beginning.rolls[-1], roll) for roll in corpus.rolls(held_out))
     assert beginning.n_bars == 1
 
 
@@ -474,7 +474,7 @@ def in_common_key(trained, tmp_path_factory):
         score = symusic.Score(str(path)).shift_pitch(2)
         (place / "tunes").mkdir(exist_ok=True)
         (place / "tunes" / path.name).write_bytes(score.dumps_midi())
-    corpus = nextbar.prepare(place / "tunes", place / "corpus", common_key=True)
+    corpus = nextbar.prepare(place / "tunes", place / "corpus", common_key=True, onsets=False)
     nextbar.train(corpus, place / "run", **TINY)
     return place, let_it_sound(nextbar.load(place / "run"))
 
@@ -495,7 +495,7 @@ def test_a_users_file_keeps_its_key_whatever_key_the_model_writes_in(in_common_k
     given = written.notes[written.notes["start"] < 48]
     assert sorted(given["pitch"].tolist()) == sorted(in_d.notes["pitch"].tolist())
     # What the model wrote in C stands two semitones higher behind the tune in D.
-    in_c = nextbar.Beginning(in_d.notes, in_d.n_bars, in_d.roll, in_d.name, 0)
+    in_c = nextbar.Beginning(in_d.notes, in_d.n_bars, in_d.rolls, in_d.name, 0)
     (untransposed,) = composer.compose([in_c], bars=2, seeds=[0])
     ours, theirs = (x.notes[x.notes["start"] >= 48]["pitch"] for x in (written, untransposed))
     n = min(len(ours), len(theirs))

@@ -13,7 +13,7 @@ from nextbar.errors import UsageError
 from nextbar.sketch import Sketch, Workbench, Written
 
 from .fixtures import let_it_sound, write_tune
-from .music.helpers import make_notes
+from .music.midi_files import make_notes
 
 PLAIN = {"temperature": 1.0, "follow": 1.0}
 

@@ -18,7 +18,7 @@ def test_shards_are_merged_and_a_corpus_tells_its_counts_as_json(tmp_path, capsy
         assert main(list(map(str, words))) == 0
     assert main(["merge", *map(str, parts), "--out", str(tmp_path / "corpus")]) == 0
     said = capsys.readouterr().out
-    assert "advice: Only 25 pairs of bars: expect copying; add files, or --augment 5." in said
+    assert "advice: Only 25 pairs of bars: expect copying; add files." in said
     assert (tmp_path / "corpus" / "prepare-report.html").is_file()
     assert main(["inspect", str(tmp_path / "corpus"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -33,7 +33,7 @@ def begin_from(
         return None
     if start in (HELD_OUT, TRAINING):
         return begin_from_corpus(composer, seeds=[seed], part=start)[0]
-    return begin_from_file(composer.kind, start, track=track)
+    return begin_from_file(composer.kind, start, track=track, memory=composer.model.memory)
 
 
 def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> list[Beginning]:
@@ -49,7 +49,7 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
     chosen = [int(np.random.default_rng([seed, 2]).choice(sounding)) for seed in seeds]
     rolls = corpus.rolls(chosen)
     return [
-        Beginning(corpus.notes(bar, bar + 1), 1, roll, part)
+        Beginning(corpus.notes(bar, bar + 1), 1, roll[None], part)
         for bar, roll in zip(chosen, rolls, strict=True)
     ]
 
@@ -72,8 +72,13 @@ def corpus_of(origin: dict[str, Any]) -> Corpus:
     return corpus
 
 
-def begin_from_file(kind: BarKind, start: str, *, track: int | str = "all") -> Beginning:
-    """The bars of ``FILE:k`` up to bar k, on the grid of the composer's music."""
+def begin_from_file(
+    kind: BarKind, start: str, *, track: int | str = "all", memory: int = 1
+) -> Beginning:
+    """The bars of ``FILE:k`` up to bar k, on the grid of the composer's music.
+
+    memory: how many of the last ones the model may look at.
+    """
     path, bar = _split_bar_number(start)
     piece = read_piece(path, kind, track=track)
     notes, n_steps = piece.grid.notes, kind.n_steps
@@ -88,9 +93,9 @@ def begin_from_file(kind: BarKind, start: str, *, track: int | str = "all") -> B
     kept = join_at_bar_lines(bar_notes, index[: chosen + 1], n_steps=n_steps)
     semitones = semitones_to_c(notes) if kind.common_key else 0
     heard, index = cut_at_bar_lines(transpose(notes, semitones), n_steps=n_steps, n_bars=chosen)
-    last = np.array([chosen - 1])
-    roll = draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets)[0]
-    return Beginning(kept, chosen, roll, f"{path.stem}-bar{chosen}", semitones)
+    last = np.arange(max(0, chosen - memory), chosen)
+    rolls = draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets)
+    return Beginning(kept, chosen, rolls, f"{path.stem}-bar{chosen}", semitones)
 
 
 def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:

@@ -91,8 +91,8 @@ def prepare(
     grid: Literal["metre", "seconds"] = "metre",
     metre: str = "auto",
     track: str = "all",
-    onsets: bool = False,
-    common_key: bool = False,
+    onsets: bool | None = None,
+    common_key: bool | None = None,
     augment: int = 0,
     pedal: bool = False,
     steps_per_quarter: int = 4,
@@ -127,9 +127,12 @@ def prepare(
         name. melody is the track so named; else, of the tracks with many notes, the highest that
         plays one note at a time.
     onsets
-        Keep note beginnings in a second channel, so that repeated notes stay apart.
+        Keep note beginnings in a second channel, so that repeated notes stay apart; by default
+        on the metre grid.
     common_key
-        Transpose every piece to C major or A minor first: a small corpus teaches more that way.
+        Transpose every piece to C major or A minor first: a small corpus teaches more that way;
+        by default on the metre grid, unless it is augmented. New bars of your own tune come back
+        in your key.
     augment
         Train on every piece in other keys too, up to so many semitones down and up, where its
         notes stay on the piano. Held-out pieces stay as they are.
@@ -482,7 +485,7 @@ def reproduce(
 SAMPLING = "--pieces 8 --temperature 0.75"
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
-     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4 --common-key"),
+     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",

@@ -49,18 +49,23 @@ class Composition:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a piece goes on from: all given notes, and the roll of the last given bar.
+    """What a piece goes on from: all given notes, and the rolls of the last given bars.
 
-    roll: (channels, 88, steps) uint8. name: for file names ("mytune-bar8").
-    transposed: semitones that the roll stands above the notes, to be in the
+    rolls: (bars, channels, 88, steps) uint8, as many as a model remembers, or
+    fewer; at least one. name: for file names ("mytune-bar8").
+    transposed: semitones that the rolls stand above the notes, to be in the
     common key of a corpus; what is written is moved back by them.
     """
 
     notes: Notes
     n_bars: int
-    roll: Rolls
+    rolls: Rolls
     name: str
     transposed: int = 0
+
+
+FAINTEST = 0.5 / FULL_VELOCITY
+"""The intensity from which a cell has a velocity of at least 1."""
 
 
 class Composer:
@@ -87,7 +92,10 @@ class Composer:
         What the generator draws in a cell is about the velocity of a note
         there times its probability: a note is heard from one chance in three.
         At one in two, a model trained for minutes leaves out a third of the notes.
+        A model of ``sparse`` frames has decided by itself what is heard.
         """
+        if self.model.config.sparse:
+            return FAINTEST
         return self.kind.median_velocity / FULL_VELOCITY / 3
 
     def generate(
@@ -140,8 +148,8 @@ class Composer:
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
         first = None
         if given:
-            rolls = np.stack([beginning.roll for beginning in given])
-            first = torch.from_numpy(rolls).float()[:, None] / FULL_VELOCITY
+            first = torch.from_numpy(stack_rolls([beginning.rolls for beginning in given]))
+            first = first.float() / FULL_VELOCITY
         frames = roll_out(
             self.model,
             first,
@@ -177,6 +185,18 @@ class Composer:
         notes["start"] += beginning.n_bars * n_steps
         joined = sort_notes(np.concatenate([beginning.notes, notes]))
         return Composition(joined, beginning.n_bars + len(written), beginning.n_bars, seed)
+
+
+def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
+    """Rolls of several histories, each (bars, channels, 88, steps), side by side.
+
+    Shorter ones have silent bars in front, which to the model is no bar at all.
+    """
+    longest = max(len(history) for history in histories)
+    stacked = np.zeros((len(histories), longest, *histories[0].shape[1:]), np.uint8)
+    for row, history in zip(stacked, histories, strict=True):
+        row[longest - len(history) :] = history
+    return stacked
 
 
 def hear(frames: Tensor, threshold: float) -> Tensor:

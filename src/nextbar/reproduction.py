@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from nextbar._version import __version__
 from nextbar.api import evaluate, generate, pieces_of_corpus, prepare, read_folder, train
+from nextbar.composer import FAINTEST
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.frames import checkpoint
 from nextbar.frames.training import Progress
@@ -36,9 +37,6 @@ from nextbar.pieces_folder import read_record
 from nextbar.public_data import fetch
 
 BARS: Final = 5
-FAINTEST: Final = 0.5 / 127
-"""As in the paper nothing is silenced: what rounds to a velocity of at least 1 is a note."""
-
 PAPER: Final[dict[str, str]] = {
     "scale_consistency as published": "87",
     "uniqueness": "37",
@@ -151,7 +149,7 @@ def reproduce(
                 pieces=pieces,
                 bars=bars,
                 from_bar=from_bar,
-                threshold=FAINTEST,
+                threshold=FAINTEST,  # as in the paper nothing is silenced
                 seed=seed,
                 wav=False,
                 pictures=False,

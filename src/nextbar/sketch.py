@@ -388,7 +388,8 @@ class Workbench:
         if name == NOISE:
             return None
         if name == GIVEN:
-            return self._beginning(sketch).roll
+            rolls: Rolls = self._beginning(sketch).rolls[-1]
+            return rolls
         return self._bar(sketch, name).roll
 
     def _beginning(self, sketch: Sketch) -> Beginning:
@@ -398,7 +399,7 @@ class Workbench:
         )
         last = np.array([sketch.n_given - 1])
         roll = draw_rolls(heard, index, last, n_steps=kind.n_steps, onsets=kind.onsets)[0]
-        return Beginning(sketch.given, sketch.n_given, roll, GIVEN, sketch.transposed)
+        return Beginning(sketch.given, sketch.n_given, roll[None], GIVEN, sketch.transposed)
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:

@@ -109,7 +109,7 @@ def _first_bars(corpus: Corpus, n: int) -> list[Beginning]:
         firsts += [bar for bar in corpus.bars_of(int(piece)) if sounds[bar]][:1]
     firsts = firsts[:n]
     return [
-        Beginning(corpus.notes(bar, bar + 1), 1, roll, "sample")
+        Beginning(corpus.notes(bar, bar + 1), 1, roll[None], "sample")
         for bar, roll in zip(firsts, corpus.rolls(firsts), strict=True)
     ]
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nextbar.errors import ConfigError
-from nextbar.frames.config import configure
+from nextbar.frames.config import configure, override
 from nextbar.frames.model import Model, Posterior, build_model
 
 
@@ -10,7 +10,7 @@ def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("preset", ["paper", "small"])
+@pytest.mark.parametrize("preset", ["paper"])
 @pytest.mark.parametrize("shape", [(1, 88, 16), (2, 88, 12), (3, 17, 29)])
 def test_frames_of_any_size_come_back_in_their_size(preset, shape):
     model = build_model(shape, configure(preset))
@@ -48,13 +48,13 @@ def test_the_same_seed_builds_the_same_weights_and_another_others(tiny):
     first, again = build_model((1, 16, 16), tiny), build_model((1, 16, 16), tiny)
     for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    other = build_model((1, 16, 16), configure("small", seed=1, latent=8))
+    other = build_model((1, 16, 16), override(tiny, seed=1))
     assert not torch.equal(other.encoder.output.bias[:8], first.encoder.output.bias[:8])
 
 
 def test_a_learned_prior_brings_a_posterior_that_sees_both_frames(tiny):
     assert build_model((1, 16, 16), tiny).posterior is None
-    posterior = Model((1, 16, 16), configure("small", learned_prior=True)).posterior
+    posterior = Model((1, 16, 16), override(tiny, learned_prior=True)).posterior
     assert isinstance(posterior, Posterior)
     assert posterior.encoder.hidden[0].in_channels == 2
 
@@ -67,4 +67,4 @@ def _fixed_weights():
 
 def test_frames_too_small_for_the_strides_are_refused():
     with pytest.raises(ConfigError, match=r"frames of 88 x 4 .* divide each side by 8"):
-        build_model((1, 88, 4), configure("small"))
+        build_model((1, 88, 4), configure("paper"))

@@ -223,7 +223,12 @@ def test_a_learned_prior_trains_posterior_and_prior(moving_squares, tiny, alone)
 
 def test_the_core_learns_where_a_moving_square_goes_next(moving_squares, alone):
     config = configure(
-        "small",
+        "paper",
+        encoder_channels=(8, 16, 32),
+        prior_weight=0.3,
+        feature_weight=0.1,
+        adversarial_weight=0.3,
+        anchor_weight=0.01,
         latent=16,
         learned_prior=True,
         reconstruction_weight=1.0,

@@ -14,7 +14,7 @@ from nextbar.measures.coherence import (
 from nextbar.measures.pieces import Piece, reference_windows
 
 from ..shared_data import shared_data
-from .helpers import (
+from .midi_files import (
     N_STEPS,
     make_notes,
     midi_files,

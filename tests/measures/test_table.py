@@ -12,7 +12,7 @@ from nextbar.measures.paper import diversity
 from nextbar.measures.pieces import Piece, bars_of_pieces
 from nextbar.measures.table import MEANINGS, Interval, Report, compare, measure_pieces
 
-from .helpers import make_notes, piece_of_bars, random_piece, tune
+from .midi_files import make_notes, piece_of_bars, random_piece, tune
 
 NAMES = [
     "notes",

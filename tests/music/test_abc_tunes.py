@@ -7,7 +7,7 @@ from nextbar.music import abc_tunes
 from nextbar.music.grid import find_metre, quantise_to_metre
 from nextbar.music.midi import parse_tunes, read_tunes
 
-from .helpers import only_tune
+from .midi_files import only_tune
 
 SCALE = "X:1\nT:Scale\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n"
 

@@ -12,7 +12,7 @@ from nextbar.music import audio
 from nextbar.music.audio import find_soundfont, render_wav
 from nextbar.music.midi import to_score
 
-from .helpers import make_notes
+from .midi_files import make_notes
 
 TWO_SECONDS = make_notes((0, 4, 60, 90), (4, 4, 64, 90), (8, 8, 67, 90))
 

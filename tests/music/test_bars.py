@@ -9,7 +9,7 @@ from nextbar.music.bars import (
     read_rolls,
 )
 
-from .helpers import any_notes, make_notes
+from .midi_files import any_notes, make_notes
 
 
 def rows_of(bar_notes):

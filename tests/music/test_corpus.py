@@ -7,9 +7,9 @@ from nextbar.errors import CorpusError
 from nextbar.music.bars import cut_at_bar_lines
 from nextbar.music.corpus import Corpus
 from nextbar.music.kind import BarKind
-from nextbar.music.prepare import prepare_corpus
 
-from .helpers import make_notes, midi, track, tune_bytes
+from .midi_files import make_notes, midi, track, tune_bytes
+from .prepared import prepare_corpus
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from nextbar.music.grid import (
 )
 from nextbar.music.midi import choose_notes
 
-from .helpers import any_notes, make_notes, midi, only_tune, signature, track
+from .midi_files import any_notes, make_notes, midi, only_tune, signature, track
 
 
 def raw(*rows):

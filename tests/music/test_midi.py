@@ -18,7 +18,7 @@ from nextbar.music.midi import (
     write_midi,
 )
 
-from .helpers import any_notes, make_notes, midi, only_tune, raw_midi, track, tune_bytes
+from .midi_files import any_notes, make_notes, midi, only_tune, raw_midi, track, tune_bytes
 
 END_OF_TRACK = b"\x00\xff\x2f\x00"
 NOTE_ON_AND_OFF = b"\x00\x90\x3c\x50\x60\x80\x3c\x00"  # pitch 60, velocity 80, 96 ticks

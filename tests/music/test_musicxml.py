@@ -6,9 +6,9 @@ import pytest
 
 from nextbar.music import musicxml
 from nextbar.music.midi import parse_tunes
-from nextbar.music.prepare import prepare_corpus
 
-from .helpers import make_notes
+from .midi_files import make_notes
+from .prepared import prepare_corpus
 
 HEAD = '<?xml version="1.0"?><score-partwise version="3.1"><part-list><score-part id="P1">'
 HEAD += "<part-name>Tune</part-name></score-part></part-list>"

@@ -10,13 +10,13 @@ import mido
 import numpy as np
 import pytest
 
-from nextbar.music.prepare import prepare_corpus
 from nextbar.music.reading import CorpusOptions, parse_file
 from nextbar.music.sources import list_archive
 from nextbar.music.spool import pack_all, unpack
 from nextbar.music.workers import Lost, map_in_workers
 
-from .helpers import make_notes, midi, raw_midi, signature, track, tune_bytes
+from .midi_files import make_notes, midi, raw_midi, signature, track, tune_bytes
+from .prepared import prepare_corpus
 
 END = b"\x00\xff\x2f\x00"
 ON, OFF = b"\x00\x90\x3c\x50", b"\x83\x60\x80\x3c\x00"  # 480 ticks in between

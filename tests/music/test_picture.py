@@ -14,7 +14,7 @@ from nextbar.music.picture import (
     save_png,
 )
 
-from .helpers import make_notes
+from .midi_files import make_notes
 
 NOTES = make_notes((0, 4, 60, 127), (8, 4, 64, 1), (16, 16, 67, 127))
 

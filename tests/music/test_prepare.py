@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from nextbar.errors import CorpusError, OutputError, UsageError
-from nextbar.music import spool
+from nextbar.music import prepare, spool
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
     merge_corpora,
-    prepare_corpus,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
-from .helpers import make_notes, midi, signature, track, tune_bytes
+from .midi_files import make_notes, midi, signature, track, tune_bytes
+from .prepared import prepare_corpus
 
 
 @pytest.fixture
@@ -644,3 +644,23 @@ def test_a_split_is_by_piece_however_few_there_are(tmp_path, n_pieces):
     assert held_out.tolist() == list(range(0, n_pieces, 10))
     assert sorted([*held_out, *training]) == list(range(n_pieces))
     assert len(training)
+
+
+def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_said(
+    folder, tmp_path
+):
+    options = {
+        name: prepare.prepare_corpus(folder, tmp_path / name, **chosen).manifest["options"]
+        for name, chosen in {
+            "metre": {},
+            "augmented": {"augment": 2},
+            "seconds": {"grid": "seconds"},
+            "chosen": {"onsets": False, "common_key": False},
+        }.items()
+    }
+    assert {name: (o["onsets"], o["common_key"]) for name, o in options.items()} == {
+        "metre": (True, True),
+        "augmented": (True, False),
+        "seconds": (False, False),  # the paper's
+        "chosen": (False, False),
+    }

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from nextbar.music.corpus import Corpus
-from nextbar.music.prepare import prepare_corpus
 from nextbar.music.report import write_report
 from nextbar.music.summary import advise, summarise
 
-from .helpers import midi, signature, track, tune_bytes
+from .midi_files import midi, signature, track, tune_bytes
+from .prepared import prepare_corpus
 
 
 def prepared(tmp_path, files, **options):

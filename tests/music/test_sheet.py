@@ -6,7 +6,7 @@ from nextbar.errors import UsageError
 from nextbar.music.midi import to_score
 from nextbar.music.sheet import musicxml_bytes
 
-from .helpers import make_notes
+from .midi_files import make_notes
 
 
 def test_musicxml_has_the_notes_in_their_bars_with_metre_and_title():

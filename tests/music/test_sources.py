@@ -7,10 +7,10 @@ import pytest
 from nextbar.errors import CorpusError
 from nextbar.music import sources
 from nextbar.music.corpus import Corpus
-from nextbar.music.prepare import prepare_corpus
 from nextbar.music.sources import find_music_files, list_archive, show_name, unpack_listing
 
-from .helpers import tune_bytes
+from .midi_files import tune_bytes
+from .prepared import prepare_corpus
 
 
 def write_zip(path, files, compression=zipfile.ZIP_DEFLATED):

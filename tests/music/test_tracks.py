@@ -6,9 +6,9 @@ import pytest
 
 from nextbar.music.grid import quantise_to_metre
 from nextbar.music.midi import choose_notes, parse_tunes
-from nextbar.music.prepare import prepare_corpus
 
-from .helpers import make_notes, midi, only_tune, track
+from .midi_files import make_notes, midi, only_tune, track
+from .prepared import prepare_corpus
 
 
 def melody_of(*tracks):

@@ -11,7 +11,7 @@ import nextbar
 from nextbar.sketch import Sketch, Workbench
 
 from ..fixtures import let_it_sound, write_tune
-from ..music.helpers import midi, signature, track, tune_bytes
+from ..music.midi_files import midi, signature, track, tune_bytes
 from .speaking import begin, compose, events
 
 

@@ -96,8 +96,8 @@ def prepare_corpus(
     grid: Literal["metre", "seconds"] = "metre",
     metre: str = "auto",
     track: int | str = "all",
-    onsets: bool = False,
-    common_key: bool = False,
+    onsets: bool | None = None,
+    common_key: bool | None = None,
     augment: int = 0,
     pedal: bool = False,
     steps_per_quarter: int = 4,
@@ -115,18 +115,21 @@ def prepare_corpus(
     music21. workers: processes that read files; the cores there are, if None;
     the corpus does not depend on it. shard: "2/8" reads the second eighth of
     the files only, for :func:`merge_corpora`. The other options: see
-    :class:`CorpusOptions`. report: called after each file. The same files and
+    :class:`CorpusOptions`; onsets and common_key are what the grid wants, if None:
+    both on the metre grid (but no common key where ``augment`` is given), neither
+    on the seconds grid, which is the paper's. report: called after each file. The same files and
     options give the same bytes. A corpus already in ``out`` is replaced, in
     one step and only on success, and what it has of unchanged files is not
     read again; anything else there is an OutputError. Raises CorpusError
     where there is nothing to take.
     """
+    in_bars = grid == "metre"
     options = CorpusOptions(
         grid=grid,
         metre=metre,
         track=track,
-        onsets=onsets,
-        common_key=common_key,
+        onsets=in_bars if onsets is None else onsets,
+        common_key=in_bars and not augment if common_key is None else common_key,
         augment=augment,
         pedal=pedal,
         steps_per_quarter=steps_per_quarter,

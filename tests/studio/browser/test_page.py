@@ -13,7 +13,7 @@ import nextbar
 from nextbar.sketch import Sketch, Workbench
 
 from ...fixtures import let_it_sound
-from ...music.helpers import midi, track
+from ...music.midi_files import midi, track
 
 
 def sounding(page):
