@@ -16,10 +16,13 @@ import symusic
 import torch
 
 import nextbar
+from nextbar.api import pieces_of_corpus
 from nextbar.composer import hear
 from nextbar.errors import ConfigError, CorpusError, MusicFileError, RunError, UsageError
 from nextbar.frames.checkpoint import WEIGHTS, read_history
+from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
+from nextbar.music.corpus import Corpus
 from nextbar.music.midi import to_score, write_midi
 
 from .fixtures import TINY, let_it_sound, write_tune, write_tunes
@@ -390,6 +393,15 @@ def test_a_folder_of_midi_can_be_the_real_music(trained, tmp_path):
     assert report.measures["copied_bars"]["generated"].mean > 50  # most are training tunes
     with pytest.raises(UsageError, match="there is no such corpus or folder; give --reference"):
         nextbar.evaluate(trained / "tunes", reference=tmp_path / "nowhere")
+
+
+def test_copies_are_looked_for_in_the_training_tunes_each_by_itself(trained):
+    corpus = Corpus.open(trained / "corpus")
+    bars = TrainingBars.of_corpus(corpus)
+    tunes = pieces_of_corpus(corpus, "training")
+    again = TrainingBars.of_pieces(tunes, n_steps=corpus.n_steps)
+    assert all(map(np.array_equal, bars.bars, again.bars))
+    assert bars.n_bars.tolist() == [tune.n_bars for tune in tunes]
 
 
 def test_bars_of_another_kind_are_not_compared(trained, tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 
 from nextbar.beginning import corpus_of, read_piece
 from nextbar.errors import CorpusError, MusicFileError, UsageError
-from nextbar.measures.by_piece import TrainingBars
 from nextbar.measures.classifiers import follows, next_bar_told_from_real, told_from_real
+from nextbar.measures.copying import TrainingBars
 from nextbar.measures.intervals import Interval
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report
@@ -72,13 +72,13 @@ def find_reference(
         kind=corpus.kind,
         pieces=pieces_of_corpus(corpus, "held_out"),
         everything=pieces_of_corpus(corpus, "all"),
-        training=(learned or corpus).bars_in("training"),
+        training=TrainingBars.of_corpus(learned or corpus),
     )
 
 
 def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
     note = f"reference: {why}, so there is no row of real music; see --reference"
-    bars = learned.bars_in("training") if learned else None
+    bars = TrainingBars.of_corpus(learned) if learned else None
     return RealMusic(kind, training=bars, notes=[note])
 
 
@@ -93,7 +93,7 @@ def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) ->
         kind,
         pieces,
         pieces,
-        learned.bars_in("training") if learned else None,
+        TrainingBars.of_corpus(learned) if learned else None,
         [f"reference, {note}" for note in notes],
     )
 

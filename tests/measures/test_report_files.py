@@ -40,6 +40,7 @@ def test_everything_that_is_promised_is_written(written):
     assert stored["measures"]["notes"]["generated"]["mean"] == pytest.approx(75 / 4)
     assert stored["measures"]["copied_bars"]["generated"]["mean"] is None  # no training given
     assert len(stored["coherence_by_bar"]["generated"]) == 4
+    assert stored["coherence_by_bar"]["reference"][0].keys() == {"mean", "low", "high"}
     for name in ("figure-3.png", "coherence-by-bar.png", "first-pieces.png"):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 200

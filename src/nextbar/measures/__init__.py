@@ -18,7 +18,7 @@ source. Nothing here needs PyTorch but the three that learn (``told_from_real``,
 from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.classifiers import Verdict, follows, next_bar_told_from_real, told_from_real
 from nextbar.measures.coherence import coherence, coherence_by_bar
-from nextbar.measures.copying import copied_bars, nearest_distances, phrase_contents
+from nextbar.measures.copying import TrainingBars, copied_bars, nearest_distances, phrase_contents
 from nextbar.measures.distributions import count_features, overlap, overlaps
 from nextbar.measures.habits import (
     empty_bars,
@@ -48,6 +48,7 @@ __all__ = [
     "Interval",
     "Piece",
     "Report",
+    "TrainingBars",
     "Verdict",
     "bars_of_pieces",
     "coherence",

@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from nextbar.measures.intervals import Interval
 from nextbar.measures.paper import (
     NoteOns,
     note_ons,
@@ -69,11 +70,11 @@ def draw_figure_3(rows: Mapping[str, Mapping[str, FloatArray]], *, n_shown: int 
     return figure
 
 
-def draw_coherence_by_bar(rows: Mapping[str, Sequence[float]]) -> Figure:
-    """How far each bar follows from the one before: a curve for each set of pieces.
+def draw_coherence_by_bar(rows: Mapping[str, Sequence[Interval]]) -> Figure:
+    """How far each bar follows from the one before: a curve for each set, in its 95 % band.
 
     rows: generated, reference, chance -> coherence of bar 1 with 2, 2 with 3, ...
-    (``coherence_by_bar``). Level is good; down to 0 is drift, up to 1 freezing.
+    (``Report.coherence_by_bar``). Level is good; down to 0 is drift, up to 1 freezing.
     """
     figure = Figure(figsize=(8, 3.4), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
@@ -85,10 +86,12 @@ def draw_coherence_by_bar(rows: Mapping[str, Sequence[float]]) -> Figure:
         "chance": ("#999999", "x", "chance"),
     }
     longest = max((len(values) for values in rows.values()), default=0)
-    for name, values in rows.items():
+    for name, curve in rows.items():
         colour, marker, label = looks[name]
-        places = np.arange(2, len(values) + 2)
-        axes.plot(places, values, color=colour, marker=marker, markersize=4, label=label)
+        places = np.arange(2, len(curve) + 2)
+        values = np.array([(each.mean, each.low, each.high) for each in curve]).reshape(-1, 3)
+        axes.fill_between(places, *values[:, 1:].T, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(places, values[:, 0], color=colour, marker=marker, markersize=4, label=label)
     axes.set_xlabel("bar, beside the one before it", fontsize=9)
     axes.set_ylabel("coherence", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16))

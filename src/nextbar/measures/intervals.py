@@ -68,6 +68,15 @@ def bootstrap(
     return {name: _interval(mean, np.concatenate(drawn[name])) for name, mean in plain.items()}
 
 
+def bootstrap_curve(
+    curve: Statistic, groups: IntArray, *, rng: np.random.Generator
+) -> list[Interval]:
+    """The same of a statistic that gives several values at once, (weightings, values)."""
+    plain = curve(np.ones((1, len(groups))))[0]
+    drawn = np.concatenate([curve(weights) for weights in _draws(groups, rng)])
+    return [_interval(float(mean), each) for mean, each in zip(plain, drawn.T, strict=True)]
+
+
 def _draws(groups: IntArray, rng: np.random.Generator) -> Iterator[FloatArray]:
     """``N_RESAMPLES`` draws as weights (some, pieces), a few million cells at a time."""
     n_groups = int(groups.max()) + 1
