@@ -1,6 +1,7 @@
 """The verbs in Python, on small real files."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -431,8 +432,27 @@ def test_networks_are_asked_only_where_wanted(trained):
     report = nextbar.evaluate(trained / "tunes")
     assert "told_from_real" not in report.measures
     report = nextbar.evaluate(trained / "tunes", reference=trained / "tunes", classifiers=True)
-    assert {"told_from_real", "follows"} <= report.measures.keys()
-    assert 0 <= report.measures["follows"]["reference"].mean <= 100
+    for name in ("told_from_real", "follows"):
+        columns = report.measures[name]
+        assert columns.keys() == {"generated", "reference"}
+        assert 0 <= columns["generated"].mean <= 100
+    # Half of twelve tunes cannot be split in three.
+    assert math.isnan(report.measures["told_from_real"]["reference"].mean)
+    assert any("the networks: too few pieces or tunes" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("start", "which"), [("held-out", "2 held-out tunes"), ("training", "12 tunes of the ref")]
+)
+def test_next_bars_are_compared_with_those_of_the_tunes_that_the_given_bars_are_from(
+    trained, tmp_path, start, which
+):
+    nextbar.generate(
+        trained / "run", tmp_path, pieces=2, bars=2, from_bar=start, wav=False, pictures=False
+    )
+    report = nextbar.evaluate(tmp_path, classifiers=True)
+    assert "next_bar_told_from_real" in report.measures
+    assert any(f"the real pairs are of the {which}" in note for note in report.notes)
 
 
 def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):

@@ -209,7 +209,7 @@ def evaluate(
     )
     report = replace(report.with_notes(notes), n_left_out=n_left_out)
     if classifiers:
-        report = ask_networks(report, pieces, real_music, n_steps=kind.n_steps, seed=seed)
+        report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
         windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
         write_report(

@@ -6,11 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from nextbar.beginning import corpus_of, read_piece
+from nextbar.beginning import HELD_OUT, NOISE, corpus_of, read_piece
 from nextbar.errors import CorpusError, MusicFileError, UsageError
-from nextbar.measures.classifiers import follows, next_bar_told_from_real, told_from_real
+from nextbar.measures.classifiers import (
+    WINDOW_BARS,
+    follows,
+    next_bar_told_from_real,
+    real_told_from_real,
+    told_from_real,
+)
 from nextbar.measures.copying import TrainingBars
-from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import LEARNED
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report
 from nextbar.music.bars import NOTE
@@ -118,28 +124,54 @@ def _describe(kind: BarKind) -> str:
 
 
 def ask_networks(
-    report: Report, pieces: list[Piece], real: RealMusic, *, n_steps: int, seed: int
+    report: Report,
+    pieces: list[Piece],
+    real: RealMusic,
+    record: Record | None,
+    *,
+    n_steps: int,
+    seed: int,
 ) -> Report:
-    """The report with what networks can tell; each figure takes up to a minute or so."""
-    nothing = Interval(np.nan, np.nan, np.nan)
-    tunes = real.everything
-    told = nothing
+    """The report with what networks can tell; each figure takes up to a minute or so.
+
+    record: what is known of the pieces, for where their given bars are from.
+    """
+    tunes, n_bars = real.everything, min(WINDOW_BARS, report.bars_per_piece)
+    found = {"follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed)}}
+    notes = [
+        "told_from_real, next_bar_told_from_real, follows: 50 says that the network cannot tell; "
+        "the intervals leave out what another training would change, some 1.5 (standard deviation)"
+    ]
     if tunes:
-        told = told_from_real(pieces, tunes, n_steps=n_steps, seed=seed).accuracy
-    measures = {
-        "told_from_real": {"generated": told},
-        "follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed).accuracy},
-    }
-    if tunes:
-        measures["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed).accuracy
+        found["told_from_real"] = {
+            "generated": told_from_real(pieces, tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
+            "reference": real_told_from_real(tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
+        }
+        found["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed)
     if tunes and any(piece.n_given_bars for piece in pieces):
-        verdict = next_bar_told_from_real(pieces, tunes, n_steps=n_steps, seed=seed)
-        measures["next_bar_told_from_real"] = {"generated": verdict.accuracy}
-    note = (
-        "told_from_real and next_bar_told_from_real: 50 says that the network cannot tell; their "
-        "intervals do not hold what another training of the network would change, about 1"
-    )
-    return report.with_measures(measures).with_notes([note])
+        of_held_out = _given_from(record) == {HELD_OUT}
+        begun_in = real.pieces if of_held_out else tunes
+        verdict = next_bar_told_from_real(pieces, begun_in, n_steps=n_steps, seed=seed)
+        found["next_bar_told_from_real"] = {"generated": verdict}
+        which = "held-out tunes, as the given bars are" if of_held_out else "tunes of the reference"
+        notes.append(f"next_bar_told_from_real: the real pairs are of the {len(begun_in)} {which}")
+    if any(not each.n_tested[0] for verdicts in found.values() for each in verdicts.values()):
+        notes.append(
+            "the networks: too few pieces or tunes to train on some, stop by some and ask about "
+            "others; what is missing needs dozens of each"
+        )
+    measures = {
+        name: {column: verdict.accuracy for column, verdict in found[name].items()}
+        for name in LEARNED
+        if name in found
+    }
+    return report.with_measures(measures).with_notes(notes)
+
+
+def _given_from(record: Record | None) -> set[str]:
+    """Where the given bars of a folder's pieces are from: held-out, training, files."""
+    made = record.pieces.values() if record else []
+    return {str(piece.get("options", {}).get("from-bar", NOISE)) for piece in made} - {NOISE}
 
 
 def read_folder(

@@ -134,8 +134,8 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
 
 
 _TITLES: Final = {
-    "figure-3.png": "Five measures, piece by piece and as distributions",
-    "coherence-by-bar.png": "Does the next bar follow from the last, from beginning to end?",
+    "figure-3.png": "Five measures: piece by piece, sorted, and as distributions",
+    "coherence-by-bar.png": "Does the next bar follow from the last? Bar by bar, with 95 % bands",
     "first-pieces.png": "The first pieces",
 }
 
