@@ -337,7 +337,7 @@ def test_any_folder_of_midi_can_be_measured_without_a_reference(trained):
     report = nextbar.evaluate(trained / "tunes")
     assert report.bars_per_piece == 6
     assert "reference" not in report.measures["scale_consistency"]
-    assert any("no row of real music" in note for note in report.notes)
+    assert any("no real music to compare" in note for note in report.notes)
 
 
 def test_files_that_cannot_be_read_are_named_and_lengths_are_made_equal(trained, tmp_path):
@@ -483,7 +483,7 @@ def test_a_report_says_why_the_corpus_of_the_run_is_not_beside_it(trained, tmp_p
     record = tmp_path / "generated.json"
     here = json.dumps(str((trained / "corpus").resolve()))
     record.write_text(record.read_text().replace(here, '"/nowhere/corpus"'))
-    (note,) = [n for n in nextbar.evaluate(tmp_path).notes if "no row of real music" in n]
+    (note,) = [n for n in nextbar.evaluate(tmp_path).notes if "no real music to compare" in n]
     assert "/nowhere/corpus does not exist" in note
 
 

@@ -83,7 +83,7 @@ def find_reference(
 
 
 def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
-    note = f"reference: {why}, so there is no row of real music; see --reference"
+    note = f"reference: {why}, so there is no real music to compare with; see --reference"
     bars = TrainingBars.of_corpus(learned) if learned else None
     return RealMusic(kind, training=bars, notes=[note])
 

@@ -126,7 +126,7 @@ def report_table(report: Report) -> Table:
     table = Table(title=f"{report.n_generated} pieces of {report.bars_per_piece} bars")
     table.add_column("measure")
     for column in columns:
-        table.add_column(titles[column], justify="right")
+        table.add_column(titles[column], justify="right", no_wrap=True)
     for row in report.rows():
         cells = [_show(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
@@ -152,10 +152,10 @@ def show_meanings(console: Console, report: Report) -> None:
 
 
 def _show(interval: Interval | None) -> str:
-    """Mean and half width of the interval, with digits that suit its size."""
+    """Mean and half the width of the interval."""
     if interval is None or interval.mean != interval.mean:
         return "-"
-    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    digits = interval.decimals
     half = (interval.high - interval.low) / 2
     return f"{interval.mean:.{digits}f} ± {half:.{digits}f}"
 

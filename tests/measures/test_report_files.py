@@ -60,7 +60,7 @@ def test_the_page_asks_for_nothing_and_shows_names_as_text(written):
 def test_the_page_has_a_line_for_every_measure_and_every_note(written):
     folder, report, _ = written
     page = (folder / "report.html").read_text()
-    assert page.count("<tr>") == 1 + len(report.measures)
+    assert page.count("<tr>") == 1 + len(report.rows())
     assert page.count("<li>") == len(report.notes)
 
 

@@ -187,7 +187,7 @@ def test_the_json_is_plain_and_has_null_where_nothing_was_measured(pieces, tunes
     assert plain["measures"]["notes"]["generated"]["mean"] == 25
     assert plain["n_reference"] == 70
     assert plain["bars_per_piece"] == 5
-    assert plain["notes"][-1] == "copied_bars was not measured: no training bars were given"
+    assert plain["notes"][-1] == "copying was not measured: no training bars were given"
 
 
 def test_the_rows_say_each_measure_in_plain_words(report):
@@ -198,6 +198,12 @@ def test_the_rows_say_each_measure_in_plain_words(report):
         assert row.unit
         assert "good is" in row.says
         assert row.columns == report.measures[row.name]
+
+
+def test_what_was_not_measured_has_no_line(pieces):
+    names = {row.name for row in compare(pieces, [], n_steps=16).rows()}
+    without_real_music = {name for name in NAMES if name.startswith(("overlap", "copied", "near"))}
+    assert names == set(NAMES) - without_real_music
 
 
 def test_few_pieces_and_silent_ones_are_said_aloud(tunes):

@@ -45,6 +45,7 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
 th:first-child, td:first-child { text-align: left; white-space: normal }
 td small { display: block; color: #666 }
 img { max-width: 100% }
+.wide { overflow-x: auto }
 """
 
 
@@ -127,9 +128,9 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
         "pieces of random notes; "
         f"{report.n_left_out:,} files left out. Mean, and the 95 % interval below it. Good is near "
         "<em>real</em> and away from <em>chance</em>.</p>\n"
-        f"<table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>"
+        f'<div class="wide"><table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>'
         + "\n".join(lines)
-        + f"</tbody></table>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
+        + f"</tbody></table></div>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
     )
 
 
@@ -152,7 +153,7 @@ def _printable(text: str) -> str:
 def _cell(interval: Interval | None) -> str:
     if interval is None or not math.isfinite(interval.mean):
         return "-"
-    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    digits = interval.decimals
     low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
     return f"{interval.mean:.{digits}f}<small>{low} to {high}</small>"
 

@@ -130,9 +130,13 @@ class Report:
         return replace(self, notes=[*notes, *self.notes])
 
     def rows(self) -> list[Row]:
-        """The lines of a table for the screen, with each measure's meaning in plain words."""
+        """The lines of a table, with each measure's meaning; what was not measured has none."""
         meanings = {**MEANINGS, **LEARNED}
-        return [Row(name, *meanings[name], columns) for name, columns in self.measures.items()]
+        return [
+            Row(name, *meanings[name], columns)
+            for name, columns in self.measures.items()
+            if any(math.isfinite(interval.mean) for interval in columns.values())
+        ]
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:
@@ -317,7 +321,7 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
     )
     notes.append(f"coherence is the {CONSECUTIVE} less the {AT_RANDOM}: {parts}")
     if training is None:
-        return [*notes, "copied_bars was not measured: no training bars were given"]
+        return [*notes, "copying was not measured: no training bars were given"]
     shares = ", ".join(
         f"{column} {each.intervals[COPIED_ANY_KEY].mean:.1f} %" for column, each in columns.items()
     )
