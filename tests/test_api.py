@@ -428,6 +428,20 @@ def test_few_pieces_and_unreadable_ones_are_said_and_counted(trained, tmp_path):
         nextbar.evaluate(tmp_path)
 
 
+def test_pieces_of_another_metre_are_refused_for_the_reason_that_most_share(trained, tmp_path):
+    notes = np.zeros(12, NOTE)
+    notes["start"], notes["duration"], notes["pitch"] = 4 * np.arange(12), 4, 60
+    notes["velocity"] = 80
+    for name in ("b.mid", "c.mid"):
+        write_midi(to_score(notes, metre=(3, 4)), tmp_path / name)
+    (tmp_path / "a.mid").write_bytes(b"")
+    with pytest.raises(
+        UsageError,
+        match=r"none of its 3 files .* 2 of them alike, .*in 3/4, and measured",
+    ):
+        nextbar.evaluate(tmp_path, reference=trained / "corpus")
+
+
 def test_networks_are_asked_only_where_wanted(trained):
     report = nextbar.evaluate(trained / "tunes")
     assert "told_from_real" not in report.measures
@@ -460,6 +474,11 @@ def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):
         nextbar.evaluate(tmp_path)
     with pytest.raises(UsageError, match="there is no such folder"):
         nextbar.evaluate(tmp_path / "nowhere")
+    (tmp_path / "a.txt").write_text("no folder")
+    with pytest.raises(UsageError, match="is a file; give a folder of MIDI files"):
+        nextbar.evaluate(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="is a file; give --reference another"):
+        nextbar.evaluate(tmp_path, reference=tmp_path / "a.txt")
 
 
 def test_inspecting_anything_else_is_refused(tmp_path):

@@ -177,7 +177,8 @@ def evaluate(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder; give a folder of MIDI files")
+        what = "is a file" if folder.exists() else "there is no such folder"
+        raise UsageError(f"{folder}: {what}; give a folder of MIDI files")
     record = read_record(folder)
     real_music = find_reference(record, reference, training)
     kind = real_music.kind

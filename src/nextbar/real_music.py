@@ -1,5 +1,6 @@
 """What composed pieces are measured beside: real music, from a corpus or a folder."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files
 from nextbar.pieces_folder import Record, read_record
@@ -90,7 +92,8 @@ def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
 
 def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) -> RealMusic:
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such corpus or folder; give --reference another")
+        what = "is a file" if folder.exists() else "there is no such corpus or folder"
+        raise UsageError(f"{folder}: {what}; give --reference another")
     kind = record.kind if record else learned.kind if learned else PLAIN_BARS
     if learned is not None:
         _check_bars("training", learned.kind, kind, "the pieces")
@@ -182,6 +185,7 @@ def read_folder(
     if not found.names:
         raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
     pieces, notes = [], []
+    reasons = defaultdict[str, list[str]](list)
     for name in found.names:
         made = record.pieces.get(name) if record else None
         try:
@@ -189,7 +193,8 @@ def read_folder(
             heard, n_bars = read.grid.notes, read.n_bars
         except MusicFileError as error:
             if made is None or error.reason != "no notes":
-                notes.append(f"left out: {error}")
+                notes.append(f"left out: {_why_left_out(error, kind)}")
+                reasons[error.reason].append(notes[-1])
                 continue
             heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
         if made is not None:
@@ -197,8 +202,21 @@ def read_folder(
         given = 0 if made is None else int(made["given_bars"])
         pieces.append(Piece(heard, n_bars, name, given))
     if not pieces:
-        raise UsageError(f"{folder}: none of its {len(found.names)} files can be used; {notes[0]}")
+        of_one_reason = max(reasons.values(), key=len)
+        raise UsageError(
+            f"{folder}: none of its {len(found.names)} files can be used; "
+            f"{len(of_one_reason)} of them alike, {of_one_reason[0]}"
+        )
     return pieces, notes
+
+
+def _why_left_out(error: MusicFileError, kind: BarKind) -> str:
+    if not error.reason.startswith("metre "):
+        return str(error)
+    return (
+        f"{error.name}: it is in {error.reason.removeprefix('metre ')}, and measured is in "
+        f"{show_metre(kind.metre)}; prepare a corpus of its metre and give it as --reference"
+    )
 
 
 def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:

@@ -123,14 +123,19 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>{_safe(title)}</title><style>{_STYLE}</style></head>\n<body>"
-        f"<h1>{_safe(title)}</h1>\n<p>{report.n_generated:,} generated pieces of "
-        f"{report.bars_per_piece} bars beside {report.n_reference:,} real windows and as many "
-        "pieces of random notes; "
-        f"{report.n_left_out:,} files left out. Mean, and the 95 % interval below it. Good is near "
-        "<em>real</em> and away from <em>chance</em>.</p>\n"
+        f"<h1>{_safe(title)}</h1>\n<p>{_summary(report)}</p>\n"
         f'<div class="wide"><table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>'
         + "\n".join(lines)
         + f"</tbody></table></div>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
+    )
+
+
+def _summary(report: Report) -> str:
+    return (
+        f"{report.n_generated:,} generated pieces of {report.bars_per_piece} bars, beside "
+        f"{report.n_reference:,} windows of real music as long and {report.n_generated:,} pieces "
+        f"of random notes; {report.n_left_out:,} files left out. Mean, and the 95 % interval "
+        "below it. Good is near <em>real</em> and away from <em>chance</em>."
     )
 
 
