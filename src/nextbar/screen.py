@@ -14,6 +14,7 @@ from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
 from nextbar.frames.training import Progress as Step
 from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.table import Report
 
 LINE_SECONDS = 5.0
@@ -116,17 +117,11 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
 
 def report_table(report: Report) -> Table:
     """The measures, a line each: generated, real and chance side by side."""
-    titles = {
-        "generated": "generated",
-        "reference": "real",
-        "chance": "chance",
-        "as_published": "as published",
-    }
-    columns = [name for name in titles if any(name in row.columns for row in report.rows())]
+    columns = report.columns()
     table = Table(title=f"{report.n_generated} pieces of {report.bars_per_piece} bars")
     table.add_column("measure")
     for column in columns:
-        table.add_column(titles[column], justify="right", no_wrap=True)
+        table.add_column(COLUMNS[column], justify="right", no_wrap=True)
     for row in report.rows():
         cells = [_show(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)

@@ -122,19 +122,27 @@ def bar_contents(bar_notes: BarNotes, index: BarIndex, *, any_key: bool = False)
     A silent bar gives no bytes. any_key: pitches count from the bar's lowest.
     """
     n_bars = len(index) - 1
-    rows = bar_notes[index[0] : index[-1]]
-    heard = rows["velocity"] > SILENT_VELOCITY
-    rows, bar = rows[heard], np.repeat(np.arange(n_bars), np.diff(index))[heard]
-    pitch = rows["pitch"].astype(np.int64)
-    if any_key and len(rows):
+    packed = pack_notes(bar_notes, index)
+    if any_key:
+        bar, pitch = packed >> 24, packed >> 8 & 0xFF
         lowest = np.full(n_bars, 255)
         np.minimum.at(lowest, bar, pitch)
-        pitch = pitch - lowest[bar]
-    packed = bar << 24 | rows["start"].astype(np.int64) << 16 | pitch << 8 | rows["duration"]
-    packed = np.unique(packed)  # sorted, doubled notes once
+        packed = packed - (lowest[bar] << 8)
     content = (packed & 0xFFFFFF).astype("<u4").tobytes()
     ends = 4 * np.searchsorted(packed >> 24, np.arange(n_bars + 1))
     return [content[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+
+
+def pack_notes(bar_notes: BarNotes, index: BarIndex) -> IntArray:
+    """Each bar's set of heard notes as numbers, bar << 24 | start << 16 | pitch << 8 | duration.
+
+    Sorted, so by bar, then start, then pitch; doubled notes once.
+    """
+    rows = bar_notes[index[0] : index[-1]]
+    heard = rows["velocity"] > SILENT_VELOCITY
+    rows, bar = rows[heard], np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
+    start, pitch = rows["start"].astype(np.int64), rows["pitch"].astype(np.int64)
+    return np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
 
 
 def phrase_firsts(n_bars: IntArray, n_together: int) -> IntArray:
@@ -151,15 +159,10 @@ def phrase_contents(bar_notes: BarNotes, index: BarIndex, firsts: IntArray, n_ba
 
     Equal bytes, equal phrases up to transposition.
     """
-    n_all = len(index) - 1
-    heard = bar_notes["velocity"] > SILENT_VELOCITY
-    rows, bar = bar_notes[heard], np.repeat(np.arange(n_all), np.diff(index))[heard]
-    packed = bar << 24 | rows["start"].astype(np.int64) << 16
-    packed |= rows["pitch"].astype(np.int64) << 8 | rows["duration"]
-    packed = np.unique(packed)  # by bar, start and pitch; doubled notes once
+    packed = pack_notes(bar_notes, index)
     pitch = packed >> 8 & 0xFF
     interval = np.diff(pitch, prepend=pitch[:1]) + 128
-    begins = np.searchsorted(packed >> 24, np.arange(n_all + 1))
+    begins = np.searchsorted(packed >> 24, np.arange(len(index)))
     notes = (interval << 32 | packed & 0xFF00FF).astype("<i8")
     contents = []
     for first in firsts.tolist():

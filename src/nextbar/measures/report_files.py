@@ -23,19 +23,12 @@ from nextbar._version import __version__
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.measures.figures import draw_coherence_by_bar, draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.measures.table import Report
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 
 SHEET_PIECES: Final = 24
-COLUMNS: Final = {
-    "generated": "generated",
-    "reference": "real",
-    "chance": "chance",
-    "as_published": "as published",
-}
-"""The columns of a report, and what they are called for readers."""
-
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
        color: #222 }
@@ -103,7 +96,7 @@ def _number(value: float) -> str:
 def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     """The report as one page: table, notes, pictures (name -> PNG); nothing is loaded for it."""
     rows = report.rows()
-    columns = [name for name in COLUMNS if any(name in row.columns for row in rows)]
+    columns = report.columns()
     head = "".join(f"<th>{COLUMNS[name]}</th>" for name in columns)
     lines = [
         f"<tr><td>{_safe(row.name.replace('_', ' '))}, {_safe(row.unit)}"

@@ -41,7 +41,7 @@ from nextbar.measures.coherence import (
 from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING, TrainingBars
 from nextbar.measures.distributions import Counts, count_features, halves, overlaps
 from nextbar.measures.intervals import Interval, Statistic, bootstrap, bootstrap_curve, mean_of
-from nextbar.measures.meanings import LEARNED, MEANINGS, Meaning
+from nextbar.measures.meanings import COLUMNS, LEARNED, MEANINGS, Meaning
 from nextbar.measures.paper import (
     EditDistances,
     edit_distances,
@@ -137,6 +137,10 @@ class Report:
             for name, columns in self.measures.items()
             if any(math.isfinite(interval.mean) for interval in columns.values())
         ]
+
+    def columns(self) -> list[str]:
+        """The columns that any line of the table has, in their order."""
+        return [name for name in COLUMNS if any(name in row.columns for row in self.rows())]
 
 
 def _plain(interval: Interval) -> dict[str, float | None]:
