@@ -180,6 +180,12 @@ class Config:
         "auto",
         "what networks compute in while training; auto is bfloat16 where the processor has it",
     )
+    temperature: float = _setting(
+        1.0,
+        "temperature to write with where none is given: what the noise is multiplied by",
+        low=0,
+        high=100,
+    )
     checkpoint_epochs: int = _setting(1, "epochs between two checkpoints", low=1, high=1_000_000)
     sample_epochs: int = _setting(
         5, "epochs between two pictures of what the model writes", low=1, high=1_000_000
@@ -306,6 +312,7 @@ PRESETS: dict[str, Config] = {
         settle=0.4,
         average=0.999,
         generator_updates=1,
+        temperature=0.8,
     ),
 }
 """Named starting points. ``paper`` is the paper's system. ``default`` has its three networks and
