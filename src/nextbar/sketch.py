@@ -241,7 +241,7 @@ class _Memory:
         self._latents = np.empty((size, latent), np.float32)
         self._slots: OrderedDict[str, int] = OrderedDict()
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._slots
 
     def touch(self, name: str) -> None:
