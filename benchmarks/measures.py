@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from nextbar.measures.copying import TrainingBars
 from nextbar.measures.paper import edit_distances, note_ons
-from nextbar.measures.pieces import Piece, bars_of_pieces
+from nextbar.measures.pieces import Piece
 from nextbar.measures.table import compare
 from nextbar.music.bars import NOTE, sort_notes
 
@@ -77,7 +78,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     pieces = [random_piece(rng) for _ in range(n)]
     real = [random_piece(rng, 25 * 7, N_BARS * 7) for _ in range(max(n // 7, 2))]
-    training = bars_of_pieces(real, n_steps=N_STEPS)
+    training = TrainingBars.of_pieces(real, n_steps=N_STEPS)
 
     whole = seconds(lambda: compare(pieces, real, n_steps=N_STEPS, training_bars=training))
     half = seconds(

@@ -1,6 +1,7 @@
 """The verbs in Python, on small real files."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -16,10 +17,13 @@ import symusic
 import torch
 
 import nextbar
+from nextbar.api import pieces_of_corpus
 from nextbar.composer import hear
 from nextbar.errors import ConfigError, CorpusError, MusicFileError, RunError, UsageError
 from nextbar.frames.checkpoint import WEIGHTS, read_history
+from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
+from nextbar.music.corpus import Corpus
 from nextbar.music.midi import to_score, write_midi
 
 from .fixtures import TINY, let_it_sound, write_tune, write_tunes
@@ -333,7 +337,7 @@ def test_any_folder_of_midi_can_be_measured_without_a_reference(trained):
     report = nextbar.evaluate(trained / "tunes")
     assert report.bars_per_piece == 6
     assert "reference" not in report.measures["scale_consistency"]
-    assert any("no row of real music" in note for note in report.notes)
+    assert any("no real music to compare" in note for note in report.notes)
 
 
 def test_files_that_cannot_be_read_are_named_and_lengths_are_made_equal(trained, tmp_path):
@@ -392,6 +396,15 @@ def test_a_folder_of_midi_can_be_the_real_music(trained, tmp_path):
         nextbar.evaluate(trained / "tunes", reference=tmp_path / "nowhere")
 
 
+def test_copies_are_looked_for_in_the_training_tunes_each_by_itself(trained):
+    corpus = Corpus.open(trained / "corpus")
+    bars = TrainingBars.of_corpus(corpus)
+    tunes = pieces_of_corpus(corpus, "training")
+    again = TrainingBars.of_pieces(tunes, n_steps=corpus.n_steps)
+    assert all(map(np.array_equal, bars.bars, again.bars))
+    assert bars.n_bars.tolist() == [tune.n_bars for tune in tunes]
+
+
 def test_bars_of_another_kind_are_not_compared(trained, tmp_path):
     nextbar.generate(trained / "run", tmp_path / "m", pieces=2, bars=3, wav=False, pictures=False)
     nextbar.prepare(trained / "tunes", tmp_path / "seconds", grid="seconds")
@@ -415,12 +428,45 @@ def test_few_pieces_and_unreadable_ones_are_said_and_counted(trained, tmp_path):
         nextbar.evaluate(tmp_path)
 
 
+def test_pieces_of_another_metre_are_refused_for_the_reason_that_most_share(trained, tmp_path):
+    notes = np.zeros(12, NOTE)
+    notes["start"], notes["duration"], notes["pitch"] = 4 * np.arange(12), 4, 60
+    notes["velocity"] = 80
+    for name in ("b.mid", "c.mid"):
+        write_midi(to_score(notes, metre=(3, 4)), tmp_path / name)
+    (tmp_path / "a.mid").write_bytes(b"")
+    with pytest.raises(
+        UsageError,
+        match=r"none of its 3 files .* 2 of them alike, .*in 3/4, and measured",
+    ):
+        nextbar.evaluate(tmp_path, reference=trained / "corpus")
+
+
 def test_networks_are_asked_only_where_wanted(trained):
     report = nextbar.evaluate(trained / "tunes")
     assert "told_from_real" not in report.measures
     report = nextbar.evaluate(trained / "tunes", reference=trained / "tunes", classifiers=True)
-    assert {"told_from_real", "follows"} <= report.measures.keys()
-    assert 0 <= report.measures["follows"]["reference"].mean <= 100
+    for name in ("told_from_real", "follows"):
+        columns = report.measures[name]
+        assert columns.keys() == {"generated", "reference"}
+        assert 0 <= columns["generated"].mean <= 100
+    # Half of twelve tunes cannot be split in three.
+    assert math.isnan(report.measures["told_from_real"]["reference"].mean)
+    assert any("the networks: too few pieces or tunes" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("start", "which"), [("held-out", "2 held-out tunes"), ("training", "12 tunes of the ref")]
+)
+def test_next_bars_are_compared_with_those_of_the_tunes_that_the_given_bars_are_from(
+    trained, tmp_path, start, which
+):
+    nextbar.generate(
+        trained / "run", tmp_path, pieces=2, bars=2, from_bar=start, wav=False, pictures=False
+    )
+    report = nextbar.evaluate(tmp_path, classifiers=True)
+    assert "next_bar_told_from_real" in report.measures
+    assert any(f"the real pairs are of the {which}" in note for note in report.notes)
 
 
 def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):
@@ -428,6 +474,11 @@ def test_a_folder_without_midi_or_none_at_all_is_refused(tmp_path):
         nextbar.evaluate(tmp_path)
     with pytest.raises(UsageError, match="there is no such folder"):
         nextbar.evaluate(tmp_path / "nowhere")
+    (tmp_path / "a.txt").write_text("no folder")
+    with pytest.raises(UsageError, match="is a file; give a folder of MIDI files"):
+        nextbar.evaluate(tmp_path / "a.txt")
+    with pytest.raises(UsageError, match="is a file; give --reference another"):
+        nextbar.evaluate(tmp_path, reference=tmp_path / "a.txt")
 
 
 def test_inspecting_anything_else_is_refused(tmp_path):
@@ -451,7 +502,7 @@ def test_a_report_says_why_the_corpus_of_the_run_is_not_beside_it(trained, tmp_p
     record = tmp_path / "generated.json"
     here = json.dumps(str((trained / "corpus").resolve()))
     record.write_text(record.read_text().replace(here, '"/nowhere/corpus"'))
-    (note,) = [n for n in nextbar.evaluate(tmp_path).notes if "no row of real music" in n]
+    (note,) = [n for n in nextbar.evaluate(tmp_path).notes if "no real music to compare" in n]
     assert "/nowhere/corpus does not exist" in note
 
 

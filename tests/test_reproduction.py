@@ -78,7 +78,7 @@ def test_figure_3_takes_the_paper_s_five_measures_of_pieces_that_sound():
         "recurrence": [1],
     }
     figure = draw_figure_3({"one piece": values})
-    assert len(figure.axes) == 2
+    assert len(figure.axes) == 3
 
 
 def test_the_figures_quoted_of_the_authors_samples_are_near_those_of_200_of_them():

@@ -181,7 +181,8 @@ def evaluate(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder; give a folder of MIDI files")
+        what = "is a file" if folder.exists() else "there is no such folder"
+        raise UsageError(f"{folder}: {what}; give a folder of MIDI files")
     record = read_record(folder)
     real_music = find_reference(record, reference, training)
     kind = real_music.kind
@@ -213,7 +214,7 @@ def evaluate(
     )
     report = replace(report.with_notes(notes), n_left_out=n_left_out)
     if classifiers:
-        report = ask_networks(report, pieces, real_music, n_steps=kind.n_steps, seed=seed)
+        report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
         windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
         write_report(

@@ -1,20 +1,28 @@
 """What composed pieces are measured beside: real music, from a corpus or a folder."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nextbar.beginning import corpus_of, read_piece
+from nextbar.beginning import HELD_OUT, NOISE, corpus_of, read_piece
 from nextbar.errors import CorpusError, MusicFileError, UsageError
-from nextbar.measures.by_piece import TrainingBars
-from nextbar.measures.classifiers import follows, next_bar_told_from_real, told_from_real
-from nextbar.measures.intervals import Interval
+from nextbar.measures.classifiers import (
+    WINDOW_BARS,
+    follows,
+    next_bar_told_from_real,
+    real_told_from_real,
+    told_from_real,
+)
+from nextbar.measures.copying import TrainingBars
+from nextbar.measures.meanings import LEARNED
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import Report
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files
 from nextbar.pieces_folder import Record, read_record
@@ -72,19 +80,20 @@ def find_reference(
         kind=corpus.kind,
         pieces=pieces_of_corpus(corpus, "held_out"),
         everything=pieces_of_corpus(corpus, "all"),
-        training=(learned or corpus).bars_in("training"),
+        training=TrainingBars.of_corpus(learned or corpus),
     )
 
 
 def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
-    note = f"reference: {why}, so there is no row of real music; see --reference"
-    bars = learned.bars_in("training") if learned else None
+    note = f"reference: {why}, so there is no real music to compare with; see --reference"
+    bars = TrainingBars.of_corpus(learned) if learned else None
     return RealMusic(kind, training=bars, notes=[note])
 
 
 def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) -> RealMusic:
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such corpus or folder; give --reference another")
+        what = "is a file" if folder.exists() else "there is no such corpus or folder"
+        raise UsageError(f"{folder}: {what}; give --reference another")
     kind = record.kind if record else learned.kind if learned else PLAIN_BARS
     if learned is not None:
         _check_bars("training", learned.kind, kind, "the pieces")
@@ -93,7 +102,7 @@ def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) ->
         kind,
         pieces,
         pieces,
-        learned.bars_in("training") if learned else None,
+        TrainingBars.of_corpus(learned) if learned else None,
         [f"reference, {note}" for note in notes],
     )
 
@@ -118,28 +127,54 @@ def _describe(kind: BarKind) -> str:
 
 
 def ask_networks(
-    report: Report, pieces: list[Piece], real: RealMusic, *, n_steps: int, seed: int
+    report: Report,
+    pieces: list[Piece],
+    real: RealMusic,
+    record: Record | None,
+    *,
+    n_steps: int,
+    seed: int,
 ) -> Report:
-    """The report with what networks can tell; each figure takes up to a minute or so."""
-    nothing = Interval(np.nan, np.nan, np.nan)
-    tunes = real.everything
-    told = nothing
+    """The report with what networks can tell; each figure takes up to a minute or so.
+
+    record: what is known of the pieces, for where their given bars are from.
+    """
+    tunes, n_bars = real.everything, min(WINDOW_BARS, report.bars_per_piece)
+    found = {"follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed)}}
+    notes = [
+        "told_from_real, next_bar_told_from_real, follows: 50 says that the network cannot tell; "
+        "the intervals leave out what another training would change, some 1.5 (standard deviation)"
+    ]
     if tunes:
-        told = told_from_real(pieces, tunes, n_steps=n_steps, seed=seed).accuracy
-    measures = {
-        "told_from_real": {"generated": told},
-        "follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed).accuracy},
-    }
-    if tunes:
-        measures["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed).accuracy
+        found["told_from_real"] = {
+            "generated": told_from_real(pieces, tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
+            "reference": real_told_from_real(tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
+        }
+        found["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed)
     if tunes and any(piece.n_given_bars for piece in pieces):
-        verdict = next_bar_told_from_real(pieces, tunes, n_steps=n_steps, seed=seed)
-        measures["next_bar_told_from_real"] = {"generated": verdict.accuracy}
-    note = (
-        "told_from_real and next_bar_told_from_real: 50 says that the network cannot tell; their "
-        "intervals do not hold what another training of the network would change, about 1"
-    )
-    return report.with_measures(measures).with_notes([note])
+        of_held_out = _given_from(record) == {HELD_OUT}
+        begun_in = real.pieces if of_held_out else tunes
+        verdict = next_bar_told_from_real(pieces, begun_in, n_steps=n_steps, seed=seed)
+        found["next_bar_told_from_real"] = {"generated": verdict}
+        which = "held-out tunes, as the given bars are" if of_held_out else "tunes of the reference"
+        notes.append(f"next_bar_told_from_real: the real pairs are of the {len(begun_in)} {which}")
+    if any(not each.n_tested[0] for verdicts in found.values() for each in verdicts.values()):
+        notes.append(
+            "the networks: too few pieces or tunes to train on some, stop by some and ask about "
+            "others; what is missing needs dozens of each"
+        )
+    measures = {
+        name: {column: verdict.accuracy for column, verdict in found[name].items()}
+        for name in LEARNED
+        if name in found
+    }
+    return report.with_measures(measures).with_notes(notes)
+
+
+def _given_from(record: Record | None) -> set[str]:
+    """Where the given bars of a folder's pieces are from: held-out, training, files."""
+    made = record.pieces.values() if record else []
+    return {str(piece.get("options", {}).get("from-bar", NOISE)) for piece in made} - {NOISE}
 
 
 def read_folder(
@@ -150,6 +185,7 @@ def read_folder(
     if not found.names:
         raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
     pieces, notes = [], []
+    reasons = defaultdict[str, list[str]](list)
     for name in found.names:
         made = record.pieces.get(name) if record else None
         try:
@@ -157,7 +193,8 @@ def read_folder(
             heard, n_bars = read.grid.notes, read.n_bars
         except MusicFileError as error:
             if made is None or error.reason != "no notes":
-                notes.append(f"left out: {error}")
+                notes.append(f"left out: {_why_left_out(error, kind)}")
+                reasons[error.reason].append(notes[-1])
                 continue
             heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
         if made is not None:
@@ -165,8 +202,21 @@ def read_folder(
         given = 0 if made is None else int(made["given_bars"])
         pieces.append(Piece(heard, n_bars, name, given))
     if not pieces:
-        raise UsageError(f"{folder}: none of its {len(found.names)} files can be used; {notes[0]}")
+        of_one_reason = max(reasons.values(), key=len)
+        raise UsageError(
+            f"{folder}: none of its {len(found.names)} files can be used; "
+            f"{len(of_one_reason)} of them alike, {of_one_reason[0]}"
+        )
     return pieces, notes
+
+
+def _why_left_out(error: MusicFileError, kind: BarKind) -> str:
+    if not error.reason.startswith("metre "):
+        return str(error)
+    return (
+        f"{error.name}: it is in {error.reason.removeprefix('metre ')}, and measured is in "
+        f"{show_metre(kind.metre)}; prepare a corpus of its metre and give it as --reference"
+    )
 
 
 def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:

@@ -15,6 +15,7 @@ from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
 from nextbar.frames.training import Progress as Step
 from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.table import Report
 from nextbar.music.summary import Summary, by_count
 
@@ -148,17 +149,11 @@ def _show_counts(counts: dict[str, int]) -> str:
 
 def report_table(report: Report) -> Table:
     """The measures, a line each: generated, real and chance side by side."""
-    titles = {
-        "generated": "generated",
-        "reference": "real",
-        "chance": "chance",
-        "as_published": "as published",
-    }
-    columns = [name for name in titles if any(name in row.columns for row in report.rows())]
+    columns = report.columns()
     table = Table(title=f"{report.n_generated} pieces of {report.bars_per_piece} bars")
     table.add_column("measure")
     for column in columns:
-        table.add_column(titles[column], justify="right")
+        table.add_column(COLUMNS[column], justify="right", no_wrap=True)
     for row in report.rows():
         cells = [_show(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
@@ -184,10 +179,10 @@ def show_meanings(console: Console, report: Report) -> None:
 
 
 def _show(interval: Interval | None) -> str:
-    """Mean and half width of the interval, with digits that suit its size."""
+    """Mean and half the width of the interval."""
     if interval is None or interval.mean != interval.mean:
         return "-"
-    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    digits = interval.decimals
     half = (interval.high - interval.low) / 2
     return f"{interval.mean:.{digits}f} ± {half:.{digits}f}"
 

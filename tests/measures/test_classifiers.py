@@ -8,6 +8,7 @@ from nextbar.measures import classifiers
 from nextbar.measures.classifiers import (
     follows,
     next_bar_told_from_real,
+    real_told_from_real,
     told_from_real,
     windows_of,
 )
@@ -52,6 +53,15 @@ def test_pieces_of_another_kind_are_told_and_pieces_of_the_same_are_not():
     same = told_from_real(first_bars(tunes(80, seed=2), 3), real, n_steps=16, n_bars=3)
     assert same.accuracy.low < 55
     assert same.n_tested[0] == 20  # a quarter
+
+
+def test_one_half_of_the_real_tunes_is_not_told_from_the_other():
+    real = [*tunes(60), *tunes(5, n_bars=2, seed=1)]
+    verdict = real_told_from_real(real, n_steps=16, n_bars=3)
+    assert verdict.accuracy.low < 55
+    # A quarter of 30 tunes: two windows end to end of ours, six of theirs; short tunes not.
+    assert verdict.n_tested == (16, 48)
+    assert math.isnan(real_told_from_real(real, n_steps=16, n_bars=9).accuracy.mean)
 
 
 def test_bars_that_keep_to_their_tune_follow_and_aimless_ones_do_not():

@@ -8,6 +8,7 @@ from nextbar.measures.coherence import (
     bar_profiles,
     coherence,
     coherence_by_bar,
+    coherence_curve,
     coherence_sums,
     weighted_coherence,
 )
@@ -121,6 +122,15 @@ def test_a_piece_drawn_twice_is_not_its_own_chance():
     # the first different pieces, chance would be above 0.
     assert weighted_coherence(sums, np.array([[2.0, 1.0, 0.0]])) == pytest.approx([1])
     assert np.isnan(weighted_coherence(sums, np.array([[3.0, 0.0, 0.0]]))).all()
+
+
+def test_by_bar_too_a_piece_drawn_twice_is_not_its_own_chance():
+    pieces = [piece_of_bars([C], [C]), piece_of_bars([D], [D]), piece_of_bars([E], [F])]
+    curve = coherence_curve(pieces, n_steps=16)
+    # Twice C-C, once E-F: within 2/3; across C with F and E with C: 0.
+    weights = np.array([[2.0, 1.0, 0.0], [3.0, 0.0, 0.0], [2.0, 0.0, 1.0]])
+    assert curve(weights)[[0, 2], 0] == pytest.approx([1, 2 / 3])
+    assert np.isnan(curve(weights)[1, 0])
 
 
 def test_random_notes_of_one_range_have_no_coherence():

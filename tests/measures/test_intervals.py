@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nextbar.measures import intervals
-from nextbar.measures.intervals import bootstrap, divide, mean_of
+from nextbar.measures.intervals import Interval, bootstrap, bootstrap_curve, divide, mean_of
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide_each_way():
@@ -25,6 +25,25 @@ def test_pieces_of_one_group_are_drawn_together():
     # The standard error grows by sqrt(20) = 4.5.
     ratio = (together.high - together.low) / (alone.high - alone.low)
     assert ratio == pytest.approx(math.sqrt(20), rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("half", "decimals"),
+    [(4.3, 1), (0.8, 1), (0.31, 1), (0.29, 2), (0.04, 2), (0.015, 3), (0.0001, 3), (0, 1)],
+)
+def test_narrow_intervals_show_more_decimals(half, decimals):
+    assert Interval(5, 5 - half, 5 + half).decimals == decimals
+
+
+def test_each_value_of_a_curve_has_the_interval_that_it_has_alone():
+    values = np.random.default_rng(0).normal(0, 1, (40, 3))
+    groups = np.arange(40) // 2
+    curve = bootstrap_curve(
+        lambda weights: weights @ values / 40, groups, rng=np.random.default_rng(1)
+    )
+    for found, column in zip(curve, values.T, strict=True):
+        alone = bootstrap({"x": mean_of(column)}, groups, rng=np.random.default_rng(1))["x"]
+        assert vars(found) == pytest.approx(vars(alone))
 
 
 def test_values_that_are_nan_are_left_out():

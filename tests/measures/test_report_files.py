@@ -40,6 +40,7 @@ def test_everything_that_is_promised_is_written(written):
     assert stored["measures"]["notes"]["generated"]["mean"] == pytest.approx(75 / 4)
     assert stored["measures"]["copied_bars"]["generated"]["mean"] is None  # no training given
     assert len(stored["coherence_by_bar"]["generated"]) == 4
+    assert stored["coherence_by_bar"]["reference"][0].keys() == {"mean", "low", "high"}
     for name in ("figure-3.png", "coherence-by-bar.png", "first-pieces.png"):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 200
@@ -59,7 +60,7 @@ def test_the_page_asks_for_nothing_and_shows_names_as_text(written):
 def test_the_page_has_a_line_for_every_measure_and_every_note(written):
     folder, report, _ = written
     page = (folder / "report.html").read_text()
-    assert page.count("<tr>") == 1 + len(report.measures)
+    assert page.count("<tr>") == 1 + len(report.rows())
     assert page.count("<li>") == len(report.notes)
 
 

@@ -8,8 +8,9 @@ import pytest
 from nextbar.errors import UsageError
 from nextbar.measures import paper
 from nextbar.measures.coherence import coherence
+from nextbar.measures.copying import TrainingBars
 from nextbar.measures.paper import diversity
-from nextbar.measures.pieces import Piece, bars_of_pieces
+from nextbar.measures.pieces import Piece
 from nextbar.measures.table import MEANINGS, Interval, Report, compare, measure_pieces
 
 from .midi_files import make_notes, piece_of_bars, random_piece, tune
@@ -56,7 +57,7 @@ def tunes():
 
 @pytest.fixture(scope="module")
 def report(pieces, tunes):
-    training = bars_of_pieces(pieces[:20], n_steps=16)
+    training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
     return compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
 
 
@@ -64,7 +65,7 @@ def test_each_piece_gets_its_own_values():
     # Bar 1: C D C D; bar 2 silent; bar 3: G. Silent piece of 3 bars behind it.
     one = piece_of_bars([60, 62, 60, 62], [], [67])
     silent = Piece(make_notes([]), 3)
-    training = bars_of_pieces([piece_of_bars([67])], n_steps=16)
+    training = TrainingBars.of_pieces([piece_of_bars([67])], n_steps=16)
     values = measure_pieces([one, silent], n_steps=16, training=training)
     # 60 62 60 62 67: 5 notes, 3 different (60 %), 7 semitones, "60 62" twice.
     expected = {
@@ -87,6 +88,17 @@ def test_each_piece_gets_its_own_values():
     assert values["empty_bars"][1] == 100
     assert math.isnan(values["diversity"])
     assert math.isnan(values["coherence"])
+
+
+def test_a_phrase_that_only_two_training_pieces_together_hold_is_no_copy():
+    phrase = piece_of_bars([60, 62], [64, 65])
+    apart = [piece_of_bars([67], [60, 62]), piece_of_bars([64, 65], [67])]
+    for learned, share in (([phrase], 100), (apart, 0)):
+        training = TrainingBars.of_pieces(learned, n_steps=16)
+        values = measure_pieces([phrase], n_steps=16, training=training)
+        assert values["copied_bars"] == 100  # both bars are there
+        assert values["copied_phrases"] == share
+    assert values["nearest_phrase"] > 0
 
 
 def test_without_training_bars_copies_are_unknown_not_none(pieces):
@@ -123,11 +135,13 @@ def test_the_reference_is_cut_to_the_length_of_what_was_generated(report):
     assert report.n_generated == 40
     assert report.n_reference == 70  # 35 pieces of 11 bars: two windows each
     assert report.coherence_by_bar.keys() == {"generated", "reference", "chance"}
-    assert all(len(values) == 4 for values in report.coherence_by_bar.values())
+    for curve in report.coherence_by_bar.values():
+        assert len(curve) == 4
+        assert all(-1 <= bar.low < bar.mean < bar.high <= 1 for bar in curve)
 
 
 def test_given_bars_are_not_counted_as_copied():
-    training = bars_of_pieces([piece_of_bars([60])], n_steps=16)
+    training = TrainingBars.of_pieces([piece_of_bars([60])], n_steps=16)
     generated = [piece_of_bars([60], [61], [60]), piece_of_bars([60], [61], [62])]
 
     def copied(n_given_bars):
@@ -157,7 +171,7 @@ def test_windows_of_one_piece_widen_the_reference_interval():
 
 
 def test_the_same_seed_gives_the_same_report(report, pieces, tunes):
-    training = bars_of_pieces(pieces[:20], n_steps=16)
+    training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
     again = compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
     other = compare(pieces, tunes, n_steps=16, training_bars=training, seed=4)
     assert again.to_json() == report.to_json()
@@ -173,7 +187,7 @@ def test_the_json_is_plain_and_has_null_where_nothing_was_measured(pieces, tunes
     assert plain["measures"]["notes"]["generated"]["mean"] == 25
     assert plain["n_reference"] == 70
     assert plain["bars_per_piece"] == 5
-    assert plain["notes"][-1] == "copied_bars was not measured: no training bars were given"
+    assert plain["notes"][-1] == "copying was not measured: no training bars were given"
 
 
 def test_the_rows_say_each_measure_in_plain_words(report):
@@ -184,6 +198,12 @@ def test_the_rows_say_each_measure_in_plain_words(report):
         assert row.unit
         assert "good is" in row.says
         assert row.columns == report.measures[row.name]
+
+
+def test_what_was_not_measured_has_no_line(pieces):
+    names = {row.name for row in compare(pieces, [], n_steps=16).rows()}
+    without_real_music = {name for name in NAMES if name.startswith(("overlap", "copied", "near"))}
+    assert names == set(NAMES) - without_real_music
 
 
 def test_few_pieces_and_silent_ones_are_said_aloud(tunes):

@@ -65,8 +65,8 @@ def reconstruction(levels: Tensor, gates: Tensor | None, current: Tensor) -> Ten
     return cells.flatten(1).sum(dim=1).mean()
 
 
-LEVEL_SPREAD = 0.1
-"""How far off a level is usual: a velocity of 13 in 127."""
+LEVEL_SPREAD = 0.05
+"""How far off a level is usual: a velocity of 6 in 127."""
 
 
 def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:

@@ -16,9 +16,15 @@ source. Nothing here needs PyTorch but the three that learn (``told_from_real``,
 """
 
 from nextbar.measures.by_piece import measure_pieces
-from nextbar.measures.classifiers import Verdict, follows, next_bar_told_from_real, told_from_real
+from nextbar.measures.classifiers import (
+    Verdict,
+    follows,
+    next_bar_told_from_real,
+    real_told_from_real,
+    told_from_real,
+)
 from nextbar.measures.coherence import coherence, coherence_by_bar
-from nextbar.measures.copying import copied_bars, nearest_distances, phrase_contents
+from nextbar.measures.copying import TrainingBars, copied_bars, nearest_distances, phrase_contents
 from nextbar.measures.distributions import count_features, overlap, overlaps
 from nextbar.measures.habits import (
     empty_bars,
@@ -48,6 +54,7 @@ __all__ = [
     "Interval",
     "Piece",
     "Report",
+    "TrainingBars",
     "Verdict",
     "bars_of_pieces",
     "coherence",
@@ -71,6 +78,7 @@ __all__ = [
     "pitch_class_entropy",
     "pitch_entropy",
     "polyphony",
+    "real_told_from_real",
     "recurrence",
     "recurrence_as_published",
     "reference_windows",

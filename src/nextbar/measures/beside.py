@@ -1,16 +1,15 @@
 """One piece beside real ones: each measure of it, and where real music lies."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from nextbar.measures.by_piece import values_by_piece
+from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.pieces import FloatArray, Piece, reference_windows
-from nextbar.measures.table import TrainingBars, measure_pieces
 
-OF_SETS: Final = ("diversity", "coherence")
-"""Measures that one piece alone does not have."""
 LOW, HIGH = 5, 95
 
 
@@ -40,7 +39,10 @@ def real_values(
         for piece in real
         for window in reference_windows([piece], n_bars=n_bars, n_steps=n_steps)
     ]
-    return _per_piece(windows, n_steps, training) if windows else {}
+    if not windows:
+        return {}
+    rng = np.random.default_rng(0)
+    return values_by_piece(windows, n_steps=n_steps, training=training, rng=rng)
 
 
 def beside_real(
@@ -55,23 +57,13 @@ def beside_real(
     real: from :func:`real_values`, for windows of as many bars. Measures that
     only a set of pieces has are left out.
     """
-    values = _per_piece([piece], n_steps, training)
+    rng = np.random.default_rng(0)
+    values = values_by_piece([piece], n_steps=n_steps, training=training, rng=rng)
     return [
         Beside(name, *MEANINGS[name], float(values[name][0]), *_range(real.get(name)))
         for name in MEANINGS
-        if name not in OF_SETS
+        if name in values
     ]
-
-
-def _per_piece(
-    pieces: Sequence[Piece], n_steps: int, training: TrainingBars | None
-) -> dict[str, FloatArray]:
-    measured = measure_pieces(pieces, n_steps=n_steps, training=training)
-    return {
-        name: value
-        for name, value in measured.items()
-        if name not in OF_SETS and isinstance(value, np.ndarray)
-    }
 
 
 def _range(values: FloatArray | None) -> tuple[float, float, float]:

@@ -6,7 +6,14 @@ from typing import Final
 import numpy as np
 
 from nextbar.measures.coherence import coherence
-from nextbar.measures.copying import find_copies, nearest_distances, phrase_contents
+from nextbar.measures.copying import (
+    Phrases,
+    TrainingBars,
+    find_copies,
+    nearest_distances,
+    phrase_contents,
+    phrase_firsts,
+)
 from nextbar.measures.habits import groove_consistency, pitch_entropy, polyphony
 from nextbar.measures.intervals import divide
 from nextbar.measures.paper import (
@@ -29,7 +36,6 @@ from nextbar.measures.pieces import (
     bars_of_pieces,
     sum_by_piece,
 )
-from nextbar.music.bars import BarIndex, BarNotes
 
 AS_PUBLISHED: Final = "_as_published"
 COPIED_ANY_KEY: Final = "copied_bars_any_key"
@@ -45,17 +51,14 @@ _OF_TONES: Final[Mapping[str, Callable[[NoteOns], float]]] = {
     "tone_span": lambda tones: tone_span(tones.pitches),
 }
 
-TrainingBars = tuple[BarNotes, BarIndex]
-"""Bar notes and their index: where copies are looked for."""
-
 
 def measure_pieces(
     pieces: Sequence[Piece], *, n_steps: int, training: TrainingBars | None = None
 ) -> dict[str, FloatArray | float]:
     """Every measure by name: (pieces,) values, or one number for diversity and coherence.
 
-    n_steps: steps in a bar. training: bar notes and index to look for copies
-    in; without it what is said of copies is all NaN. Besides the names of
+    n_steps: steps in a bar. training: where copies are looked for;
+    without it what is said of copies is all NaN. Besides the names of
     ``MEANINGS`` there are ``scale_consistency_as_published``,
     ``recurrence_as_published`` and ``copied_bars_any_key`` (copies up to
     transposition). A piece without a sounding note is NaN except in notes and
@@ -107,16 +110,18 @@ def _bar_values(
         counted = sum_by_piece(is_counted & is_among, piece, len(pieces))
         return 100 * divide(counted, sum_by_piece(is_among, piece, len(pieces)))
 
-    nowhere: TrainingBars = (bars[0][:0], np.zeros(1, np.int64))
+    learned = training.bars if training else (bars[0][:0], np.zeros(1, np.int64))
     values = {}
     for name, any_key in (("copied_bars", False), (COPIED_ANY_KEY, True)):
-        is_copy, is_silent = find_copies(bars, training or nowhere, any_key=any_key)
+        is_copy, is_silent = find_copies(bars, learned, any_key=any_key)
         shares = percent(is_copy, is_composed & ~is_silent)
         values[name] = shares if training else np.full(len(pieces), np.nan)
     values["empty_bars"] = percent(is_silent, np.ones_like(is_silent))
     for name, n_together in (("bar", 1), ("phrase", 2)):
-        starts = np.flatnonzero(is_composed & (number + n_together <= n_bars[piece]))
-        found = _nearness(name, n_together, bars, piece, starts, training, len(pieces), rng)
+        firsts = phrase_firsts(n_bars, n_together)
+        firsts = firsts[is_composed[firsts]]
+        phrases = phrase_contents(*bars, firsts, n_together)
+        found = _nearness(name, n_together, phrases, piece[firsts], training, len(pieces), rng)
         values = {**found, **values}  # copied_bars, of the key as it stands, is there already
     return values
 
@@ -124,27 +129,28 @@ def _bar_values(
 def _nearness(
     name: str,
     n_together: int,
-    bars: TrainingBars,
+    phrases: Phrases,
     piece: IntArray,
-    starts: IntArray,
     training: TrainingBars | None,
     n_pieces: int,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
-    """Of each piece's composed phrases the mean distance to training, and percent of copies."""
+    """Of each piece's composed phrases the mean distance to training, and percent of copies.
+
+    piece: (phrases,), whose each is.
+    """
     if training is None:
         return dict.fromkeys((f"nearest_{name}", f"copied_{name}s"), np.full(n_pieces, np.nan))
-    phrases = phrase_contents(*bars, starts, n_together)
-    n_learned = len(training[1]) - n_together
-    learned = phrase_contents(*training, np.arange(max(n_learned, 0)), n_together)
+    firsts = phrase_firsts(training.n_bars, n_together)
+    learned = phrase_contents(*training.bars, firsts, n_together)
     distance = nearest_distances(phrases, learned, rng=rng)
-    whose, known = piece[starts], ~np.isnan(distance)
-    total = sum_by_piece(np.where(known, distance, 0.0), whose, n_pieces)
+    known = ~np.isnan(distance)
+    total = sum_by_piece(np.where(known, distance, 0.0), piece, n_pieces)
     among = set(learned) - {b""}
     is_copy = np.array([phrase in among for phrase in phrases], bool)
     sounds = np.array([bool(phrase) for phrase in phrases], bool)
-    copied = sum_by_piece(is_copy, whose, n_pieces)
+    copied = sum_by_piece(is_copy, piece, n_pieces)
     return {
-        f"nearest_{name}": divide(total, sum_by_piece(known, whose, n_pieces)),
-        f"copied_{name}s": 100 * divide(copied, sum_by_piece(sounds, whose, n_pieces)),
+        f"nearest_{name}": divide(total, sum_by_piece(known, piece, n_pieces)),
+        f"copied_{name}s": 100 * divide(copied, sum_by_piece(sounds, piece, n_pieces)),
     }

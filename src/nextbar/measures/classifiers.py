@@ -26,8 +26,9 @@ Conventions
 
 Units
     Percent correct, about 50-100; a little under 50 is chance. The interval is
-    over the pieces asked about, not over trainings of the network, which add
-    about one percent. NaN where a part of the split is empty.
+    over the pieces asked about, not over trainings of the network: five on the
+    same 800 windows a side had a standard deviation of 1.6 (``follows``, real
+    tunes) and of 1.2 (real from real). NaN where a part of the split is empty.
 
 PyTorch is loaded by the first call, not by importing this module.
 """
@@ -96,6 +97,20 @@ def told_from_real(
     n_bars = min([n_bars, *(piece.n_bars for piece in pieces)])
     ours = [range(0, piece.n_bars - n_bars + 1, n_bars) for piece in pieces]
     return _tell(pieces, ours, real, n_bars, n_steps, np.random.default_rng(seed))
+
+
+def real_told_from_real(
+    real: Sequence[Piece], *, n_steps: int, n_bars: int = WINDOW_BARS, seed: int = 0
+) -> Verdict:
+    """The same of one half of the real tunes against the other: what is found where nothing is.
+
+    Tunes of fewer than ``n_bars`` bars are left out. Each side has half of the
+    tunes, so the network learns from fewer than ``told_from_real`` gives it.
+    """
+    long = [tune for tune in real if tune.n_bars >= n_bars]
+    order = np.random.default_rng(seed).permutation(len(long)).tolist()
+    first, second = ([long[i] for i in half] for half in (order[::2], order[1::2]))
+    return told_from_real(first, second, n_steps=n_steps, n_bars=n_bars, seed=seed)
 
 
 def next_bar_told_from_real(

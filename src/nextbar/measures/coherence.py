@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nextbar.measures.intervals import divide
+from nextbar.measures.intervals import Statistic, divide
 from nextbar.measures.pieces import (
     BoolArray,
     FloatArray,
@@ -85,18 +85,31 @@ def coherence_by_bar(pieces: Sequence[Piece], *, n_steps: int) -> FloatArray:
     the other in a different piece. A steady row says that the music goes on as
     it began; one that falls to 0 or climbs to 1, that it drifts or freezes.
     """
+    once = np.ones((1, len(pieces)))
+    return coherence_curve(pieces, n_steps=n_steps)(once).ravel()
+
+
+def coherence_curve(pieces: Sequence[Piece], *, n_steps: int) -> Statistic:
+    """Coherence by bar under each weighting of the pieces, (weightings, bars - 1)."""
     profiles = bar_profiles(pieces, n_steps=n_steps)
     n_bars = max((piece.n_bars for piece in pieces), default=0)
     grid = np.zeros((len(pieces), n_bars, 12))
     grid[profiles.piece, profiles.number] = profiles.units
     is_heard: FloatArray = np.any(grid, axis=2).astype(np.float64)  # (pieces, bars)
-    before, after = grid[:, :-1], grid[:, 1:]
-    n_pairs = (is_heard[:, :-1] * is_heard[:, 1:]).sum(axis=0)  # (bars - 1,)
-    likeness = np.einsum("pbc,pbc->b", before, after)
-    # All pairs of pieces, less each piece with itself.
-    crossed = np.einsum("bc,bc->b", before.sum(axis=0), after.sum(axis=0)) - likeness
-    n_crossed = is_heard[:, :-1].sum(axis=0) * is_heard[:, 1:].sum(axis=0) - n_pairs
-    return divide(likeness, n_pairs) - divide(crossed, n_crossed)
+    likeness = np.einsum("pbc,pbc->pb", grid[:, :-1], grid[:, 1:])
+    is_pair = is_heard[:, :-1] * is_heard[:, 1:]
+
+    def weighted(weights: FloatArray) -> FloatArray:
+        direction = np.tensordot(weights, grid, 1)  # (weightings, bars, 12)
+        n_heard = weights @ is_heard
+        # All pairs of pieces, less each with itself and with its own copies.
+        crossed = np.einsum("wbc,wbc->wb", direction[:, :-1], direction[:, 1:])
+        crossed -= weights**2 @ likeness
+        n_crossed = n_heard[:, :-1] * n_heard[:, 1:] - weights**2 @ is_pair
+        consecutive = divide(weights @ likeness, weights @ is_pair)
+        return consecutive - divide(crossed, n_crossed)
+
+    return weighted
 
 
 def bar_profiles(pieces: Sequence[Piece], *, n_steps: int) -> BarProfiles:

@@ -13,7 +13,7 @@ Conventions
     the bar before, and what sounds is the same. Bars in which nothing sounds
     are not counted. Bars are compared whole and exactly, with no near misses.
 
-    Phrases are two bars, whole. The nearest training phrase is searched in any
+    Phrases are two bars of one piece, whole. The nearest training phrase is searched in any
     key: a phrase is the sequence of its notes, each (start, duration, interval
     from the note before), and the distance to another is the share of notes to
     insert, delete or replace (edit distance by the longer one's notes). One
@@ -25,6 +25,7 @@ Units
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,8 +33,16 @@ import numpy.typing as npt
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
-from nextbar.measures.pieces import SILENT_VELOCITY, BoolArray, FloatArray, IntArray
+from nextbar.measures.pieces import (
+    SILENT_VELOCITY,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Piece,
+    bars_of_pieces,
+)
 from nextbar.music.bars import BarIndex, BarNotes
+from nextbar.music.corpus import Corpus
 
 MOST_SEARCHED: Final = 400
 """Phrases whose nearest is searched; of more different ones, this many are drawn."""
@@ -42,6 +51,29 @@ MOST_TRAINING: Final = 10_000
 
 Phrases = list[bytes]
 """Each phrase's notes in any key, 8 bytes a note; a silent phrase has none."""
+
+
+@dataclass(frozen=True)
+class TrainingBars:
+    """The bars in which copies are looked for, and which of them make up a piece."""
+
+    bars: tuple[BarNotes, BarIndex]
+    """Bar notes and their index, the pieces laid end to end."""
+    n_bars: IntArray
+    """(pieces,): how many bars each piece has, in their order; no phrase goes on into the next."""
+
+    @classmethod
+    def of_corpus(cls, corpus: Corpus) -> "TrainingBars":
+        """The training tunes of a corpus."""
+        tunes = corpus.pieces("training")
+        n_bars = np.array([len(corpus.bars_of(int(tune))) for tune in tunes], np.int64)
+        return cls(corpus.bars_in("training"), n_bars)
+
+    @classmethod
+    def of_pieces(cls, pieces: Sequence[Piece], *, n_steps: int) -> "TrainingBars":
+        """Pieces of any origin; ``n_steps``: steps in a bar."""
+        n_bars = np.array([piece.n_bars for piece in pieces], np.int64)
+        return cls(bars_of_pieces(pieces, n_steps=n_steps), n_bars)
 
 
 class Copies(NamedTuple):
@@ -90,19 +122,36 @@ def bar_contents(bar_notes: BarNotes, index: BarIndex, *, any_key: bool = False)
     A silent bar gives no bytes. any_key: pitches count from the bar's lowest.
     """
     n_bars = len(index) - 1
-    rows = bar_notes[index[0] : index[-1]]
-    heard = rows["velocity"] > SILENT_VELOCITY
-    rows, bar = rows[heard], np.repeat(np.arange(n_bars), np.diff(index))[heard]
-    pitch = rows["pitch"].astype(np.int64)
-    if any_key and len(rows):
+    packed = pack_notes(bar_notes, index)
+    if any_key:
+        bar, pitch = packed >> 24, packed >> 8 & 0xFF
         lowest = np.full(n_bars, 255)
         np.minimum.at(lowest, bar, pitch)
-        pitch = pitch - lowest[bar]
-    packed = bar << 24 | rows["start"].astype(np.int64) << 16 | pitch << 8 | rows["duration"]
-    packed = np.unique(packed)  # sorted, doubled notes once
+        packed = packed - (lowest[bar] << 8)
     content = (packed & 0xFFFFFF).astype("<u4").tobytes()
     ends = 4 * np.searchsorted(packed >> 24, np.arange(n_bars + 1))
     return [content[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
+
+
+def pack_notes(bar_notes: BarNotes, index: BarIndex) -> IntArray:
+    """Each bar's set of heard notes as numbers, bar << 24 | start << 16 | pitch << 8 | duration.
+
+    Sorted, so by bar, then start, then pitch; doubled notes once.
+    """
+    rows = bar_notes[index[0] : index[-1]]
+    heard = rows["velocity"] > SILENT_VELOCITY
+    rows, bar = rows[heard], np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
+    start, pitch = rows["start"].astype(np.int64), rows["pitch"].astype(np.int64)
+    return np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
+
+
+def phrase_firsts(n_bars: IntArray, n_together: int) -> IntArray:
+    """The bars at which ``n_together`` bars of one piece begin, pieces laid end to end.
+
+    n_bars: (pieces,), how many bars each has.
+    """
+    number = np.arange(n_bars.sum()) - np.repeat(np.cumsum(n_bars) - n_bars, n_bars)
+    return np.flatnonzero(number + n_together <= np.repeat(n_bars, n_bars))
 
 
 def phrase_contents(bar_notes: BarNotes, index: BarIndex, firsts: IntArray, n_bars: int) -> Phrases:
@@ -110,15 +159,10 @@ def phrase_contents(bar_notes: BarNotes, index: BarIndex, firsts: IntArray, n_ba
 
     Equal bytes, equal phrases up to transposition.
     """
-    n_all = len(index) - 1
-    heard = bar_notes["velocity"] > SILENT_VELOCITY
-    rows, bar = bar_notes[heard], np.repeat(np.arange(n_all), np.diff(index))[heard]
-    packed = bar << 24 | rows["start"].astype(np.int64) << 16
-    packed |= rows["pitch"].astype(np.int64) << 8 | rows["duration"]
-    packed = np.unique(packed)  # by bar, start and pitch; doubled notes once
+    packed = pack_notes(bar_notes, index)
     pitch = packed >> 8 & 0xFF
     interval = np.diff(pitch, prepend=pitch[:1]) + 128
-    begins = np.searchsorted(packed >> 24, np.arange(n_all + 1))
+    begins = np.searchsorted(packed >> 24, np.arange(len(index)))
     notes = (interval << 32 | packed & 0xFF00FF).astype("<i8")
     contents = []
     for first in firsts.tolist():

@@ -9,6 +9,7 @@ Pieces that are not independent, windows of one tune, are drawn together; or
 the interval would come out too narrow.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -31,6 +32,18 @@ class Interval:
     mean: float
     low: float
     high: float
+
+    @property
+    def decimals(self) -> int:
+        """How many decimals it is worth showing with, 1-3: more where it is narrow.
+
+        Half of its width has one digit, or two if it begins with a 1 or a 2; an
+        interval without width shows one.
+        """
+        half = (self.high - self.low) / 2
+        if not half > 0:
+            return 1
+        return min(max(math.ceil(-math.log10(half / 3)), 1), 3)
 
 
 def mean_of(values: FloatArray) -> Statistic:
@@ -66,6 +79,15 @@ def bootstrap(
         for name, take in statistics.items():
             drawn[name].append(take(weights))
     return {name: _interval(mean, np.concatenate(drawn[name])) for name, mean in plain.items()}
+
+
+def bootstrap_curve(
+    curve: Statistic, groups: IntArray, *, rng: np.random.Generator
+) -> list[Interval]:
+    """The same of a statistic that gives several values at once, (weightings, values)."""
+    plain = curve(np.ones((1, len(groups))))[0]
+    drawn = np.concatenate([curve(weights) for weights in _draws(groups, rng)])
+    return [_interval(float(mean), each) for mean, each in zip(plain, drawn.T, strict=True)]
 
 
 def _draws(groups: IntArray, rng: np.random.Generator) -> Iterator[FloatArray]:

@@ -3,6 +3,14 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+COLUMNS: Final[Mapping[str, str]] = {
+    "generated": "generated",
+    "reference": "real",
+    "chance": "chance",
+    "as_published": "as published",
+}
+"""The columns of a report, in their order, and what they are called for readers."""
+
 
 class Meaning(NamedTuple):
     """A measure in plain words: what it is called, counted in, and says."""

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.measures.pieces import SILENT_VELOCITY
+from nextbar.measures.copying import pack_notes
 from nextbar.music.bars import BarIndex, BarNotes
 
 
@@ -59,10 +59,5 @@ def _note_sets(
     bar_notes: BarNotes, index: BarIndex
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Each bar's distinct heard notes as numbers, and for each the bar it is of."""
-    rows = bar_notes[index[0] : index[-1]]
-    heard = rows["velocity"] > SILENT_VELOCITY
-    bar = np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
-    rows = rows[heard]
-    packed = rows["start"].astype(np.int64) << 16 | rows["pitch"].astype(np.int64) << 8
-    packed = np.unique(bar << 24 | packed | rows["duration"])
+    packed = pack_notes(bar_notes, index)
     return packed & 0xFFFFFF, packed >> 24

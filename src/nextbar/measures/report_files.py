@@ -23,19 +23,12 @@ from nextbar._version import __version__
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.measures.figures import draw_coherence_by_bar, draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.measures.table import Report
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 
 SHEET_PIECES: Final = 24
-COLUMNS: Final = {
-    "generated": "generated",
-    "reference": "real",
-    "chance": "chance",
-    "as_published": "as published",
-}
-"""The columns of a report, and what they are called for readers."""
-
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
        color: #222 }
@@ -45,6 +38,7 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
 th:first-child, td:first-child { text-align: left; white-space: normal }
 td small { display: block; color: #666 }
 img { max-width: 100% }
+.wide { overflow-x: auto }
 """
 
 
@@ -102,7 +96,7 @@ def _number(value: float) -> str:
 def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     """The report as one page: table, notes, pictures (name -> PNG); nothing is loaded for it."""
     rows = report.rows()
-    columns = [name for name in COLUMNS if any(name in row.columns for row in rows)]
+    columns = report.columns()
     head = "".join(f"<th>{COLUMNS[name]}</th>" for name in columns)
     lines = [
         f"<tr><td>{_safe(row.name.replace('_', ' '))}, {_safe(row.unit)}"
@@ -122,20 +116,25 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
         f"<title>{_safe(title)}</title><style>{_STYLE}</style></head>\n<body>"
-        f"<h1>{_safe(title)}</h1>\n<p>{report.n_generated:,} generated pieces of "
-        f"{report.bars_per_piece} bars beside {report.n_reference:,} real windows and as many "
-        "pieces of random notes; "
-        f"{report.n_left_out:,} files left out. Mean, and the 95 % interval below it. Good is near "
-        "<em>real</em> and away from <em>chance</em>.</p>\n"
-        f"<table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>"
+        f"<h1>{_safe(title)}</h1>\n<p>{_summary(report)}</p>\n"
+        f'<div class="wide"><table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>'
         + "\n".join(lines)
-        + f"</tbody></table>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
+        + f"</tbody></table></div>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
+    )
+
+
+def _summary(report: Report) -> str:
+    return (
+        f"{report.n_generated:,} generated pieces of {report.bars_per_piece} bars, beside "
+        f"{report.n_reference:,} windows of real music as long and {report.n_generated:,} pieces "
+        f"of random notes; {report.n_left_out:,} files left out. Mean, and the 95 % interval "
+        "below it. Good is near <em>real</em> and away from <em>chance</em>."
     )
 
 
 _TITLES: Final = {
-    "figure-3.png": "Five measures, piece by piece and as distributions",
-    "coherence-by-bar.png": "Does the next bar follow from the last, from beginning to end?",
+    "figure-3.png": "Five measures: piece by piece, sorted, and as distributions",
+    "coherence-by-bar.png": "Does the next bar follow from the last? Bar by bar, with 95 % bands",
     "first-pieces.png": "The first pieces",
 }
 
@@ -152,7 +151,7 @@ def _printable(text: str) -> str:
 def _cell(interval: Interval | None) -> str:
     if interval is None or not math.isfinite(interval.mean):
         return "-"
-    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
+    digits = interval.decimals
     low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
     return f"{interval.mean:.{digits}f}<small>{low} to {high}</small>"
 

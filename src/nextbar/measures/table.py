@@ -27,22 +27,21 @@ from nextbar.errors import UsageError
 from nextbar.measures.by_piece import (
     AS_PUBLISHED,
     COPIED_ANY_KEY,
-    TrainingBars,
     measure_pieces,
     values_by_piece,
 )
 from nextbar.measures.chance import chance_pieces
 from nextbar.measures.coherence import (
     chance_likeness,
-    coherence_by_bar,
+    coherence_curve,
     coherence_sums,
     consecutive_likeness,
     weighted_coherence,
 )
-from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING
+from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING, TrainingBars
 from nextbar.measures.distributions import Counts, count_features, halves, overlaps
-from nextbar.measures.intervals import Interval, Statistic, bootstrap, mean_of
-from nextbar.measures.meanings import LEARNED, MEANINGS, Meaning
+from nextbar.measures.intervals import Interval, Statistic, bootstrap, bootstrap_curve, mean_of
+from nextbar.measures.meanings import COLUMNS, LEARNED, MEANINGS, Meaning
 from nextbar.measures.paper import (
     EditDistances,
     edit_distances,
@@ -92,7 +91,7 @@ class Report:
     n_reference: int
     """Windows of real music, not whole pieces."""
     bars_per_piece: int
-    coherence_by_bar: dict[str, list[float]]
+    coherence_by_bar: dict[str, list[Interval]]
     """Column -> coherence of bar 1 with 2, 2 with 3, and so on."""
     notes: list[str]
     """What a reader of the figures should know, one sentence each."""
@@ -107,15 +106,12 @@ class Report:
         """The report as plain dicts, lists and numbers; not-a-number becomes None."""
         return {
             "measures": {
-                name: {
-                    column: {key: _plain(value) for key, value in vars(interval).items()}
-                    for column, interval in columns.items()
-                }
+                name: {column: _plain(interval) for column, interval in columns.items()}
                 for name, columns in self.measures.items()
             },
             "coherence_by_bar": {
-                column: [_plain(value) for value in values]
-                for column, values in self.coherence_by_bar.items()
+                column: [_plain(interval) for interval in curve]
+                for column, curve in self.coherence_by_bar.items()
             },
             "n_generated": self.n_generated,
             "n_reference": self.n_reference,
@@ -134,13 +130,21 @@ class Report:
         return replace(self, notes=[*notes, *self.notes])
 
     def rows(self) -> list[Row]:
-        """The lines of a table for the screen, with each measure's meaning in plain words."""
+        """The lines of a table, with each measure's meaning; what was not measured has none."""
         meanings = {**MEANINGS, **LEARNED}
-        return [Row(name, *meanings[name], columns) for name, columns in self.measures.items()]
+        return [
+            Row(name, *meanings[name], columns)
+            for name, columns in self.measures.items()
+            if any(math.isfinite(interval.mean) for interval in columns.values())
+        ]
+
+    def columns(self) -> list[str]:
+        """The columns that any line of the table has, in their order."""
+        return [name for name in COLUMNS if any(name in row.columns for row in self.rows())]
 
 
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _plain(interval: Interval) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in vars(interval).items()}
 
 
 def compare(
@@ -156,7 +160,7 @@ def compare(
     generated: pieces of one length in bars. reference: real music, best not
     trained on; it is cut here into windows of that length. Give whole pieces:
     windows of one piece are no independent witnesses, and are drawn together
-    for the intervals. training_bars: bar notes and index to look for copies in.
+    for the intervals. training_bars: where copies are looked for.
     Bars that a piece was given, not composed, are left out of copied_bars. An
     empty reference leaves its column out. The same seed gives the same report.
     UsageError if there is nothing to compare.
@@ -222,7 +226,7 @@ class _Measured(NamedTuple):
     """One set of pieces, measured."""
 
     intervals: dict[str, Interval]
-    by_bar: list[float]
+    by_bar: list[Interval]
     n_pieces: int
     n_independent: int
     distances: EditDistances
@@ -243,6 +247,7 @@ def _measure_set(
     values = values_by_piece(pieces, n_steps=n_steps, training=training, rng=rng)
     distances = edit_distances([piece.notes for piece in pieces], rng=rng)
     sums = coherence_sums(pieces, n_steps=n_steps)
+    curve = coherence_curve(pieces, n_steps=n_steps)
     statistics: dict[str, Statistic] = {name: mean_of(each) for name, each in values.items()}
     statistics |= {
         "diversity": lambda weights: mean_distance(
@@ -254,7 +259,7 @@ def _measure_set(
     }
     return _Measured(
         intervals=bootstrap(statistics, groups, rng=rng),
-        by_bar=coherence_by_bar(pieces, n_steps=n_steps).tolist(),
+        by_bar=bootstrap_curve(curve, groups, rng=rng.spawn(1)[0]),
         n_pieces=len(pieces),
         n_independent=len(np.unique(groups)),
         distances=distances,
@@ -320,7 +325,7 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
     )
     notes.append(f"coherence is the {CONSECUTIVE} less the {AT_RANDOM}: {parts}")
     if training is None:
-        return [*notes, "copied_bars was not measured: no training bars were given"]
+        return [*notes, "copying was not measured: no training bars were given"]
     shares = ", ".join(
         f"{column} {each.intervals[COPIED_ANY_KEY].mean:.1f} %" for column, each in columns.items()
     )

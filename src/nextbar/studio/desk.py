@@ -16,6 +16,7 @@ from nextbar.beginning import corpus_of
 from nextbar.composer import Composition
 from nextbar.errors import CorpusError, UsageError
 from nextbar.measures.beside import beside_real, real_values
+from nextbar.measures.copying import TrainingBars
 from nextbar.measures.nearness import KnownBars
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
@@ -200,7 +201,7 @@ class Desk:
         if not made.n_bars:
             raise UsageError("there is no bar to measure; compose some first")
         piece = Piece(made.notes, made.n_bars, n_given_bars=made.n_given_bars)
-        training = self.corpus.bars_in("training") if self.corpus else None
+        training = TrainingBars.of_corpus(self.corpus) if self.corpus else None
         rows = beside_real(
             piece, self._real(made.n_bars), n_steps=self.kind.n_steps, training=training
         )
@@ -218,7 +219,7 @@ class Desk:
             api.pieces_of_corpus(self.corpus, "held_out"),
             n_bars=n_bars,
             n_steps=self.kind.n_steps,
-            training=self.corpus.bars_in("training"),
+            training=TrainingBars.of_corpus(self.corpus),
         )
 
     def export(self, kind: str, asked: Json) -> bytes:
