@@ -33,6 +33,21 @@ TINY = {
 }
 """A configuration that trains in a second."""
 
+REMEMBERING = {
+    "preset": "default",
+    "history": [1, 2, 4],
+    "latent": 2,
+    "encoder_channels": [8, 8, 8],
+    "generator_channels": [8, 8],
+    "generator_strides": [2],
+    "discriminator_channels": [8, 8],
+    "discriminator_strides": [1, 2],
+    "batch": 8,
+    "epochs": 1,
+    "precision": "float32",
+}
+"""The same with all that goes beyond the paper: it looks at up to four bars."""
+
 
 def write_tune(path: Path, *, n_bars: int = 6, seed: int = 0) -> Path:
     """A tune of quarter notes in C major, 4/4, as a MIDI file."""
@@ -60,9 +75,24 @@ def let_it_sound(composer: Composer) -> Composer:
     Two short epochs leave a model silent, and silence shows nothing.
     """
     last = composer.model.generator.layers[-1]
-    noise = np.random.default_rng(0).standard_normal((64, composer.model.config.latent))
+    noise = np.random.default_rng(0).standard_normal((64, composer.model.latent_size))
+    if composer.model.config.sparse:
+        return _let_gates_open(composer, torch.from_numpy(noise).float())
     frames = composer.model.generator(torch.from_numpy(noise).float())
     above_bias = torch.atanh(2 * frames - 1) - last.bias
     last.weight.div_(above_bias.std())
     last.bias.fill_(-0.3 - (above_bias / above_bias.std()).quantile(0.95).item())
+    return composer
+
+
+@torch.no_grad()
+def _let_gates_open(composer: Composer, latents: torch.Tensor) -> Composer:
+    """As above, where a gate decides what is heard; and what was heard before decides much."""
+    last = composer.model.generator.layers[-1]
+    last.bias.zero_()
+    gates = composer.model.generator.decode(latents)[0].gates
+    last.weight.div_(gates.std())
+    last.bias[: len(last.bias) // 2] = -(gates / gates.std()).quantile(0.95)
+    for step in composer.model.encoder.steps:
+        step[-1].weight.mul_(8)
     return composer

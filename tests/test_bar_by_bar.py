@@ -12,15 +12,21 @@ from nextbar.beginning import begin_from
 from nextbar.errors import UsageError
 from nextbar.sketch import Sketch, Workbench, Written
 
-from .fixtures import let_it_sound, write_tune
+from .fixtures import REMEMBERING, let_it_sound, write_tune
 from .music.midi_files import make_notes
 
 PLAIN = {"temperature": 1.0, "follow": 1.0}
 
 
-@pytest.fixture(scope="module")
-def model(trained):
-    return let_it_sound(nextbar.load(trained / "run"))
+@pytest.fixture(scope="module", params=["one bar", "four bars"])
+def model(request, trained, tmp_path_factory):
+    """A model that sounds: of the paper's kind, or one that looks at four bars."""
+    if request.param == "one bar":
+        return let_it_sound(nextbar.load(trained / "run"))
+    place = tmp_path_factory.mktemp("remembering")
+    corpus = nextbar.prepare(trained / "tunes", place / "corpus", onsets=True, common_key=True)
+    nextbar.train(corpus, place / "run", **REMEMBERING)
+    return let_it_sound(nextbar.load(place / "run"))
 
 
 @pytest.fixture
@@ -45,6 +51,47 @@ def test_bars_written_one_by_one_are_those_of_a_piece_written_at_once(bench):
     assert (one_by_one.n_bars, one_by_one.n_given_bars) == (6, 0)
 
 
+def test_a_recipe_names_the_bars_that_the_model_looked_at(bench):
+    a, b, c, d, e, _ = composed(bench, 6).bars
+    after = [composed(bench, 6).made[name].after for name in (a, b, c, d, e)]
+    if bench.memory == 1:
+        assert after == [("noise",), (a,), (b,), (c,), (d,)]
+    else:
+        assert after == [("noise",), (a,), (a, b), (a, b, c), (a, b, c, d)]
+
+
+def test_given_bars_are_looked_at_as_far_back_as_the_memory_reaches(bench):
+    given = make_notes(*((16 * bar, 8, 60 + bar, 80) for bar in range(6)))
+    sketch = composed(bench, 5, sketch=bench.begin(given, 6))
+    after = [sketch.made[name].after for name in sketch.bars]
+    if bench.memory == 1:
+        assert after == [("given",), *((name,) for name in sketch.bars[:4])]
+        return
+    a, b, c, d, _ = sketch.bars
+    assert after == [("given",), ("given", a), ("given", a, b), ("given", a, b, c), (a, b, c, d)]
+    # Bars 3 to 6 are all that decides the first written one, and 5 and 6 are not enough.
+    first = sketch.made[a]
+    for n_bars, same in ((4, True), (2, False)):
+        begin = 6 - n_bars
+        fewer = given[begin:].copy()
+        fewer["start"] -= 16 * begin
+        other = bench.begin(fewer, n_bars, transposed=sketch.transposed)
+        grown = composed(bench, 1, sketch=other)
+        assert np.array_equal(bench.rolls(grown)[0], bench.rolls(sketch)[0]) == same
+        assert grown.made[grown.bars[0]] == first
+
+
+def test_bars_farther_back_than_the_last_decide_too_and_those_beyond_the_memory_do_not(model):
+    rng = np.random.default_rng(0)
+    history = (90 * (rng.random((9, *model.kind.frame_shape)) < 0.05)).astype(np.uint8)
+    memory = model.model.memory
+    whole, reached, short = write_bars(
+        model, [history, history[-memory:], history[-1:]], [Draw(1, 0)] * 3
+    )
+    np.testing.assert_array_equal(whole.latent, reached.latent)
+    assert (whole.latent == short.latent).all() == (memory == 1)
+
+
 def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path):
     beginning = begin_from(bench.composer, f"{write_tune(tmp_path / 'tune.mid')}:3")
     (at_once,) = bench.composer.compose([beginning], bars=4, seeds=[2])
@@ -55,7 +102,7 @@ def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path)
 
 
 def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_the_prior(model):
-    silent, loud = (np.full(model.kind.frame_shape, v, np.uint8) for v in (0, 90))
+    silent, loud = (np.full((1, *model.kind.frame_shape), v, np.uint8) for v in (0, 90))
     draws = [Draw(3, 2, 1.0, 0.0)] * 2
     after_silence, after_noise = write_bars(model, [silent, loud], draws)
     (from_noise,) = write_bars(model, [None], [Draw(3, 2)])
@@ -66,8 +113,9 @@ def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_t
 
 
 def test_bars_side_by_side_are_as_if_written_alone(model):
-    rolls = [None, np.full(model.kind.frame_shape, 60, np.uint8), None]
-    draws = [Draw(1, 0), Draw(2, 1, 0.5, 0.7), Draw(3, 0, 2.0)]
+    one, three = (np.full((n, *model.kind.frame_shape), 60, np.uint8) for n in (1, 3))
+    rolls = [None, one, None, three]
+    draws = [Draw(1, 0), Draw(2, 1, 0.5, 0.7), Draw(3, 0, 2.0), Draw(4, 3, 0.5, 0.7)]
     together = write_bars(model, rolls, draws)
     for roll, draw, bar in zip(rolls, draws, together, strict=True):
         (alone,) = write_bars(model, [roll], [draw])
@@ -96,7 +144,7 @@ def test_a_locked_bar_sounds_the_same_after_the_rest_is_rolled_again_and_is_gone
     after = bench.rolls(changes[-1][0])
     assert [change.bar for _, change in changes] == [0, 2, 3]
     np.testing.assert_array_equal(after[1], before[1])
-    (expected,) = write_bars(bench.composer, [before[1]], [Draw(7, 2)])
+    (expected,) = write_bars(bench.composer, [after[:2]], [Draw(7, 2)])
     np.testing.assert_array_equal(after[2], expected.roll)
 
 
@@ -121,7 +169,7 @@ def test_a_blend_begins_with_one_bar_and_ends_with_the_other(bench):
 
 
 def test_the_way_of_a_blend_is_an_arc_whose_length_changes_evenly(model):
-    latent = np.zeros(model.model.config.latent, np.float32)
+    latent = np.zeros(model.model.latent_size, np.float32)
     along, across = latent.copy(), latent.copy()
     along[0], across[1] = 1.0, 3.0
     ends = [WrittenBar(np.empty(0, np.uint8), each) for each in (along, across)]
@@ -143,25 +191,26 @@ def test_a_recipe_gives_the_piece_again_exactly_also_after_locks_and_blends(benc
     np.testing.assert_array_equal(
         Workbench(bench.composer).composition(opened).notes, bench.composition(sketch).notes
     )
-    # The locked bar keeps the two bars it was written after, which no longer sound.
+    # The locked bar keeps the two bars before it, on which it rests and which no longer sound.
     assert len(stored["made"]) == 4 + 2
 
 
 def test_a_chain_of_bars_far_longer_than_python_recurses_is_laid_out_in_order(bench):
     sketch = bench.begin()
     made, name = {}, "noise"
-    for seed in range(5_000):
-        recipe = Written(seed, 0, 1.0, 1.0, name)
+    for seed in range(4_000):
+        recipe = Written(seed, 0, 1.0, 1.0, (name,))
         name = sketch.name_of(recipe)
         made[name] = recipe
     needed = replace(sketch, made=made, bars=(name,)).needed()
-    assert [recipe.seed for recipe in needed.values()] == list(range(5_000))
+    assert [recipe.seed for recipe in needed.values()] == list(range(4_000))
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"kind": "song"}, "no recipe of nextbar"),
+        ({"format": 1}, "no recipe of nextbar .*format 1, not 2"),
         ({"bars": ["0" * 32]}, "the recipe of bar 00000000 is missing"),
         ({"given_notes": [[0, 4, 5, 80]]}, "outside of the piano"),
         ({"given_notes": [[0, 4]]}, "damaged"),
@@ -195,12 +244,15 @@ def test_a_recipe_changed_by_hand_or_of_another_run_is_refused(bench):
         ({"temperature": float("nan")}, "temperature"),
         ({"follow": 1.5}, "follow: 1.5 is not between 0 and 1"),
         ({"position": 10_000}, "bars"),
+        ({"after": ()}, "a bar follows named bars"),
+        ({"after": ("noise", "0" * 32)}, "a bar follows named bars"),
+        ({"after": ("0" * 32, "given")}, "a bar follows named bars"),
     ],
 )
 def test_what_no_bar_can_be_drawn_with_is_refused(recipe, says):
     fine = {"seed": 1, "position": 0, "temperature": 1.0, "follow": 1.0}
     with pytest.raises(UsageError, match=says):
-        Written(**{**fine, **recipe}, after="noise")
+        Written(**{**fine, "after": ("noise",), **recipe})
 
 
 def test_silent_bars_at_the_end_of_what_is_given_are_left_out(bench):

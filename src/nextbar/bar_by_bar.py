@@ -1,6 +1,6 @@
 """Writing one bar at a time: the same bars as ``Composer.compose``, each by itself.
 
-A bar is decided by the bar before it and by a :class:`Draw`. So any bar can be
+A bar is decided by the bars before it and by a :class:`Draw`. So any bar can be
 written again, alone or with what follows; alternatives for it can be laid side
 by side; and two bars can be blended through the latents they were decoded from.
 """
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nextbar.composer import Composer, check_request, hear
+from nextbar.composer import Composer, check_request, hear, stack_rolls
 from nextbar.errors import UsageError
 from nextbar.frames.rollout import decode, latent_noise, next_frames
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, Rolls, read_rolls
@@ -52,10 +52,13 @@ def write_bars(
 ) -> list[WrittenBar]:
     """A bar for each draw, computed side by side, each as if it were written alone.
 
-    after: for each the roll of the bar before it, (channels, 88, steps) uint8
-    in the composer's key; None begins from noise. The bars are those that
-    ``Composer.compose`` writes, to the note, at its default threshold.
+    after: for each the rolls of the bars before it, (bars, channels, 88,
+    steps) uint8 in the composer's key, the latest last and at least one; None
+    begins from noise. Of these the model's memory takes the latest. The bars
+    are those that ``Composer.compose`` writes, to the note, at its default
+    threshold.
     """
+    memory = composer.model.memory
     written: list[WrittenBar | None] = [None] * len(draws)
     for from_noise in (True, False):
         for follow in sorted({draw.follow for draw in draws}):
@@ -67,10 +70,10 @@ def write_bars(
             if not chosen:
                 continue
             noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
-            rolls = [roll for i in chosen if (roll := after[i]) is not None]
+            histories = [rolls[-memory:] for i in chosen if (rolls := after[i]) is not None]
             before = (
-                torch.from_numpy(np.stack(rolls)[:, None]).float() / FULL_VELOCITY
-                if rolls
+                torch.from_numpy(stack_rolls(histories)).float() / FULL_VELOCITY
+                if histories
                 else None
             )
             frames, latents = next_frames(composer.model, before, noise, follow=follow)

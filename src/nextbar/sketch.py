@@ -2,7 +2,7 @@
 
 A sketch is a beginning (given notes, or nothing) and written bars. Each bar is
 named by its *recipe*: the seed, temperature and follow it was drawn with and
-the bar it was written after, or the two bars it is a blend of. The name is a
+the bars it was written after, or the two bars it is a blend of. The name is a
 digest of the recipe, which names the bars it builds on, and so on down to the
 beginning. So a sketch of names and numbers gives its notes exactly, also where
 a bar was kept while the bars before it were written anew.
@@ -10,7 +10,7 @@ a bar was kept while the bars before it were written anew.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -36,28 +36,42 @@ from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
 from nextbar.music.kind import BarKind
 
 KIND: Final = "nextbar recipe"
-FORMAT: Final = 1
+FORMAT: Final = 2
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
-BARS_IN_MIND: Final = 4_000
-"""Written bars that a workbench remembers, some 3 KB each; others are written again."""
+MOST_RECIPES: Final = 4_096
+"""Recipes that a sketch builds on, those of bars that no longer sound among them."""
+BARS_IN_MIND: Final = 5_000
+"""Written bars that a workbench remembers, some 3 KB each; others are written again.
+
+More than a sketch may build on: none is forgotten while it is needed.
+"""
 
 
 @dataclass(frozen=True)
 class Written:
-    """A bar drawn with these after the bar of that name, after the "given" ones, or "noise"."""
+    """A bar drawn with these after the bars of those names.
+
+    after: what the model looked at, the latest last: names of bars; in front
+    of them "given" where it reached back to the given bars; or only "noise".
+    """
 
     seed: int
     position: int
     temperature: float
     follow: float
-    after: str
+    after: tuple[str, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
         object.__setattr__(self, "follow", float(self.follow))
         Draw(self.seed, self.position, self.temperature, self.follow)  # refuses what cannot be
+        if not self.after or GIVEN in self.after[1:] or (NOISE in self.after and self.after[1:]):
+            raise UsageError(
+                'after: a bar follows named bars, with "given" in front of them or not, or '
+                'only "noise"'
+            )
 
 
 @dataclass(frozen=True)
@@ -106,11 +120,15 @@ class Sketch:
         words = [type(recipe).__name__, self.base, *map(repr, asdict(recipe).values())]
         return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
 
-    def before(self, bar: int) -> str:
-        """What stands before a written bar (from 0): a name, "given" or "noise"."""
-        if bar > 0:
-            return self.bars[bar - 1]
-        return GIVEN if self.n_given else NOISE
+    def before(self, bar: int, memory: int) -> tuple[str, ...]:
+        """What a model looks at for a written bar (from 0): ``after`` of its recipe.
+
+        memory: how many bars back it looks.
+        """
+        names = self.bars[max(0, bar - memory) : bar]
+        if self.n_given and len(names) < memory:
+            return (GIVEN, *names)
+        return names or (NOISE,)
 
     def with_bar(self, bar: int, recipe: Recipe) -> "Sketch":
         """The sketch with the recipe's bar as written bar ``bar``; one past the last adds it."""
@@ -118,13 +136,17 @@ class Sketch:
         bars = (*self.bars[:bar], name, *self.bars[bar + 1 :])
         return replace(self, bars=bars, made={**self.made, name: recipe})
 
-    def needed(self) -> dict[str, Recipe]:
-        """The recipes that its bars rest on, each behind those that it builds on."""
+    def needed(self, known: Container[str] = ()) -> dict[str, Recipe]:
+        """The recipes that its bars rest on, each behind those that it builds on.
+
+        known: names that need no recipe, and what they build on neither.
+        """
         found: dict[str, Recipe] = {}
-        to_do = list(reversed(self.bars))
+        to_do = [name for name in reversed(self.bars) if name not in known]
         while to_do:
             name = to_do[-1]
-            missing = [n for n in _builds_on(self.made[name]) if n not in found]
+            builds_on = _builds_on(self.made[name])
+            missing = [n for n in builds_on if n not in found and n not in known]
             if name in found or not missing:
                 found.setdefault(name, self.made[name])
                 to_do.pop()
@@ -153,7 +175,7 @@ class Sketch:
         if stored.get("kind") != KIND or stored.get("format") != FORMAT:
             raise UsageError(
                 f"this is no recipe of nextbar (kind {stored.get('kind')!r}, format "
-                f"{stored.get('format')!r}); give a file that the studio saved"
+                f"{stored.get('format')!r}, not {FORMAT}); give a file that this studio saved"
             )
         try:
             made = {str(name): _read_recipe(each) for name, each in dict(stored["made"]).items()}
@@ -186,10 +208,14 @@ class Sketch:
                     f"bar {name[:8]} is not what its recipe says; the recipe was changed by hand, "
                     "or is of another beginning or another run"
                 )
+        if len(self.made) > MOST_RECIPES:
+            raise UsageError(
+                f"a sketch builds on up to {MOST_RECIPES:,} bars; this one on {len(self.made):,}"
+            )
         unknown = {*self.bars}.union(*map(_builds_on, self.made.values())) - {*self.made}
         if unknown:
             raise UsageError(f"the recipe of bar {min(unknown)[:8]} is missing; save it anew")
-        if not self.n_given and GIVEN in {getattr(r, "after", "") for r in self.made.values()}:
+        if not self.n_given and any(GIVEN in getattr(r, "after", ()) for r in self.made.values()):
             raise UsageError("a bar is said to follow given bars, and there are none")
 
 
@@ -215,8 +241,13 @@ class _Memory:
         self._latents = np.empty((size, latent), np.float32)
         self._slots: OrderedDict[str, int] = OrderedDict()
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._slots
+
+    def touch(self, name: str) -> None:
+        """Makes it, if it is there, the one that will be forgotten last."""
+        if name in self._slots:
+            self._slots.move_to_end(name)
 
     def put(self, name: str, bar: WrittenBar) -> None:
         """Keeps the bar, in the place of the one that was longest unused where there is none."""
@@ -245,8 +276,9 @@ class Workbench:
 
     def __init__(self, composer: Composer) -> None:
         self.composer = composer
-        kind, config = composer.kind, composer.model.config
-        self._known = _Memory(BARS_IN_MIND, kind.frame_shape, config.latent)
+        kind = composer.kind
+        self.memory = composer.model.memory
+        self._known = _Memory(BARS_IN_MIND, kind.frame_shape, composer.model.latent_size)
 
     def begin(
         self, notes: Notes | None = None, n_bars: int = 0, *, transposed: int | None = None
@@ -283,7 +315,7 @@ class Workbench:
         for bar in range(len(sketch.bars), len(sketch.bars) + bars):
             if sketch.n_given + bar >= MOST_BARS:
                 raise UsageError(f"a sketch has up to {MOST_BARS} bars; begin another one")
-            recipe = Written(seed, bar, temperature, follow, sketch.before(bar))
+            recipe = Written(seed, bar, temperature, follow, sketch.before(bar, self.memory))
             sketch, change = self._put(sketch, bar, recipe)
             yield sketch, change
 
@@ -309,7 +341,7 @@ class Workbench:
         if not chosen:
             raise UsageError("every bar that would be rolled again is locked; unlock one")
         for each in chosen:
-            recipe = Written(seed, each, temperature, follow, sketch.before(each))
+            recipe = Written(seed, each, temperature, follow, sketch.before(each, self.memory))
             sketch, change = self._put(sketch, each, recipe)
             yield sketch, change
 
@@ -319,10 +351,10 @@ class Workbench:
         """A bar for each seed, in the place of written bar ``bar``; the sketch stays as it is."""
         self._check(sketch)
         self._check_bar(sketch, bar)
-        before = sketch.before(bar)
-        recipes = [Written(seed, bar, temperature, follow, before) for seed in seeds]
-        roll = self._roll_of(sketch, before)
-        written = write_bars(self.composer, [roll] * len(seeds), [_draw(r) for r in recipes])
+        after = sketch.before(bar, self.memory)
+        recipes = [Written(seed, bar, temperature, follow, after) for seed in seeds]
+        rolls = self._rolls_of(sketch, after)
+        written = write_bars(self.composer, [rolls] * len(seeds), [_draw(r) for r in recipes])
         return [self._changed(sketch, bar, r, one) for r, one in zip(recipes, written, strict=True)]
 
     def blends(
@@ -372,34 +404,39 @@ class Workbench:
     def _bar(self, sketch: Sketch, name: str) -> WrittenBar:
         """The bar of a name, made from its recipe, and from what that builds on, where unknown."""
         if name not in self._known:
-            for each in replace(sketch, bars=(name,)).needed():
-                if each not in self._known:
-                    self._known.put(each, self._make(sketch, sketch.made[each]))
+            missing = replace(sketch, bars=(name,)).needed(self._known)
+            for recipe in missing.values():
+                for each in _builds_on(recipe):
+                    self._known.touch(each)
+            for each, recipe in missing.items():
+                self._known.put(each, self._make(sketch, recipe))
         return self._known.take(name)
 
     def _make(self, sketch: Sketch, recipe: Recipe) -> WrittenBar:
         if isinstance(recipe, Blended):
             first, second = self._bar(sketch, recipe.first), self._bar(sketch, recipe.second)
             return blend(self.composer, first, second, [recipe.share])[0]
-        before = self._roll_of(sketch, recipe.after)
+        before = self._rolls_of(sketch, recipe.after)
         return write_bars(self.composer, [before], [_draw(recipe)])[0]
 
-    def _roll_of(self, sketch: Sketch, name: str) -> Rolls | None:
-        if name == NOISE:
+    def _rolls_of(self, sketch: Sketch, after: tuple[str, ...]) -> Rolls | None:
+        """The bars that a recipe's ``after`` names, (bars, channels, 88, steps); noise is None."""
+        if after == (NOISE,):
             return None
-        if name == GIVEN:
-            rolls: Rolls = self._beginning(sketch).rolls[-1]
-            return rolls
-        return self._bar(sketch, name).roll
+        written = [self._bar(sketch, name).roll for name in after if name != GIVEN]
+        reach = self.memory - len(written)
+        if GIVEN in after and reach > 0:
+            written = [*self._beginning(sketch).rolls[-reach:], *written]
+        return np.stack(written)
 
     def _beginning(self, sketch: Sketch) -> Beginning:
         kind = self.composer.kind
         heard, index = cut_at_bar_lines(
             transpose(sketch.given, sketch.transposed), n_steps=kind.n_steps, n_bars=sketch.n_given
         )
-        last = np.array([sketch.n_given - 1])
-        roll = draw_rolls(heard, index, last, n_steps=kind.n_steps, onsets=kind.onsets)[0]
-        return Beginning(sketch.given, sketch.n_given, roll[None], GIVEN, sketch.transposed)
+        last = np.arange(max(0, sketch.n_given - self.memory), sketch.n_given)
+        rolls = draw_rolls(heard, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
+        return Beginning(sketch.given, sketch.n_given, rolls, GIVEN, sketch.transposed)
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:
@@ -452,7 +489,7 @@ def _draw(recipe: Written) -> Draw:
 def _builds_on(recipe: Recipe) -> set[str]:
     if isinstance(recipe, Blended):
         return {recipe.first, recipe.second}
-    return {recipe.after} - {GIVEN, NOISE}
+    return {*recipe.after} - {GIVEN, NOISE}
 
 
 def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
@@ -463,5 +500,5 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         position=int(stored["position"]),
         temperature=float(stored["temperature"]),
         follow=float(stored["follow"]),
-        after=str(stored["after"]),
+        after=tuple(map(str, stored["after"])),
     )

@@ -34,6 +34,15 @@ def test_the_page_of_another_site_cannot_ask_for_anything(studio, run):
     assert studio.post("/api/begin", json=asked, headers=own).status_code == 200
 
 
+def test_a_link_on_another_site_opens_the_page_and_nothing_else(studio):
+    there = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    opened = {**there, "sec-fetch-dest": "document"}
+    framed = {**there, "sec-fetch-dest": "iframe"}
+    assert studio.get("/", headers=opened).status_code == 200
+    assert studio.get("/", headers=framed).status_code == 403
+    assert studio.get("/api/runs", headers=opened).status_code == 403
+
+
 def test_every_answer_allows_the_page_its_own_files_only(studio):
     policy = studio.get("/").headers["content-security-policy"]
     assert "default-src 'none'" in policy

@@ -36,7 +36,7 @@ Follow = Annotated[
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="How closely a bar follows from the one before: 1 as trained, 0 not at all.",
+        description="How closely a bar follows from those before: 1 as trained, 0 not at all.",
     ),
 ]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
@@ -61,13 +61,21 @@ class Message(BaseModel):
 
 
 class Written(Message):
-    """A bar drawn with these after the bar of that name, after the given ones, or from noise."""
+    """A bar drawn with these after others: the bars that the model looked at."""
 
     seed: Seed
     position: Annotated[int, _whole(0, 9_999)]
     temperature: Temperature
     follow: Follow
-    after: Annotated[str, Field(strict=True, pattern="^(given|noise|[0-9a-f]{32})$")]
+    after: Annotated[
+        list[Annotated[str, Field(strict=True, pattern="^(given|noise|[0-9a-f]{32})$")]],
+        Field(
+            min_length=1,
+            max_length=512,
+            description='Names of bars, the latest last, with "given" in front of them where the '
+            'model looked at given bars too; or only "noise".',
+        ),
+    ]
 
 
 class Blended(Message):
@@ -82,7 +90,7 @@ class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = "nextbar recipe"
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, 512)]

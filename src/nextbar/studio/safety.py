@@ -64,7 +64,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refused = self._refusal(headers) or self._without_token(scope, headers)
+        refused = self._refusal(scope, headers) or self._without_token(scope, headers)
         await (refused or self.app)(scope, self._bounded(receive), _with_headers(send))
 
     def _bounded(self, receive: Receive) -> Receive:
@@ -81,7 +81,7 @@ class Guard:
 
         return receive_bounded
 
-    def _refusal(self, headers: Headers) -> JSONResponse | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> JSONResponse | None:
         host = headers.get("host", "")
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if self.hosts and name.lower() not in self.hosts:
@@ -89,7 +89,9 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.split("://", 1)[-1] != host:
             return _refuse(403, "this request comes from a page of another site")
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        # A link to a piece may stand anywhere; it opens the page alone, in a tab of its own.
+        is_opened = scope["path"] == "/" and headers.get("sec-fetch-dest") == "document"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not is_opened:
             return _refuse(403, "this request comes from a page of another site")
         return None
 

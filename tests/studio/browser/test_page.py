@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 import wave
 
@@ -249,6 +250,63 @@ def test_a_recipe_file_gives_the_same_piece_on_a_fresh_page(page, tmp_path):
     page.until("studio.state.nWritten === 3")
     assert page.bars() == bars
     assert page.page.evaluate("studio.state.isLocked(1)")
+
+
+def test_a_link_gives_the_same_piece_on_a_fresh_page_and_no_server_hears_of_it(page, address):
+    page.compose(bars=3, seed=5)
+    page.choose(2)
+    page.page.click("#lock")
+    page.page.click('[data-kind="link"]')
+    page.page.locator("#link").wait_for()
+    link, bars = page.page.input_value("#link"), page.bars()
+    assert re.fullmatch(rf"{re.escape(address)}/#piece=[\w-]+", link)
+    page.compose(bars=2, seed=6)
+    other = page.bars()
+    asked = len(page.asked)
+    page.page.evaluate("(link) => { location.href = link; }", link)  # on the page that is open
+    page.until("studio.state.nWritten === 3")
+    assert page.bars() == bars
+    page.page.evaluate("localStorage.clear()")
+    page.page.goto("about:blank")
+    page.page.goto(link)
+    page.until("globalThis.studio?.state.nWritten === 3")
+    page.idle()
+    assert page.bars() == bars
+    assert page.page.evaluate("studio.state.isLocked(1)")
+    assert page.page.url == f"{address}/"
+    assert bars != other
+    packed = link.partition("=")[2]
+    said = [url for url in page.asked[asked:] if packed[:20] in url.partition("#")[0]]
+    assert said == []
+
+
+def test_a_link_that_was_cut_off_is_said(page):
+    page.page.evaluate("location.hash = '#piece=eJyrVspOzVOyUs'")
+    page.until("!document.querySelector('#toast').hidden")
+    assert "This link is damaged or cut off" in page.page.inner_text("#toast")
+    assert page.page.evaluate("studio.state.piece") is None
+
+
+def test_stop_keeps_the_bars_that_are_there(page):
+    page.compose(bars=5, seed=3)
+    whole = page.bars()
+    page.page.evaluate(
+        """() => {
+          const stop = document.querySelector('#stop');
+          studio.state.addEventListener('change', () => {
+            if (studio.state.piece?.bars.length === 3 && !stop.hidden) stop.click();
+          });
+          document.querySelector('#bars').value = 64;
+        }"""
+    )
+    page.page.fill("#seed", "3")
+    page.page.click("#compose")
+    page.until("studio.state.nWritten === 3")
+    page.idle()
+    assert page.bars() == whole[:3]
+    page.page.click("#more")  # it can be gone on from
+    page.until("studio.state.nWritten === 7")
+    assert page.bars()[:5] == whole
 
 
 def test_what_is_kept_survives_a_reload_and_so_does_the_piece(page):

@@ -46,6 +46,7 @@ export async function stream(path, body, signal, onEvent) {
     const parts = text.split("\n\n");
     text = parts.pop();
     for (const part of parts) {
+      signal.throwIfAborted();
       const event = JSON.parse(part.slice("data: ".length));
       if (event.event === "error") throw new Error(event.error);
       onEvent(event);

@@ -3,6 +3,7 @@
 import { download, get, post, stream } from "./api.js";
 import { BarPanel } from "./bars.js";
 import { Beginnings } from "./begin.js";
+import { linkTo, recipeInAddress } from "./link.js";
 import { drawSmall, joinBars, Roll } from "./roll.js";
 import { Sound } from "./sound.js";
 import { State } from "./state.js";
@@ -14,6 +15,7 @@ const roll = new Roll({ box: $("roll"), space: $("space"), ruler: $("ruler"), ca
 let runs = [];
 let working = null;      // the AbortController of what the model is asked for
 let toastTimer = 0;
+const STOPPED = new DOMException("Stop was pressed", "AbortError");
 
 // --------------------------------------------------------------------- saying
 
@@ -74,7 +76,7 @@ function refresh() {
   panel?.show();
 }
 
-state.addEventListener("change", () => { showPiece(); refresh(); });
+state.addEventListener("change", () => { showPiece(); refresh(); $("link-line").hidden = true; });
 roll.onselect = (bar) => state.select(bar);
 
 // --------------------------------------------------------------------- composing
@@ -93,12 +95,15 @@ function seedNow() {
   return seed;
 }
 
-// Streams bars into the piece; when the last is there, it is the new piece.
+// Streams bars into the piece; when the last is there, it is the new piece. Gives "whole"; or
+// "stopped" where Stop was pressed, which keeps the bars that are there; or null where it failed.
 async function follow(path, body, start) {
   const before = state.piece;
   let now = start;
   let last = null;
+  let ended = null;
   const done = await busy(async (signal) => {
+    ended = signal;
     await stream(path, body, signal, (event) => {
       if (event.event === "waiting") {
         say(`The model is busy: place ${event.place} in the queue`);
@@ -114,11 +119,24 @@ async function follow(path, body, start) {
     });
     return true;
   });
+  const isStopped = !done && ended?.reason === STOPPED && now !== start;
+  if (isStopped) last = await busy((signal) => post("/api/open", { piece: recipeOf(now) }, signal));
   state.piece = before;
-  if (done && last) state.put({ ...last, begun: start.begun });
-  else if (before) state.preview(before);
   say("");
-  return Boolean(done && last);
+  if ((done || isStopped) && last) {
+    state.put({ ...last, begun: start.begun });
+    return isStopped ? "stopped" : "whole";
+  }
+  if (before) state.preview(before);
+  else state.clear();
+  return null;
+}
+
+// The recipe of a piece of which some bars are new.
+function recipeOf({ recipe, bars }) {
+  const written = bars.slice(recipe.given_bars);
+  const made = Object.fromEntries(written.map((bar) => [bar.name, bar.recipe]));
+  return { ...recipe, made: { ...recipe.made, ...made }, bars: written.map((bar) => bar.name) };
 }
 
 async function compose({ fresh = true } = {}) {
@@ -136,8 +154,8 @@ async function compose({ fresh = true } = {}) {
   if (!begun) return;
   begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
-  const finished = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
-  if (!finished && beginnings.kind === "draw") beginnings.choose("draw");
+  const outcome = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
+  if (!outcome && beginnings.kind === "draw") beginnings.choose("draw");
 }
 
 // The piece with its first written bars only.
@@ -152,7 +170,7 @@ async function composeAround(seed, bars) {
   const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
   const cut = cutPiece(kept);
   const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
-  if (!await follow("/api/roll", body, cut)) return;
+  if (await follow("/api/roll", body, cut) !== "whole") return;
   if (bars > kept) await writeMore(bars - kept, seed);
 }
 
@@ -280,9 +298,38 @@ async function takeAway(kind) {
     save(new Blob([JSON.stringify(recipe, null, 1)], { type: "application/json" }), `${name}.json`);
     return;
   }
+  if (kind === "link") {
+    await showLink(recipe);
+    return;
+  }
   const body = { piece: recipe, tempo: Number($("tempo").value) };
   const blob = await busy(() => download(`/api/export/${kind}`, body));
   if (blob) save(blob, `${name}.${kind}`);
+}
+
+// Shows the link, ready to be copied by hand too: a page on a network may not write the clipboard.
+async function showLink(recipe) {
+  try {
+    $("link").value = await linkTo(recipe);
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  $("link-line").hidden = false;
+  $("link").select();
+  try {
+    await navigator.clipboard.writeText($("link").value);
+    say("The link is copied");
+  } catch {
+    say("Copy the link");
+  }
+}
+
+async function openLink() {
+  try {
+    const recipe = await recipeInAddress();
+    if (recipe && await openRecipe(recipe)) say("Opened the piece of the link");
+  } catch (error) { fail(error); }
 }
 
 async function openFile(file) {
@@ -406,6 +453,8 @@ async function loadRuns() {
     if (!answer.loading) {
       for (const { name, error } of answer.failed) fail(new Error(`${name}: ${error}`));
       say(runs.length ? "Ready" : "No run could be opened");
+      await openLink();   // now that all runs are there; what was here comes back by undo
+      addEventListener("hashchange", openLink);
       return;
     }
     await new Promise((next) => setTimeout(next, 250));
@@ -433,7 +482,7 @@ const panel = new BarPanel(state, {
 
 $("compose").addEventListener("click", () => compose());
 $("more").addEventListener("click", () => { stop(); writeMore(4, Number($("seed").value)); });
-$("stop").addEventListener("click", () => working?.abort());
+$("stop").addEventListener("click", () => working?.abort(STOPPED));
 $("play").addEventListener("click", togglePlay);
 $("from-start").addEventListener("click", () => { paused = null; if (sound.playing) play(0); else showStopped(); roll.box.scrollLeft = 0; });
 $("repeat").addEventListener("change", () => { if (sound.playing) play(sound.position); });

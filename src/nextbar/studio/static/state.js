@@ -53,6 +53,13 @@ export class State extends EventTarget {
     this.#tell();
   }
 
+  // No piece again, as on a fresh page.
+  clear() {
+    this.piece = null;
+    this.selected = -1;
+    this.#tell();
+  }
+
   undo() {
     if (!this.canUndo) return;
     this.#future.push(this.piece);
