@@ -305,7 +305,7 @@ PRESETS: dict[str, Config] = {
         warm_up=2,
         adversary_after=1000,
         batch=32,
-        epochs=12,
+        epochs=30,
         learning_rate=0.002,
         discriminator_learning_rate=0.0004,
         momentum=0.9,
@@ -316,8 +316,9 @@ PRESETS: dict[str, Config] = {
     ),
 }
 """Named starting points. ``paper`` is the paper's system. ``default`` has its three networks and
-its testing models in columns, and is trained otherwise where that pays: docs/recipe.md has what
-each difference is worth. ``small`` is the default in minutes, for the demo."""
+its testing models in columns, and is trained otherwise where that pays (the discriminator rests):
+docs/recipe.md has what each difference is worth. ``small`` is the default in minutes, for the
+demo."""
 
 PRESETS["small"] = replace(PRESETS["default"], epochs=8)
 
