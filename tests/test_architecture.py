@@ -53,6 +53,24 @@ def test_what_is_exported_exists_and_the_five_verbs_are_there():
     assert nextbar.__version__ == importlib.metadata.version("nextbar")
 
 
+def test_exports_come_from_their_homes_when_they_are_asked_for_and_not_before():
+    code = """
+import sys, nextbar
+assert set(dir(nextbar)) == set(nextbar.__all__)
+assert not {"torch", "symusic", "nextbar.api"} & {*sys.modules}, "loaded before it was asked for"
+assert nextbar.Corpus.__module__ == "nextbar.music.corpus" and "torch" not in sys.modules
+assert nextbar.train is nextbar.api.train and "torch" in sys.modules
+try:
+    nextbar.trane
+except AttributeError as error:
+    assert str(error) == "module 'nextbar' has no attribute 'trane'", error
+else:
+    raise AssertionError("a name that does not exist was given")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_error_has_one_root_and_stands_in_the_drawn_tree():
     classes = [
         value

@@ -72,6 +72,15 @@ def test_it_plays_at_once_without_asking_for_anything_and_is_heard_and_stops(pag
     page.until("studio.sound.level() < 0.001")
 
 
+def test_a_machine_without_a_loudspeaker_is_told_so(page):
+    page.compose(bars=1)
+    page.page.evaluate("studio.sound.context.resume = () => new Promise(() => {})")
+    page.page.click("#play")
+    page.until("!document.querySelector('#toast').hidden")
+    assert "has no sound to play with" in page.page.inner_text("#toast")
+    assert page.page.get_by_role("button", name="Play").is_visible()
+
+
 def test_repeat_and_tempo_are_obeyed_while_it_plays(page):
     page.compose(bars=2)
     page.page.select_option("#repeat", "piece")

@@ -222,7 +222,7 @@ function play(at) {
   sound.play({
     notes: joinBars(roll.bars, nSteps), at: start, from, to,   // what is shown, a candidate too
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
-  }).then(showPlaying);
+  }).then(showPlaying).catch(fail);
 }
 
 function showPlaying() {
@@ -275,7 +275,7 @@ function hearNotes(notes, bars, run = state.run) {
     notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
       .sort((a, b) => a.start - b.start),
     at: 0, from: 0, to: bars * nSteps, repeats: false, secondsPerStep: secondsPerStep(),
-  });
+  }).catch(fail);
   sound.isPreview = true;   // the playhead is of the piece, and stays away
 }
 

@@ -3,6 +3,7 @@
 const FIRST = 24, APART = 4, SECONDS = 3;   // as the server lays them: every fourth key from C1
 const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
 const DAMPER = 0.14;
+const SLOWEST_START = 4000; // milliseconds; without a loudspeaker Firefox waits for one forever
 
 export class Sound {
   constructor() {
@@ -40,8 +41,10 @@ export class Sound {
   async play({ notes, at, from, to, repeats, secondsPerStep, onend }) {
     this.stop();
     const asked = ++this.nth || (this.nth = 1);
-    await this.context.resume();
+    const late = new Promise((done) => { setTimeout(done, SLOWEST_START, "late"); });
+    const woke = await Promise.race([this.context.resume(), late]);
     if (asked !== this.nth) return;
+    if (woke === "late") throw new Error("This browser has no sound to play with; is there a loudspeaker?");
     Object.assign(this, { notes, from, to, repeats, secondsPerStep });
     this.onend = onend ?? (() => {});
     this.begin(at);
