@@ -9,7 +9,7 @@ from nextbar.measures.nearness import KnownBars
 from nextbar.measures.pieces import Piece
 from nextbar.music.bars import BAR_NOTE, cut_at_bar_lines
 
-from ..music.small_pieces import make_notes
+from ..music.midi_files import make_notes
 
 BARS = cut_at_bar_lines(
     make_notes(
