@@ -1,0 +1,199 @@
+"""What a trained model's music is worth, beside held-out real tunes in their own keys.
+
+    python benchmarks/recipe.py RUN [--pieces 2500] [--long 200] [--classifiers]
+
+2,500 pieces of 5 bars by testing model 1, each from a bar of a held-out tune
+and back in that tune's key; as many by model 2, in keys drawn from those of the
+corpus; and 200 pieces of 32 bars by model 1. Beside them real windows of the
+held-out tunes, in their keys too: in one common key all bars are a little alike,
+and coherence would be small for real music. Copies are looked for in the
+training tunes. Prints a table and, last, its figures as one JSON line.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import nextbar
+from nextbar import measures
+from nextbar.beginning import corpus_of
+from nextbar.composer import Beginning, Composer
+from nextbar.measures import Piece, TrainingBars
+from nextbar.music.bars import Rolls, draw_rolls
+from nextbar.music.corpus import Corpus
+from nextbar.music.grid import transpose
+
+BARS, LONG_BARS = 5, 32
+LAGS = (1, 2, 4, 8)
+
+
+def shift(corpus: Corpus, piece: int) -> int:
+    """Semitones that the piece was moved by for the common key."""
+    return int(corpus.describe(piece).get("transposed", 0))
+
+
+def tune(corpus: Corpus, piece: int) -> Piece:
+    """The whole piece in its own key."""
+    bars = corpus.bars_of(piece)
+    notes = transpose(corpus.notes(bars.start, bars.stop), -shift(corpus, piece))
+    return Piece(notes, len(bars), corpus.piece_name(piece))
+
+
+def held_out_bars(corpus: Corpus, n: int, n_bars: int) -> list[tuple[int, int]]:
+    """(piece, bar) of n held-out bars that sound, with n_bars - 1 behind them; repeats if few."""
+    pieces = [int(piece) for piece in corpus.pieces("held_out")]
+    found = [
+        (piece, bar)
+        for piece in pieces
+        for bar in corpus.bars_of(piece)[: max(0, len(corpus.bars_of(piece)) - n_bars + 1)]
+        if corpus.bar_index[bar + 1] > corpus.bar_index[bar]
+    ]
+    rng = np.random.default_rng(0)
+    return [found[i] for i in rng.choice(len(found), n, replace=n > len(found))]
+
+
+def continued(
+    model: Composer, corpus: Corpus, n: int, n_bars: int, temperature: float | None
+) -> list[Piece]:
+    """Pieces by testing model 1, the given bar in front."""
+    beginnings = []
+    for piece, bar in held_out_bars(corpus, n, n_bars if n_bars == BARS else 2):
+        moved = shift(corpus, piece)
+        notes = transpose(corpus.notes(bar, bar + 1), -moved)
+        name = corpus.piece_name(piece)
+        beginnings.append(Beginning(notes, 1, corpus.rolls([bar]), name, moved))
+    written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), temperature=temperature)
+    return [
+        Piece(composition.notes, n_bars, beginning.name, 1)
+        for composition, beginning in zip(written, beginnings, strict=True)
+    ]
+
+
+def begun(
+    model: Composer, corpus: Corpus, n: int, n_bars: int, temperature: float | None
+) -> list[Piece]:
+    """Pieces by testing model 2, in keys drawn from the corpus's."""
+    shifts = [shift(corpus, int(piece)) for piece in corpus.pieces("training")]
+    keys = np.random.default_rng(1).choice(shifts, n)
+    written = model.compose([None] * n, bars=n_bars, seeds=range(n), temperature=temperature)
+    return [
+        Piece(transpose(composition.notes, -int(key)), n_bars, f"noise {i}")
+        for i, (composition, key) in enumerate(zip(written, keys, strict=True))
+    ]
+
+
+def rolls_of(pieces: list[Piece], n_steps: int) -> Rolls:
+    """(pieces, bars, cells) of what sounds and begins."""
+    rows, index = measures.bars_of_pieces(pieces, n_steps=n_steps)
+    drawn = draw_rolls(rows, index, np.arange(len(index) - 1), n_steps=n_steps, onsets=True) > 0
+    return drawn.reshape(len(pieces), pieces[0].n_bars, -1)
+
+
+def likeness(pieces: list[Piece], n_steps: int) -> list[float]:
+    """How alike bars at each lag are: cells in both by cells in either, mean over bars."""
+    rolls = rolls_of(pieces, n_steps)
+    result = []
+    for lag in LAGS:
+        a, b = rolls[:, :-lag], rolls[:, lag:]
+        both, either = (a & b).sum(axis=2), (a | b).sum(axis=2)
+        result.append(round(float((both / np.maximum(either, 1)).mean()), 3))
+    return result
+
+
+def figures(pieces: list[Piece], training: TrainingBars, n_steps: int) -> dict[str, float]:
+    """The rows of the table for a set of pieces of equal length."""
+    notes = [measures.note_ons(piece.notes) for piece in pieces]
+    by_bar = measures.coherence_by_bar(pieces, n_steps=n_steps)
+
+    def mean(values: list[float]) -> float:
+        return round(float(np.nanmean(values)), 2)
+
+    rows = {
+        "scale consistency, %": mean([measures.scale_consistency(n.pitches) for n in notes]),
+        "notes": mean([len(n.pitches) for n in notes]),
+        "uniqueness, %": mean([measures.uniqueness(n.pitches) for n in notes]),
+        "tone span": mean([measures.tone_span(n.pitches) for n in notes]),
+        "recurrence": mean([measures.recurrence(n.pitches) for n in notes]),
+        "velocity span": mean([measures.velocity_span(n.velocities) for n in notes]),
+    }
+    for bar in (1, 2, 3, 4, 31):
+        if bar <= len(by_bar):
+            rows[f"coherence {bar} -> {bar + 1}"] = round(float(by_bar[bar - 1]), 3)
+    bars = measures.bars_of_pieces(pieces, n_steps=n_steps)
+    rows["copied bars, %"] = round(measures.copied_bars(bars, training.bars), 1)
+    return rows
+
+
+def part_of(piece: Piece, first_bar: int, n_steps: int) -> Piece:
+    """Five bars of a long piece, from ``first_bar``, counted from 0, on."""
+    begins = piece.notes["start"] - first_bar * n_steps
+    notes = piece.notes[(begins >= 0) & (begins < BARS * n_steps)].copy()
+    notes["start"] -= first_bar * n_steps
+    return Piece(notes, BARS, piece.name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--pieces", type=int, default=2500)
+    parser.add_argument("--long", type=int, default=200)
+    parser.add_argument("--temperature", type=float, help="the run's own, if not given")
+    parser.add_argument("--classifiers", action="store_true", help="ask networks too: minutes")
+    chosen = parser.parse_args()
+    model = nextbar.load(chosen.run)
+    corpus = corpus_of(model.origin)
+    n_steps = corpus.n_steps
+    real_tunes = [tune(corpus, int(piece)) for piece in corpus.pieces("held_out")]
+    training = TrainingBars.of_pieces(
+        [tune(corpus, int(piece)) for piece in corpus.pieces("training")], n_steps=n_steps
+    )
+    began = time.monotonic()
+    sets = {
+        "model 1": continued(model, corpus, chosen.pieces, BARS, chosen.temperature),
+        "model 2": begun(model, corpus, chosen.pieces, BARS, chosen.temperature),
+        "real": measures.reference_windows(real_tunes, n_bars=BARS, n_steps=n_steps),
+    }
+    long = {
+        "32 bars, model 1": continued(model, corpus, chosen.long, LONG_BARS, chosen.temperature),
+        "32 bars, real": measures.reference_windows(real_tunes, n_bars=LONG_BARS, n_steps=n_steps),
+    }
+    seconds = time.monotonic() - began
+    columns = {name: figures(pieces, training, n_steps) for name, pieces in (sets | long).items()}
+    for name, pieces in sets.items():
+        columns[name]["diversity"] = round(measures.diversity([p.notes for p in pieces[:500]]), 3)
+    for name, pieces in long.items():
+        for where, first_bar in (("first", 0), ("last", LONG_BARS - BARS)):
+            parts = [part_of(piece, first_bar, n_steps) for piece in pieces[:500]]
+            value = measures.diversity([part.notes for part in parts])
+            columns[name][f"diversity of the {where} 5 bars"] = round(value, 3)
+        for lag, alike in zip(LAGS, likeness(pieces, n_steps), strict=True):
+            columns[name][f"likeness at lag {lag}"] = alike
+    if chosen.classifiers:
+        all_tunes = [tune(corpus, piece) for piece in range(corpus.n_pieces)]
+        for name in ("model 1", "model 2"):
+            verdict = measures.told_from_real(sets[name], all_tunes, n_steps=n_steps)
+            columns[name]["told from real, %"] = round(verdict.accuracy.mean, 1)
+        verdict = measures.next_bar_told_from_real(sets["model 1"], all_tunes, n_steps=n_steps)
+        columns["model 1"]["next bar told from real, %"] = round(verdict.accuracy.mean, 1)
+        verdict = measures.real_told_from_real(all_tunes, n_steps=n_steps)
+        columns["real"]["told from real, %"] = round(verdict.accuracy.mean, 1)
+    table = Table(title=f"{chosen.run}: {model.model.config.epochs} epochs")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    rows = dict.fromkeys(row for column in columns.values() for row in column)
+    for row in rows:
+        table.add_row(row, *(f"{column.get(row, '')}" for column in columns.values()))
+    Console(width=110).print(table)
+    temperature = model.temperature if chosen.temperature is None else chosen.temperature
+    print(f"written in {seconds:.0f} s at temperature {temperature:g}")
+    print(json.dumps({"benchmark": "recipe", "run": str(chosen.run), "columns": columns}))
+
+
+if __name__ == "__main__":
+    main()
