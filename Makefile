@@ -25,6 +25,7 @@ check: $(READY)  ## Style, types, and which module may import which
 benchmark: $(READY)  ## Speed, beside the plain way in the same run
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/measures.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -552,3 +552,25 @@ def test_a_users_file_keeps_its_key_whatever_key_the_model_writes_in(in_common_k
     n = min(len(ours), len(theirs))
     assert n > 0
     assert set(ours.tolist()) == {p + 2 for p in theirs.tolist() if p + 2 <= 108}
+
+
+def test_a_piece_is_written_as_closely_to_the_bars_before_as_is_asked_for(trained, tmp_path):
+    run = trained / "run"
+    options = {"pieces": 1, "bars": 2, "wav": False, "pictures": False}
+    (followed,) = nextbar.generate(run, tmp_path, **options)
+    (half,) = nextbar.generate(run, tmp_path, follow=0.5, **options)
+    assert (followed.name, half.name) == (
+        "noise-2bars-seed0.mid",
+        "noise-2bars-follow0.5-seed0.mid",
+    )
+    record = json.loads((tmp_path / "generated.json").read_text())
+    assert "--follow 0.5" in json.dumps(record)
+    with pytest.raises(UsageError, match="follow: 2 is not between 0 and 1"):
+        nextbar.generate(run, tmp_path, follow=2, **options)
+
+
+def test_the_temperature_is_what_the_configuration_says_where_none_is_given(model):
+    assert model.temperature == 0.8, "what the default preset says"
+    assert nextbar.Config().temperature == 1, "the paper's"
+    assert model.generate(bars=2, seed=3) == model.generate(bars=2, seed=3, temperature=0.8)
+    assert model.generate(bars=2, seed=3) != model.generate(bars=2, seed=3, temperature=1.0)

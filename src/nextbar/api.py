@@ -80,7 +80,8 @@ def generate(
     bars: int = 16,
     from_bar: str = NOISE,
     track: int | str = "all",
-    temperature: float = 1.0,
+    temperature: float | None = None,
+    follow: float = 1.0,
     threshold: float | None = None,
     seed: int = 0,
     wav: bool = True,
@@ -91,21 +92,25 @@ def generate(
     """The MIDI files written into the folder ``out``, with WAV and PNG beside them.
 
     bars: how many bars the model writes; given ones come in front and are not
-    counted. from_bar: see :func:`begin_from`. Piece i has the seed
+    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold: see
+    ``Composer.generate``. Piece i has the seed
     ``seed + i`` and does not depend on how many are made with it. A file's
     name says what decided the piece; ``generated.json`` says it in full, with
     the command that makes it again.
     """
     if not 1 <= pieces <= MOST_PIECES:
         raise UsageError(f"pieces: {pieces} is not between 1 and {MOST_PIECES:,}")
-    check_request(bars, temperature, threshold, [seed, seed + pieces - 1])
+    seeds = list(range(seed, seed + pieces))
+    wanted = 1.0 if temperature is None else temperature
+    check_request(bars, wanted, threshold, [seeds[0], seeds[-1]], follow=follow)
     if wav:
         audio.find_soundfont()  # complain before the work, not after it
     composer = run if isinstance(run, Composer) else load(run, device=device)
+    temperature = composer.temperature if temperature is None else temperature
     check_folder(Path(out), composer)
-    seeds = list(range(seed, seed + pieces))
     beginnings = _begin_all(composer, from_bar, seeds, track)
     options = {"bars": bars, "from-bar": from_bar, "track": track, "temperature": temperature}
+    options |= {} if follow == 1 else {"follow": follow}
     options |= {} if threshold is None else {"threshold": threshold}
 
     def make() -> Iterator[Made]:
@@ -117,10 +122,12 @@ def generate(
                 bars=bars,
                 seeds=seeds[chosen],
                 temperature=temperature,
+                follow=follow,
                 threshold=threshold,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
-                name = _name_piece(NOISE if beginning is None else beginning.name, options)
+                start = NOISE if beginning is None else beginning.name
+                name = _name_piece(composer, start, options)
                 command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
                 details = {"options": options, "command": command}
                 yield Made(f"{name}-seed{composition.seed}", composition, details)
@@ -138,20 +145,21 @@ def _begin_all(
     return [begin_from(composer, from_bar, track=track)] * len(seeds)
 
 
-def _name_piece(start: str, options: dict[str, Any]) -> str:
+def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     """What decided the piece but its seed, short enough for a file name."""
     name = f"{start}-{options['bars']}bars"
-    if options["temperature"] != 1:
+    if options["temperature"] != composer.temperature:
         name += f"-temperature{options['temperature']:g}"
-    if "threshold" in options:
-        name += f"-threshold{options['threshold']:g}"
+    for option in ("follow", "threshold"):
+        if option in options:
+            name += f"-{option}{options[option]:g}"
     return name
 
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:
     words = ["nextbar", "generate", str(composer.path), "--out", "FOLDER"]
     for name, value in options.items():
-        if (name, value) not in (("track", "all"), ("temperature", 1.0)):
+        if (name, value) not in (("track", "all"), ("temperature", composer.temperature)):
             words += [f"--{name}", str(value)]
     return shlex.join(words)
 

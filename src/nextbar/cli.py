@@ -291,7 +291,8 @@ def generate(
     bars: int = 16,
     from_bar: str = "noise",
     track: str = "all",
-    temperature: float = 1.0,
+    temperature: float | None = None,
+    follow: float = 1.0,
     threshold: float | None = None,
     seed: int = 0,
     wav: bool = True,
@@ -320,10 +321,13 @@ def generate(
     track
         Of that file: all but drums, the number of a track that has notes, or a part of its name.
     temperature
-        How far each bar strays from the likeliest: 0 not at all, 1 as in training.
+        How far each bar strays from the likeliest: 0 not at all, 1 as in training. By default
+        what the run's configuration says.
+    follow
+        How closely each bar follows those before it: 1 as the model has learned, 0 not at all.
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
-        of what is usual in the corpus.
+        of what is usual in the corpus; a model of sparse frames decides for itself.
     seed
         Decides everything that is random.
     wav
@@ -342,6 +346,7 @@ def generate(
             from_bar=from_bar,
             track=track,
             temperature=temperature,
+            follow=follow,
             threshold=threshold,
             seed=seed,
             wav=wav,
@@ -482,7 +487,7 @@ def reproduce(
     screen.say(console, f"figures, table, first ten pieces: {done.folder}")
 
 
-SAMPLING = "--pieces 8 --temperature 0.75"
+SAMPLING = "--pieces 8"
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
      "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),

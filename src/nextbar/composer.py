@@ -86,6 +86,11 @@ class Composer:
         self.checkpoint = checkpoint
 
     @property
+    def temperature(self) -> float:
+        """The default temperature."""
+        return self.model.config.temperature
+
+    @property
     def threshold(self) -> float:
         """The default threshold, 0-1: a third of the median velocity of the training notes.
 
@@ -104,7 +109,7 @@ class Composer:
         bars: int = 16,
         seed: int = 0,
         beginning: Beginning | None = None,
-        temperature: float = 1.0,
+        temperature: float | None = None,
         follow: float = 1.0,
         threshold: float | None = None,
     ) -> ScoreTick:
@@ -112,7 +117,8 @@ class Composer:
 
         beginning: what to go on from (testing model 1), from
         ``nextbar.begin_from``; None begins from noise (testing model 2).
-        temperature: 0 and up, how far each bar strays from the likeliest.
+        temperature: 0 and up, how far each bar strays from the likeliest; None is
+        what the configuration says, 1 in the paper.
         follow: 0-1, how much of what the encoder reads off the bar before is
         kept; at 0 every bar begins afresh. threshold: the intensity, 0-1,
         from which a cell is heard. The same arguments give the same piece.
@@ -133,7 +139,7 @@ class Composer:
         *,
         bars: int,
         seeds: Sequence[int],
-        temperature: float = 1.0,
+        temperature: float | None = None,
         follow: float = 1.0,
         threshold: float | None = None,
     ) -> list[Composition]:
@@ -142,6 +148,8 @@ class Composer:
         beginnings: all None (testing model 2), or none of them (model 1). A
         piece does not depend on the others it is computed with.
         """
+        if temperature is None:
+            temperature = self.temperature
         check_request(bars, temperature, threshold, seeds, follow=follow)
         heard_from = self.threshold if threshold is None else threshold
         given = [beginning for beginning in beginnings if beginning is not None]

@@ -173,7 +173,7 @@ def reproduce(
             **{model: report.to_json() for model, report in reports.items()},
         },
     )
-    text = _describe(table, run.epoch, run.config.epochs, history)
+    text = _describe(table, run.epoch, history)
     write_bytes_atomically(results / "reproduction.md", text.encode())
     return Reproduction(results, run.epoch, table)
 
@@ -215,13 +215,12 @@ def _interval(interval: Interval | None) -> str:
 def _describe(
     table: dict[str, dict[str, str]],
     epoch: int,
-    epochs: int,
     history: list[dict[str, float | None]],
 ) -> str:
     """The table in Markdown, with what the last epoch of training came to."""
     columns = list(next(iter(table.values())))
     lines = [
-        f"After {epoch} of {epochs} epochs, {BARS}-bar pieces; means with 95 % intervals.",
+        f"After {epoch} epochs (the paper: 300), {BARS}-bar pieces; means with 95 % intervals.",
         "",
         "| measure | " + " | ".join(columns) + " |",
         "| --- |" + " --- |" * len(columns),
@@ -244,7 +243,9 @@ def _draw(results: Path, corpus: Corpus, epoch: int) -> None:
     written: dict[str, list[Piece]] = {}
     for model in ("model-1", "model-2"):
         folder = results / model
-        written[model] = read_folder(folder, kind, read_record(folder))[0]
+        pieces = read_folder(folder, kind, read_record(folder))[0]
+        # Names end in the seed: shorter ones first is the order in which they were written.
+        written[model] = sorted(pieces, key=lambda piece: (len(piece.name), piece.name))
     pairs = [_panel(piece) for piece in written["model-1"][:2]]
     draw = partial(
         draw_contact_sheet, n_steps=kind.n_steps, steps_per_quarter=kind.steps_per_quarter

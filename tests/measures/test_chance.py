@@ -5,7 +5,7 @@ from nextbar.measures.chance import chance_pieces
 from nextbar.measures.paper import note_ons, scale_consistency, tone_span
 from nextbar.measures.pieces import Piece
 
-from .midi_files import N_STEPS, make_notes, random_piece
+from .small_pieces import N_STEPS, make_notes, random_piece
 
 
 @pytest.fixture

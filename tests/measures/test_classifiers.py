@@ -14,7 +14,7 @@ from nextbar.measures.classifiers import (
 )
 from nextbar.measures.pieces import Piece, reference_windows
 
-from .midi_files import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece
 
 SCALE = np.array([0, 2, 4, 5, 7, 9, 11])
 

@@ -15,7 +15,7 @@ from nextbar.measures.coherence import (
 from nextbar.measures.pieces import Piece, reference_windows
 
 from ..shared_data import shared_data
-from .midi_files import (
+from .small_pieces import (
     N_STEPS,
     make_notes,
     midi_files,

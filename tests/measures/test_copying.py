@@ -14,7 +14,7 @@ from nextbar.measures.copying import (
 from nextbar.measures.pieces import Piece, bars_of_pieces
 from nextbar.music.bars import BAR_NOTE
 
-from .midi_files import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece
 
 
 def bars_of(*pieces):

@@ -6,7 +6,7 @@ import pytest
 from nextbar.measures.distributions import count_features, halves, overlap, overlaps
 from nextbar.measures.pieces import Piece
 
-from .midi_files import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece
 
 
 def test_overlap_is_the_area_under_both_histograms_whatever_their_sizes():

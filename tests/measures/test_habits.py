@@ -12,7 +12,7 @@ from nextbar.measures.habits import (
 )
 from nextbar.measures.pieces import Piece
 
-from .midi_files import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece
 
 muspy = pytest.importorskip("muspy")
 

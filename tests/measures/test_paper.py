@@ -28,7 +28,7 @@ from nextbar.measures.paper import (
 )
 
 from ..shared_data import shared_data
-from .midi_files import make_notes, midi_files, random_piece, read_first_instrument, tune
+from .small_pieces import make_notes, midi_files, random_piece, read_first_instrument, tune
 
 C_MAJOR = np.array([60, 62, 64, 65, 67, 69, 71])
 pitch_lists = st.lists(st.integers(21, 108), min_size=1, max_size=40).map(np.array)

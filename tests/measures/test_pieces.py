@@ -4,7 +4,7 @@ import symusic
 from nextbar import measures
 from nextbar.measures.pieces import Piece, bars_of_pieces, reference_windows
 
-from .midi_files import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece
 
 
 def test_pieces_are_laid_end_to_end_and_nothing_rings_into_the_next():

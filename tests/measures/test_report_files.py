@@ -11,7 +11,7 @@ from nextbar.measures.pieces import reference_windows
 from nextbar.measures.report_files import to_csv, to_html, write_report
 from nextbar.measures.table import compare
 
-from .midi_files import make_notes, random_piece
+from .small_pieces import make_notes, random_piece
 
 HOSTILE = '<script src="http://elsewhere/x.js">&"\udcff.mid'
 

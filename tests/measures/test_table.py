@@ -13,7 +13,7 @@ from nextbar.measures.paper import diversity
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import MEANINGS, Interval, Report, compare, measure_pieces
 
-from .midi_files import make_notes, piece_of_bars, random_piece, tune
+from .small_pieces import make_notes, piece_of_bars, random_piece, tune
 
 NAMES = [
     "notes",

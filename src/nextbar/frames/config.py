@@ -180,6 +180,12 @@ class Config:
         "auto",
         "what networks compute in while training; auto is bfloat16 where the processor has it",
     )
+    temperature: float = _setting(
+        1.0,
+        "temperature to write with where none is given: what the noise is multiplied by",
+        low=0,
+        high=100,
+    )
     checkpoint_epochs: int = _setting(1, "epochs between two checkpoints", low=1, high=1_000_000)
     sample_epochs: int = _setting(
         5, "epochs between two pictures of what the model writes", low=1, high=1_000_000
@@ -299,18 +305,20 @@ PRESETS: dict[str, Config] = {
         warm_up=2,
         adversary_after=1000,
         batch=32,
-        epochs=12,
+        epochs=30,
         learning_rate=0.002,
         discriminator_learning_rate=0.0004,
         momentum=0.9,
         settle=0.4,
         average=0.999,
         generator_updates=1,
+        temperature=0.8,
     ),
 }
 """Named starting points. ``paper`` is the paper's system. ``default`` has its three networks and
-its testing models in columns, and is trained otherwise where that pays: docs/recipe.md has what
-each difference is worth. ``small`` is the default in minutes, for the demo."""
+its testing models in columns, and is trained otherwise where that pays (the discriminator rests):
+docs/recipe.md has what each difference is worth. ``small`` is the default in minutes, for the
+demo."""
 
 PRESETS["small"] = replace(PRESETS["default"], epochs=8)
 
