@@ -94,7 +94,7 @@ def test_bars_farther_back_than_the_last_decide_too_and_those_beyond_the_memory_
 
 def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path):
     beginning = begin_from(bench.composer, f"{write_tune(tmp_path / 'tune.mid')}:3")
-    (at_once,) = bench.composer.compose([beginning], bars=4, seeds=[2])
+    (at_once,) = bench.composer.compose([beginning], bars=4, seeds=[2], **PLAIN)
     sketch = bench.begin(beginning.notes, 3)
     assert sketch.n_given == 3
     grown = bench.composition(composed(bench, 4, sketch=sketch, seed=2))
