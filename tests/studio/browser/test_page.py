@@ -64,7 +64,7 @@ def test_it_plays_at_once_without_asking_for_anything_and_is_heard_and_stops(pag
     while loudest < 0.01 and time.monotonic() < end:
         loudest = max(loudest, sounding(page))
     assert loudest > 0.01
-    assert page.page.evaluate("studio.sound.context.currentTime") > clock
+    page.until(f"studio.sound.context.currentTime > {clock}")
     page.until("studio.roll.playhead > 0")
     assert page.page.get_by_role("button", name="Pause").is_visible()
     page.page.click("#play")
