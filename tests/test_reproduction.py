@@ -45,7 +45,7 @@ def test_figures_and_first_pieces_stand_beside_the_table(reproduced):
     assert len(list((done.folder / "first-ten").glob("model-1-*.mid"))) == 10
     assert len(list((done.folder / "model-2").glob("*.mid"))) == 12
     text = (done.folder / "reproduction.md").read_text()
-    assert "After 1 of 1 epochs, 5-bar pieces" in text
+    assert "After epoch 1 (the paper: 300), 5-bar pieces" in text
     assert "KL" in text
     stored = json.loads((done.folder / "reproduction.json").read_text())
     assert stored["model-1"]["bars_per_piece"] == 5

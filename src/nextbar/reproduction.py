@@ -220,7 +220,7 @@ def _describe(
     """The table in Markdown, with what the last epoch of training came to."""
     columns = list(next(iter(table.values())))
     lines = [
-        f"After {epoch} epochs (the paper: 300), {BARS}-bar pieces; means with 95 % intervals.",
+        f"After epoch {epoch} (the paper: 300), {BARS}-bar pieces; means with 95 % intervals.",
         "",
         "| measure | " + " | ".join(columns) + " |",
         "| --- |" + " --- |" * len(columns),
