@@ -4,8 +4,8 @@ A frame (channels, height, width) is read as ``width`` columns of channels x
 height numbers, and convolutions go along the width only. In music a column is
 a step in time and a row a pitch: what a pitch means does not move with it, as
 an edge in an image does, and a convolution over pitches would have to find that
-out. One step of training costs a twentieth of the paper's networks' and teaches
-more (docs/recipe.md). In and out go the same shapes as in
+out. It costs a fraction of the paper's networks and learns more (docs/recipe.md).
+In and out go the same shapes as in
 :mod:`nextbar.frames.networks`, whose contracts these networks keep.
 """
 
@@ -57,6 +57,11 @@ def _halving(maps: int, out: int) -> nn.Sequential:
 def halved(width: int, times: int) -> int:
     """The width after so many halvings."""
     return -(-width // (1 << times))
+
+
+def n_first_columns(width: int, config: Config) -> int:
+    """How many columns the generator begins with: one for each part of the latent."""
+    return ceil(width / prod(config.generator_strides))
 
 
 def halvings_to_parts(config: Config) -> int:
@@ -112,7 +117,7 @@ class ChainEncoder(nn.Module):
                 nn.ReLU(),
                 nn.Linear(CONTEXT, 2 * config.latent),
             )
-            for nth in range(halved(width, n_halvings))
+            for nth in range(n_first_columns(width, config))
         )
 
     def forward(self, frames: Tensor) -> Chain:
@@ -162,7 +167,7 @@ class ColumnGenerator(nn.Module):
         self.shape, self.sparse = shape, config.sparse
         channels, height, width = shape
         first, *others = config.generator_channels
-        self.start = (first, ceil(width / prod(config.generator_strides)))
+        self.start = (first, n_first_columns(width, config))
         self.in_parts = config.latent_in_parts
         self.project = (
             nn.Conv1d(config.latent, first, 3, padding=1)

@@ -161,8 +161,8 @@ class Config:
     momentum: float = _setting(0.5, "Adam's first beta", low=0, high=0.9999)
     settle: float = _setting(
         0.0,
-        "share of the training, at its end, in which the learning rates fall to nothing; not in "
-        "the paper",
+        "share of the training, at its end, in which the learning rates fall to nothing (a run "
+        "that is made longer afterwards has fallen once already); not in the paper",
         low=0,
         high=1,
     )

@@ -1,7 +1,6 @@
 """The three networks together."""
 
 from collections.abc import Sequence
-from math import ceil, prod
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from nextbar.frames.columns import (
     ColumnEncoder,
     ColumnGenerator,
     PartsEncoder,
+    n_first_columns,
 )
 from nextbar.frames.config import Config
 from nextbar.frames.latents import Gaussian, Reading, draw_from, moments_of
@@ -113,7 +113,7 @@ class Model(nn.Module):
         reading: Reading = self.encoder(previous)
         own = reading if self.posterior is None else self.posterior(previous, current)
         latent = draw_from(own, noise)
-        mean, log_variance = own if isinstance(own, Gaussian) else moments_of(own, latent)
+        mean, log_variance = moments_of(own, latent)
         prior = None if self.posterior is None else moments_of(reading, latent)
         if not both:
             (drawn,) = self.generator.decode(latent)
@@ -173,7 +173,7 @@ class Model(nn.Module):
 
 def latent_size(shape: Shape, config: Config) -> int:
     """Dimensions of a whole latent, all its parts together, for frames of that shape."""
-    n_parts = ceil(shape[2] / prod(config.generator_strides)) if config.latent_in_parts else 1
+    n_parts = n_first_columns(shape[2], config) if config.latent_in_parts else 1
     return n_parts * config.latent
 
 
