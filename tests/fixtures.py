@@ -15,6 +15,8 @@ TINY = {
     "forget": 0.0,
     "sparse": False,
     "latent_in_parts": False,
+    "latent_mixture": 1,
+    "dropout": 0.0,
     "pair_discriminator": False,
     "average": 0.0,
     "settle": 0.0,
@@ -37,9 +39,9 @@ REMEMBERING = {
     "preset": "default",
     "history": [1, 2, 4],
     "latent": 2,
-    "encoder_channels": [8, 8, 8],
+    "latent_mixture": 3,
+    "encoder_channels": [8, 8],
     "generator_channels": [8, 8],
-    "generator_strides": [2],
     "discriminator_channels": [8, 8],
     "discriminator_strides": [1, 2],
     "batch": 8,
@@ -88,11 +90,10 @@ def let_it_sound(composer: Composer) -> Composer:
 @torch.no_grad()
 def _let_gates_open(composer: Composer, latents: torch.Tensor) -> Composer:
     """As above, where a gate decides what is heard; and what was heard before decides much."""
-    last = composer.model.generator.layers[-1]
+    last = composer.model.generator.layers[-1].product
     last.bias.zero_()
     gates = composer.model.generator.decode(latents)[0].gates
     last.weight.div_(gates.std())
     last.bias[: len(last.bias) // 2] = -(gates / gates.std()).quantile(0.95)
-    for step in composer.model.encoder.steps:
-        step[-1].weight.mul_(8)
+    composer.model.encoder.parts.output[-1].weight.mul_(8)
     return composer

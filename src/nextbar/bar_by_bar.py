@@ -61,11 +61,12 @@ def write_bars(
     memory = composer.model.memory
     written: list[WrittenBar | None] = [None] * len(draws)
     for from_noise in (True, False):
-        for follow in sorted({draw.follow for draw in draws}):
+        for temperature, follow in sorted({(draw.temperature, draw.follow) for draw in draws}):
             chosen = [
                 i
                 for i, draw in enumerate(draws)
-                if draw.follow == follow and (after[i] is None) == from_noise
+                if (draw.temperature, draw.follow) == (temperature, follow)
+                and (after[i] is None) == from_noise
             ]
             if not chosen:
                 continue
@@ -76,7 +77,9 @@ def write_bars(
                 if histories
                 else None
             )
-            frames, latents = next_frames(composer.model, before, noise, follow=follow)
+            frames, latents = next_frames(
+                composer.model, before, noise, temperature=temperature, follow=follow
+            )
             for i, bar in zip(chosen, _bars_of(composer, frames, latents), strict=True):
                 written[i] = bar
     return [bar for bar in written if bar is not None]
@@ -108,8 +111,7 @@ def notes_of_bar(roll: Rolls, before: Rolls | None) -> BarNotes:
 
 
 def _noise_of(composer: Composer, draw: Draw) -> Tensor:
-    noise = latent_noise([draw.seed], draw.position + 1, composer.model.latent_size)
-    return noise[0, -1] * draw.temperature
+    return latent_noise([draw.seed], draw.position + 1, composer.model.noise_size)[0, -1]
 
 
 def _bars_of(composer: Composer, frames: Tensor, latents: Tensor) -> list[WrittenBar]:

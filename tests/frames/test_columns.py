@@ -7,7 +7,7 @@ import torch
 from nextbar.errors import ConfigError
 from nextbar.frames import checkpoint
 from nextbar.frames.config import Config, configure, override
-from nextbar.frames.latents import Chain, Gaussian, draw_from, moments_of
+from nextbar.frames.latents import Chain
 from nextbar.frames.model import build_model, latent_size
 from nextbar.frames.networks import Drawn
 from nextbar.frames.pairs import PairBatches
@@ -30,9 +30,9 @@ def columns() -> Config:
     return configure(
         "default",
         latent=2,
-        encoder_channels=(8, 8, 8),
+        latent_mixture=3,
+        encoder_channels=(8, 8),
         generator_channels=(8, 8),
-        generator_strides=(2,),
         discriminator_channels=(8, 8),
         discriminator_strides=(1, 2),
         history=(1, 2),
@@ -46,6 +46,11 @@ def columns() -> Config:
     )
 
 
+def undivided(config, **fields):
+    """The same with one latent for the whole frame."""
+    return override(config, latent_in_parts=False, latent_mixture=1, dropout=0.0, **fields)
+
+
 def pairs_of(config, sequences):
     return PairBatches(
         sequences, np.arange(20), config.batch, config.seed, config.history, config.forget
@@ -55,42 +60,38 @@ def pairs_of(config, sequences):
 @pytest.mark.parametrize("shape", [(1, 88, 16), (2, 88, 12), (3, 17, 29), (1, 16, 24)])
 @pytest.mark.parametrize("in_parts", [True, False])
 def test_frames_of_any_size_come_back_in_their_size(columns, shape, in_parts):
-    config = override(columns, latent_in_parts=in_parts)
+    config = columns if in_parts else undivided(columns, generator_strides=(2,))
     model = build_model(shape, config)
-    size = latent_size(shape, config)
-    # with a stride of 2 the generator begins with half as many columns, each a part of 2
-    assert size == (2 * -(-shape[2] // 2) if in_parts else 2)
+    # a part of 2 for each column, or 2 for the whole frame
+    assert latent_size(shape, config) == (2 * shape[2] if in_parts else 2)
     frames = roll_out(model, torch.zeros(3, 1, *shape), n_frames=2, seeds=[0, 1, 2])
     assert frames.shape == (3, 2, *shape)
     assert frames.min() >= 0
     assert frames.max() <= 1
 
 
-def test_each_part_is_normal_given_the_parts_before_it(columns):
-    reading = build_model(SHAPE, columns).encoder(torch.zeros(3, 2, 16, 16))
+def test_each_part_is_drawn_given_the_parts_before_it(columns):
+    model = build_model(SHAPE, override(columns, latent_mixture=1)).eval()
+    reading = model.encoder(torch.zeros(3, 2, 16, 16))
     assert isinstance(reading, Chain)
-    noise = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
-    latent = draw_from(reading, noise)
-    mean, log_variance = moments_of(reading, latent)
-    torch.testing.assert_close((latent - mean) / (log_variance / 2).exp(), noise)
+    noise = torch.randn(3, model.noise_size, generator=torch.Generator().manual_seed(1))
+    latent = reading.draw(noise)
+    _, means, log_variances = reading.given(latent)
+    # of one normal a part is its mean and its noise; 16 parts of 2
+    moved = (latent.view(3, 16, 2) - means[:, :, 0]) / (log_variances[:, :, 0] / 2).exp()
+    torch.testing.assert_close(moved.flatten(1), noise[:, :32])
     other = latent.clone()
-    other[:, 6:8] += 1  # the fourth of 8 parts
-    moved = (moments_of(reading, other).mean != mean).any(dim=0)
-    assert not moved[:8].any(), "what came before does not depend on it"
-    assert moved[8:].all(), "what comes after does"
-
-
-def test_one_part_is_the_paper_s_latent():
-    mean, log_variance = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 2.1972246]])  # 2 log 3
-    noise = torch.tensor([[0.5, 2.0]])
-    latent = draw_from(Gaussian(mean, log_variance), noise)
-    torch.testing.assert_close(latent, torch.tensor([[1.5, 5.0]]))  # -1 + 2 * 3
+    other[:, 6:8] += 1  # the fourth part
+    depends = (reading.given(other).means != means).flatten(2).any(dim=2).all(dim=0)
+    assert not depends[:4].any(), "what came before does not depend on it"
+    assert depends[4:].all(), "what comes after does"
 
 
 def test_what_is_followed_not_at_all_is_what_is_read_off_nothing(columns):
     model = build_model(SHAPE, columns).eval()
     before = torch.rand(2, 1, *SHAPE, generator=torch.Generator().manual_seed(0))
-    noise = latent_noise([5, 6], 1, model.latent_size)[:, 0]
+    noise = latent_noise(range(200), 1, model.noise_size)[:, 0]
+    before = before[:1].expand(200, *before.shape[1:])
     with torch.no_grad():
         nothing = next_latent(model, None, noise)
         torch.testing.assert_close(next_latent(model, before, noise, follow=0.0), nothing)
@@ -190,7 +191,7 @@ def test_the_average_is_that_of_the_weights_and_is_what_is_written_with(
     columns, moving_squares, alone, tmp_path
 ):
     training = begin_training(build_model(SHAPE, override(columns, average=0.5)))
-    name = "encoder.near.0.weight"
+    name = "encoder.each.0.weight"
     by_hand = training.model.state_dict()[name].clone()
     for now in train(training, pairs_of(columns, moving_squares), alone):
         kept = min(0.5, now.step / (now.step + 9))
@@ -223,9 +224,11 @@ def test_no_adversarial_gradient_reaches_the_encoder_here_either(columns, moving
     previous, current = next(pairs_of(columns, moving_squares).epoch(1))
     taken = []
     for weight in (0.0, 100.0):
-        training = begin_training(build_model(SHAPE, override(columns, adversarial_weight=weight)))
+        training = begin_training(
+            build_model(SHAPE, override(columns, adversarial_weight=weight, dropout=0.0))
+        )
         noise = torch.randn(
-            len(previous), training.model.latent_size, generator=torch.Generator().manual_seed(3)
+            len(previous), training.model.noise_size, generator=torch.Generator().manual_seed(3)
         )
         synthesis = training.model.synthesise(previous, current, noise)
         judged = judge(training.model, previous, current, synthesis, d_learns=True)
@@ -243,7 +246,7 @@ def test_the_default_learns_where_a_moving_square_goes_next(columns, alone):
         warm_up=5,
         adversary_after=1000,
         average=0.9,
-        encoder_channels=(32, 32, 32),
+        encoder_channels=(32, 32),
         generator_channels=(32, 32),
     )
     sequences = squares(n_videos=20)
@@ -264,7 +267,17 @@ def test_what_cannot_be_combined_is_refused_with_the_reason():
         configure("default", history=(2, 4))
     with pytest.raises(ConfigError, match="names a frame twice"):
         configure("default", history=(1, 1))
-    with pytest.raises(ConfigError, match=r"generator_strides: .* product, 3, has to be"):
+    with pytest.raises(ConfigError, match=r"generator_strides: \[3\], but with latent_in_parts"):
         configure("default", generator_strides=(3,))
-    with pytest.raises(ConfigError, match=r"88 x 3 .* divide the width by 4"):
+    with pytest.raises(
+        ConfigError, match=r"encoder_channels: \[8\]; with latent_in_parts give two"
+    ):
+        configure("default", encoder_channels=(8,))
+    with pytest.raises(ConfigError, match="latent_mixture: it needs latent_in_parts"):
+        configure("paper", latent_mixture=4)
+    with pytest.raises(ConfigError, match="dropout: it needs latent_in_parts"):
+        configure("paper", dropout=0.1)
+    with pytest.raises(ConfigError, match=r"anchor_weight: 0.5, but a latent in parts has no"):
+        configure("default", anchor_weight=0.5)
+    with pytest.raises(ConfigError, match=r"88 x 3 .* divide the width by 8"):
         build_model((1, 88, 3), configure("default"))

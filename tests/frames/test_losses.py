@@ -3,12 +3,14 @@ import math
 import pytest
 import torch
 
+from nextbar.frames.latents import Gaussian
 from nextbar.frames.losses import (
     adversarial_loss,
     discriminator_loss,
     draw_latent,
     feature_matching,
     kl_between,
+    kl_of_draw,
     kl_to_standard_normal,
     reconstruction,
 )
@@ -45,6 +47,17 @@ def test_kl_by_hand():
     log_variance = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
     expected = (2 + 0.5 * (2 - math.log(3))) / 2
     assert kl_to_standard_normal(mean, log_variance).item() == pytest.approx(expected)
+
+
+def test_the_kl_of_many_draws_is_that_of_the_closed_form():
+    mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.2, -0.4]])
+    prior = torch.zeros(1, 2), torch.tensor([[0.3, 0.0]])
+    noise = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
+    latent = Gaussian(mean, log_variance).draw(noise)
+    drawn = kl_of_draw(
+        Gaussian(mean, log_variance).log_density(latent), Gaussian(*prior).log_density(latent)
+    )
+    assert drawn.item() == pytest.approx(kl_between(mean, log_variance, *prior).item(), abs=0.03)
 
 
 def test_kl_between_is_that_of_torch_distributions():

@@ -7,9 +7,11 @@ an edge in an image does, and a convolution over pitches would have to find that
 out. It costs a fraction of the paper's networks and learns more (docs/recipe.md).
 In and out go the same shapes as in
 :mod:`nextbar.frames.networks`, whose contracts these networks keep.
+
+Inside, maps are the last axis, (B, width, maps), and every convolution is one
+matrix product: several times as fast on a CPU as convolution kernels are.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from math import ceil, prod
 
@@ -18,40 +20,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nextbar.frames.config import Config
-from nextbar.frames.latents import LOG_VARIANCES, Chain, Gaussian
+from nextbar.frames.latents import LOG_VARIANCES, Chain, Gaussian, Mixture
 from nextbar.frames.networks import FIRST_BIAS, Drawn, Shape, Verdict, drawn_from
 
 
-class Residual(nn.Module):
-    """(B, maps, width) -> the same, with something added to it; nothing at the beginning."""
-
-    def __init__(self, maps: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(1, maps)
-        self.first = nn.Conv1d(maps, maps, 3, padding=1)
-        self.second = nn.Conv1d(maps, maps, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """maps: (B, maps, width)."""
-        added: Tensor = self.second(F.relu(self.first(F.relu(self.norm(maps)))))
-        return maps + added
+def columns_of(frames: Tensor) -> Tensor:
+    """The columns of frames (B, C, H, W), (B, W, C * H)."""
+    return frames.flatten(1, 2).transpose(1, 2)
 
 
-def halving_layers(n_rows: int, channels: Sequence[int]) -> nn.Sequential:
-    """Layers from (B, n_rows, width) to (B, channels[-1], columns).
+class Along(nn.Module):
+    """A convolution along the width: (B, width, maps) -> (B, width / stride, out), rounded up.
 
-    The first looks at each column by itself, each other one halves the width
-    (rounded up); a residual block behind each, and nothing behind the last.
+    Three columns go into one; ``spread`` is how far apart they lie.
     """
-    first = channels[0]
-    layers: list[nn.Module] = [nn.Conv1d(n_rows, first, 1), Residual(first)]
-    return nn.Sequential(*layers, *(_halving(*pair) for pair in pairwise(channels)))
+
+    def __init__(self, maps: int, out: int, *, stride: int = 1, spread: int = 1) -> None:
+        super().__init__()
+        self.stride, self.spread = stride, spread
+        self.product = nn.Linear(3 * maps, out)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """columns: (B, width, maps)."""
+        width, spread = columns.shape[1], self.spread
+        padded = F.pad(columns, (0, 0, spread, spread))
+        three = [padded[:, at : at + width : self.stride] for at in (0, spread, 2 * spread)]
+        product: Tensor = self.product(torch.cat(three, dim=2))
+        return product
 
 
-def _halving(maps: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv1d(maps, out, 3, stride=2, padding=1), Residual(out))
+class Residual(nn.Module):
+    """(B, width, maps) -> the same, with something added to it; nothing at the beginning."""
+
+    def __init__(self, maps: int, *, spread: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(maps)
+        self.along = Along(maps, maps, spread=spread)
+        self.dropout = nn.Dropout(dropout)
+        self.last = nn.Linear(maps, maps)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """columns: (B, width, maps)."""
+        hidden = F.relu(self.along(F.relu(self.norm(columns))))
+        added: Tensor = self.last(self.dropout(hidden))
+        return columns + added
 
 
 def halved(width: int, times: int) -> int:
@@ -59,134 +73,186 @@ def halved(width: int, times: int) -> int:
     return -(-width // (1 << times))
 
 
-def n_first_columns(width: int, config: Config) -> int:
-    """How many columns the generator begins with: one for each part of the latent."""
-    return ceil(width / prod(config.generator_strides))
+def moments(maps: Tensor) -> Gaussian:
+    """Means, then log-variances, of the last axis, as a distribution of all the others flattened.
 
-
-def halvings_to_parts(config: Config) -> int:
-    """How often the width is halved to come to the columns that the generator begins with."""
-    return prod(config.generator_strides).bit_length() - 1
+    maps: (B, ..., 2 latent).
+    """
+    mean, log_variance = (half.flatten(1) for half in maps.float().chunk(2, dim=-1))
+    return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
 
 
 class ColumnEncoder(nn.Module):
-    """A frame -> mean and log-variance of the next frame's latent, as ``Encoder``. Paper Eq. 3."""
+    """A frame -> mean and log-variance of the next frame's latent, as ``Encoder``. Paper Eq. 3.
 
-    def __init__(self, shape: Shape, config: Config) -> None:
-        super().__init__()
-        channels, height, width = shape
-        self.hidden = halving_layers(channels * height, config.encoder_channels)
-        columns = halved(width, len(config.encoder_channels) - 1)
-        self.output = nn.Linear(config.encoder_channels[-1] * columns, 2 * config.latent)
-
-    def forward(self, frames: Tensor) -> Gaussian:
-        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
-        hidden = F.relu(self.hidden(frames.flatten(1, 2))).flatten(1)  # (B, maps * columns)
-        mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
-        return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
-
-
-class ChainEncoder(nn.Module):
-    """A frame -> the distribution of the next frame's latent, part after part.
-
-    Each part of ``latent_in_parts`` has a small network of its own. It sees
-    what was read off the whole frame, what was read at its own column, and the
-    parts before it.
+    The first layer looks at each column by itself, each other one halves the
+    width (rounded up); a residual block behind each.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, width = shape
         maps = config.encoder_channels
-        n_halvings = halvings_to_parts(config)
-        self.near = halving_layers(channels * height, maps[: n_halvings + 1])
-        self.far = nn.Sequential(*(_halving(*pair) for pair in pairwise(maps[n_halvings:])))
-        columns = halved(width, len(maps) - 1)
-        self.context = nn.Sequential(
-            nn.Linear(maps[-1] * columns, 2 * CONTEXT),
-            nn.ReLU(),
-            nn.Linear(2 * CONTEXT, CONTEXT),
-            nn.ReLU(),
+        layers: list[nn.Module] = [nn.Linear(channels * height, maps[0]), Residual(maps[0])]
+        for before, out in pairwise(maps):
+            layers += [Along(before, out, stride=2), Residual(out)]
+        self.hidden = nn.Sequential(*layers, nn.ReLU(), nn.Flatten())
+        self.output = nn.Linear(maps[-1] * halved(width, len(maps) - 1), 2 * config.latent)
+
+    def forward(self, frames: Tensor) -> Gaussian:
+        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
+        return moments(self.output(self.hidden(columns_of(frames))))
+
+
+class ChainEncoder(nn.Module):
+    """The frames before -> the distribution of the next frame's latent, part after part.
+
+    Every frame of the history is read by the same layers, column by column, and
+    what they read at a column is put together; convolutions then look along the
+    columns. Each column has a part of the latent, whose distribution depends on
+    that, on a summary of all columns, and on the parts before (:class:`Parts`).
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        self.channels, height, width = shape[0] // len(config.history), shape[1], shape[2]
+        self.latent, self.n_frames = config.latent, len(config.history)
+        first, maps = config.encoder_channels
+        self.each = nn.Sequential(nn.Linear(self.channels * height, first), Residual(first))
+        self.together = nn.Sequential(
+            nn.Linear(self.n_frames * (first + 1), maps),
+            *(Residual(maps, spread=spread, dropout=config.dropout) for spread in SPREADS),
         )
-        seen = CONTEXT + maps[n_halvings]
-        self.steps = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(seen + nth * config.latent, CONTEXT),
-                nn.ReLU(),
-                nn.Linear(CONTEXT, CONTEXT),
-                nn.ReLU(),
-                nn.Linear(CONTEXT, 2 * config.latent),
-            )
-            for nth in range(n_first_columns(width, config))
+        half = maps // 2
+        self.summary = nn.Sequential(
+            Along(maps, half, stride=2),
+            nn.ReLU(),
+            Along(half, half, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(half * halved(width, 2), maps),
+            nn.ReLU(),
+            nn.Linear(maps, maps),
         )
+        self.place = nn.Parameter(torch.zeros(width, maps))
+        self.state = nn.Linear(LAST * maps, maps)
+        self.parts = Parts(maps, config)
 
     def forward(self, frames: Tensor) -> Chain:
-        """frames: (B, C, H, W) in [0, 1]."""
-        near = self.near(frames.flatten(1, 2))  # (B, maps, parts)
-        far = F.relu(self.far(near)).flatten(1)  # (B, maps * columns)
-        context = self.context(far)
-        contexts = [torch.cat([context, at], dim=1) for at in F.relu(near).unbind(dim=2)]
-        return Chain(contexts, [*self.steps])
+        """frames: (B, K C, H, W) in [0, 1], the K frames of the history."""
+        each = frames.reshape(len(frames), self.n_frames, self.channels, *frames.shape[2:])
+        is_there = each.flatten(2).amax(dim=2)[:, None].gt(0).float()  # (B, 1, K)
+        read = self.each(columns_of(each.flatten(0, 1)))  # (B K, W, first)
+        read = read.view(-1, self.n_frames, *read.shape[1:]).transpose(1, 2)  # (B, W, K, first)
+        known = is_there.expand(-1, read.shape[1], -1)
+        columns = self.together(torch.cat([(read * known[..., None]).flatten(2), known], dim=2))
+        contexts = columns + self.summary(columns)[:, None] + self.place
+        return Chain(
+            contexts, self.state(columns[:, -LAST:].flatten(1))[None], self.parts, self.latent
+        )
 
 
-CONTEXT = 256
-"""Numbers that are handed to the networks of the parts."""
+SPREADS = (1, 2, 4)
+"""How far the convolutions along the history's columns reach: together 7 columns to each side."""
+LAST = 2
+"""Columns at the frames' end that the first part begins from."""
+
+
+class Parts(nn.Module):
+    """What was read for each part, and the parts before -> each part's mixture of normals.
+
+    A recurrent unit (GRU, Cho et al. 2014) carries the parts before along.
+    """
+
+    def __init__(self, maps: int, config: Config) -> None:
+        super().__init__()
+        self.n_normals, self.latent = config.latent_mixture, config.latent
+        self.before = nn.Linear(config.latent, maps)
+        self.recurrent = nn.GRU(maps, maps, batch_first=True)
+        self.carried = nn.Linear(maps, maps)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Sequential(
+            nn.LayerNorm(maps),
+            nn.Linear(maps, maps),
+            nn.ReLU(),
+            nn.Linear(maps, config.latent_mixture * (1 + 2 * config.latent)),
+        )
+
+    def forward(self, contexts: Tensor, before: Tensor, state: Tensor) -> tuple[Mixture, Tensor]:
+        """The mixtures of n parts in a row, and the state behind them.
+
+        contexts: (B, n, maps). before: (B, n, latent), for each part the one before
+        it. state: (1, B, maps).
+        """
+        seen = contexts + self.before(before)
+        carried, state = self.recurrent(seen, state.to(seen.dtype))
+        output = self.output(seen + self.carried(self.dropout(carried))).float()
+        weights, normals = output.tensor_split([self.n_normals], dim=2)
+        means, log_variances = normals.unflatten(2, (2, self.n_normals, self.latent)).unbind(2)
+        log_variances = log_variances.clamp(-LOG_VARIANCES, LOG_VARIANCES)
+        return Mixture(F.log_softmax(weights, dim=2), means, log_variances), state
 
 
 class PartsEncoder(nn.Module):
     """A frame -> mean and log-variance of its own latent in parts, one for each column.
 
     The posterior of ``latent_in_parts``: all parts at once, since it sees the
-    whole frame.
+    whole frame. It sees nothing else: what a latent means does not depend on
+    the frames before, which leaves the prior less to learn.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, _ = shape
-        used = config.encoder_channels[: halvings_to_parts(config) + 1]
-        self.hidden = halving_layers(channels * height, used)
-        self.output = nn.Conv1d(used[-1], 2 * config.latent, 1)
+        maps = config.encoder_channels[-1]
+        self.layers = nn.Sequential(
+            nn.Linear(channels * height, maps),
+            Residual(maps, dropout=config.dropout),
+            Residual(maps, dropout=config.dropout),
+            nn.LayerNorm(maps),
+            nn.ReLU(),
+            nn.Linear(maps, 2 * config.latent),
+        )
 
     def forward(self, frames: Tensor) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent)."""
-        hidden = F.relu(self.hidden(frames.flatten(1, 2)))
-        moments = self.output(hidden).float()  # (B, 2 latent, parts)
-        mean, log_variance = (half.transpose(1, 2).flatten(1) for half in moments.chunk(2, dim=1))
-        return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
+        return moments(self.layers(columns_of(frames)))
 
 
 class ColumnGenerator(nn.Module):
     """A latent -> a frame, as ``Generator``. Paper Eq. 6.
 
-    A projection to few columns, deconvolutions that widen them, a residual
-    block behind each, and one more convolution to all rows of all channels.
+    A projection to few columns, deconvolutions that widen them, two residual
+    blocks behind each, and one more convolution to all rows of all channels.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         self.shape, self.sparse = shape, config.sparse
         channels, height, width = shape
-        first, *others = config.generator_channels
-        self.start = (first, n_first_columns(width, config))
+        first = config.generator_channels[0]
+        self.start = (ceil(width / prod(config.generator_strides)), first)
         self.in_parts = config.latent_in_parts
         self.project = (
-            nn.Conv1d(config.latent, first, 3, padding=1)
+            Along(config.latent, first)
             if self.in_parts
             else nn.Linear(config.latent, prod(self.start))
         )
-        layers: list[nn.Module] = [Residual(first), Residual(first)]
-        maps = first
-        for out, stride in zip(others, config.generator_strides, strict=True):
-            layers += [nn.ConvTranspose1d(maps, out, stride + 2, stride, padding=1), Residual(out)]
-            maps = out
-        layers += [Residual(maps), nn.ReLU()]
-        last = nn.Conv1d(maps, channels * height * (1 + self.sparse), 3, padding=1)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        layers: list[nn.Module] = []
+        for nth, maps in enumerate(config.generator_channels):
+            if nth:
+                before, stride = (
+                    config.generator_channels[nth - 1],
+                    config.generator_strides[nth - 1],
+                )
+                layers.append(Widen(before, maps, stride))
+            layers += [Residual(maps), Residual(maps)]
+        last = Along(maps, channels * height * (1 + self.sparse))
+        nn.init.zeros_(last.product.bias)
         with torch.no_grad():
-            assert last.bias is not None
             # A gate of twice the bias is as likely as (1 + tanh) / 2 of it is great.
-            last.bias[: channels * height] = FIRST_BIAS * (1 + self.sparse)
-        self.layers = nn.Sequential(*layers, last)
+            last.product.bias[: channels * height] = FIRST_BIAS * (1 + self.sparse)
+        self.layers = nn.Sequential(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
 
     def forward(self, latent: Tensor) -> Tensor:
         """latent: (B, latent). Returns frames (B, C, H, W) in [0, 1]."""
@@ -196,12 +262,26 @@ class ColumnGenerator(nn.Module):
         """What is drawn of several batches of latents, each (B, latent), in one pass."""
         latent = torch.cat(latents)
         if self.in_parts:
-            latent = latent.view(len(latent), self.start[1], -1).transpose(1, 2)
-        start = self.project(latent).view(-1, *self.start)  # (all B, maps, columns)
-        columns = self.layers(start)[:, :, : self.shape[2]]  # strides may overshoot
-        maps = columns.float().unflatten(1, (-1, self.shape[1]))  # (all B, C or 2 C, H, W)
+            latent = latent.view(len(latent), self.start[0], -1)
+        start = self.project(latent).view(-1, *self.start)  # (all B, columns, maps)
+        columns = self.layers(start)[:, : self.shape[2]]  # strides may overshoot
+        maps = columns.transpose(1, 2).float().unflatten(1, (-1, self.shape[1]))
         counts = [len(latent) for latent in latents]
         return [drawn_from(part, sparse=self.sparse) for part in torch.split(maps, counts)]
+
+
+class Widen(nn.Module):
+    """A deconvolution along the width: (B, width, maps) -> (B, width * stride, out)."""
+
+    def __init__(self, maps: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.along = Along(maps, out * stride)
+        self.stride = stride
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """columns: (B, width, maps)."""
+        wide: Tensor = self.along(columns)  # (B, width, stride * out)
+        return wide.reshape(len(wide), self.stride * wide.shape[1], -1)
 
 
 class ColumnDiscriminator(nn.Module):
@@ -219,12 +299,12 @@ class ColumnDiscriminator(nn.Module):
         for out, stride in zip(
             config.discriminator_channels, config.discriminator_strides, strict=True
         ):
-            layers += [nn.Conv1d(maps, out, 3, stride, 1), nn.LeakyReLU(0.2)]
+            layers += [Along(maps, out, stride=stride), nn.LeakyReLU(0.2)]
             maps, width = out, ceil(width / stride)
-        self.hidden = nn.Sequential(*layers)
+        self.hidden = nn.Sequential(*layers, nn.Flatten())
         self.output = nn.Linear(maps * width, 1)
 
     def forward(self, frames: Tensor) -> Verdict:
         """frames: (B, C, H, W) in [0, 1]."""
-        features = self.hidden(frames.flatten(1, 2)).flatten(1)  # (B, maps * width)
+        features = self.hidden(columns_of(frames))  # (B, width * maps)
         return Verdict(features.float(), self.output(features).squeeze(1).float())

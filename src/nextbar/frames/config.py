@@ -64,14 +64,22 @@ class Config:
     )
     latent_in_parts: bool = _setting(
         False,
-        "the latent has a part for each column that the generator begins with, and each part's "
-        "distribution is read off the frames before and the parts before: what comes late in a "
-        "frame goes with what came early; columns with a learned prior only; not in the paper",
+        "the latent has a part for each column of a frame, and each part's distribution is read "
+        "off the frames before and the parts before: what comes late in a frame goes with what "
+        "came early; columns with a learned prior only; not in the paper",
+    )
+    latent_mixture: int = _setting(
+        1,
+        "normals that each part of a latent in parts is drawn from: with several, either this or "
+        "that can be likely and nothing between; the paper's is 1",
+        low=1,
+        high=256,
     )
     encoder_channels: tuple[int, ...] = _setting(
         (8, 16, 32),
         "maps of the encoder's layers: in a plane 5x5 convolutions of stride 2; in columns the "
-        "first looks at each column by itself, the others halve the width",
+        "first looks at each column by itself, the others halve the width; with latent_in_parts "
+        "there are two: what each frame of the history is read into, and all of them together",
         low=1,
         high=1024,
     )
@@ -102,6 +110,13 @@ class Config:
         True,
         "normalise the hidden maps of encoder and generator over the batch; columns have a "
         "normalisation of their own instead",
+    )
+    dropout: float = _setting(
+        0.0,
+        "share of hidden numbers that are left out, anew in each step of the training, so that "
+        "tunes are not learned by heart; latent in parts only; not in the paper",
+        low=0,
+        high=0.9,
     )
     pair_discriminator: bool = _setting(
         False,
@@ -226,13 +241,23 @@ class Config:
                 "latent_in_parts: it needs the layout columns and a learned_prior; set both, or "
                 "leave it out"
             )
-        halvings = prod(self.generator_strides)
-        if self.latent_in_parts and halvings not in [
-            2**n for n in range(len(self.encoder_channels))
-        ]:
+        if self.latent_in_parts and prod(self.generator_strides) != 1:
             raise ConfigError(
-                f"generator_strides: with latent_in_parts their product, {halvings}, has to be 2 "
-                "as often as the encoder halves the width, or less often: 1, 2, 4, ..."
+                f"generator_strides: {list(self.generator_strides)}, but with latent_in_parts the "
+                "generator begins with all columns; make them 1"
+            )
+        if self.latent_in_parts and len(self.encoder_channels) != 2:
+            raise ConfigError(
+                f"encoder_channels: {list(self.encoder_channels)}; with latent_in_parts give two: "
+                "for each frame of the history, and for all together"
+            )
+        for name, plain in (("latent_mixture", 1), ("dropout", 0)):
+            if getattr(self, name) != plain and not self.latent_in_parts:
+                raise ConfigError(f"{name}: it needs latent_in_parts; set that, or leave it out")
+        if self.latent_in_parts and self.anchor_weight:
+            raise ConfigError(
+                f"anchor_weight: {self.anchor_weight:g}, but a latent in parts has no one prior to "
+                "keep near N(0, I); make it 0"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -284,35 +309,37 @@ PRESETS: dict[str, Config] = {
     "paper": Config(),
     "default": Config(
         layout="columns",
-        history=(1, 2, 4, 8),
-        forget=0.3,
+        history=(1, 2, 3, 4, 8),
+        forget=0.5,
         sparse=True,
-        latent=4,
+        latent=8,
         latent_in_parts=True,
-        encoder_channels=(128, 128, 128),
-        generator_channels=(128, 128),
+        latent_mixture=24,
+        encoder_channels=(96, 192),
+        generator_channels=(96, 96),
         generator_strides=(1,),
         discriminator_channels=(128, 128, 128, 128),
         discriminator_strides=(1, 2, 2, 2),
         batch_norm=False,
+        dropout=0.2,
         pair_discriminator=True,
         learned_prior=True,
         reconstruction_weight=1.0,
-        prior_weight=1.0,
+        prior_weight=0.15,
         anchor_weight=0.0,
         feature_weight=0.0,
         adversarial_weight=0.0,
         warm_up=2,
         adversary_after=1000,
-        batch=32,
-        epochs=30,
+        batch=64,
+        epochs=40,
         learning_rate=0.002,
         discriminator_learning_rate=0.0004,
         momentum=0.9,
-        settle=0.4,
-        average=0.999,
+        settle=0.5,
+        average=0.998,
         generator_updates=1,
-        temperature=0.8,
+        temperature=0.9,
     ),
 }
 """Named starting points. ``paper`` is the paper's system. ``default`` has its three networks and

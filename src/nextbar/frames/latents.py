@@ -1,18 +1,24 @@
 """What an encoder reads off the frames before: the distribution that a latent is drawn from.
 
-A reading gives the latent in parts, one after the other. In the paper there is
-one part, normal with a mean and a variance for each dimension
-(:class:`Gaussian`); in a :class:`Chain` each part's mean and variance depend on
-the parts before it, too.
+In the paper that is one normal distribution (:class:`Gaussian`). In a
+:class:`Chain` the latent has parts, one after the other, and each part's
+distribution is a :class:`Mixture` of normals that depends on the parts before
+it, too: a mixture can say "this note or that one", which one normal cannot.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F
+from torch import Tensor
 
 from nextbar.frames.losses import draw_latent
+
+LOG_VARIANCES = 10.0
+"""Log-variances stay within plus and minus this: without normalisation over the batch nothing
+else keeps a first guess from overflowing."""
 
 
 class Gaussian(NamedTuple):
@@ -21,79 +27,136 @@ class Gaussian(NamedTuple):
     mean: Tensor
     log_variance: Tensor
 
-    @property
-    def n_parts(self) -> int:
-        """One."""
-        return 1
+    def draw(
+        self,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        beginning: "Gaussian | None" = None,
+        follow: float = 1.0,
+    ) -> Tensor:
+        """A latent, (B, latent). Paper Eq. 4.
 
-    def part(self, nth: int, before: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Mean and log-variance of the only part there is."""
-        return self.mean, self.log_variance
+        noise: (B, latent), from N(0, I), multiplied by the temperature.
+        beginning: what is read where there are no frames before; needed if follow
+        is less than 1. follow: 0-1, how much of this reading is kept against
+        that: the mean lies on the straight line from one to the other, and the
+        deviation changes by equal ratios.
+        """
+        mean, log_variance = self
+        if follow < 1:
+            assert beginning is not None
+            mean = torch.lerp(beginning.mean, mean, follow)
+            log_variance = torch.lerp(beginning.log_variance, log_variance, follow)
+        return draw_latent(mean, log_variance, noise * temperature)
+
+    def given(self, latent: Tensor) -> "Gaussian":  # noqa: ARG002
+        """Itself: what it says of a latent does not depend on it."""
+        return self
+
+    def log_density(self, latent: Tensor) -> Tensor:
+        """The logarithm of the density at a latent (B, latent), (B,)."""
+        return log_normal(latent, self.mean, self.log_variance)
+
+
+def log_normal(at: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """The log-density of a normal distribution of independent dimensions, the last ones summed."""
+    distance = (at - mean).square() * torch.exp(-log_variance)
+    return -0.5 * (distance + log_variance + math.log(2 * math.pi)).sum(dim=-1)
+
+
+class Mixture(NamedTuple):
+    """For each part of a latent some normals, and how likely each is. Bishop (1994).
+
+    log_weights: (B, parts, normals), each part's weights sum to 1. means,
+    log_variances: (B, parts, normals, latent).
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    log_variances: Tensor
+
+    def log_density(self, latent: Tensor) -> Tensor:
+        """The logarithm of the density at a latent (B, parts * latent), (B,)."""
+        parts = latent.view(*self.means.shape[:2], 1, -1)
+        densities = self.log_weights + log_normal(parts, self.means, self.log_variances)
+        return torch.logsumexp(densities, dim=2).sum(dim=1)
+
+    def draw(self, noise: Tensor, choice: Tensor, temperature: float) -> Tensor:
+        """A latent for each part, (B, parts, latent).
+
+        noise: (B, parts, latent) and choice: (B, parts), from N(0, I). The choice
+        says which normal, by its place in their cumulated weights. temperature:
+        makes likely normals likelier (weights to the power of 1 / temperature)
+        and each narrower; 0 takes the mean of the likeliest.
+        """
+        if temperature == 0:
+            nth = self.log_weights.argmax(dim=2)
+        else:
+            cumulated = F.softmax(self.log_weights / temperature, dim=2).cumsum(dim=2)
+            nth = (cumulated < torch.special.ndtr(choice)[..., None]).sum(dim=2)
+            nth = nth.clamp(max=cumulated.shape[2] - 1)  # where rounding leaves the sum under 1
+        at = nth[..., None, None].expand(*nth.shape, 1, self.means.shape[3])
+        mean, log_variance = (of.gather(2, at).squeeze(2) for of in self[1:])
+        return draw_latent(mean, log_variance, noise * temperature)
 
 
 class Chain(NamedTuple):
-    """Parts that are normal given those before them. Not in the paper.
+    """Parts that are drawn one after the other, each given those before it. Not in the paper.
 
-    contexts: for each part (B, C), what was read that concerns it. steps: for
-    each part the network that gives its mean and log-variance from that and
-    the parts before.
+    contexts: (B, parts, maps), what was read that concerns each part. state:
+    (1, B, maps), what is known before the first. step: from the contexts of
+    some parts in a row, for each the part before it (zeros before the first),
+    and the state, to their mixtures and the state behind them. latent:
+    dimensions of a part.
     """
 
-    contexts: Sequence[Tensor]
-    steps: Sequence[nn.Module]
+    contexts: Tensor
+    state: Tensor
+    step: Callable[[Tensor, Tensor, Tensor], tuple[Mixture, Tensor]]
+    latent: int
 
-    @property
-    def n_parts(self) -> int:
-        """How many parts the latent has."""
-        return len(self.steps)
+    def given(self, latent: Tensor) -> Mixture:
+        """The mixture of each part of a latent (B, parts * latent), given the parts before it."""
+        parts = latent.view(*self.contexts.shape[:2], -1)
+        return self.step(self.contexts, F.pad(parts[:, :-1], (0, 0, 1, 0)), self.state)[0]
 
-    def part(self, nth: int, before: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of part ``nth``; before: (B, ...), all parts before it."""
-        context = self.contexts[nth]
-        moments = self.steps[nth](torch.cat([context, before.to(context.dtype)], dim=1))
-        mean, log_variance = moments.float().chunk(2, dim=1)
-        return mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES)
+    def draw(
+        self,
+        noise: Tensor,
+        *,
+        temperature: float = 1.0,
+        beginning: "Chain | None" = None,
+        follow: float = 1.0,
+    ) -> Tensor:
+        """A latent, (B, parts * latent), drawn part after part.
 
+        noise: (B, parts * latent + 2 * parts), from N(0, I): what moves each part,
+        then what chooses its normal, then what decides if it follows. temperature:
+        see :meth:`Mixture.draw`. beginning: what is read where there are no frames
+        before; needed if follow is less than 1. follow: 0-1, the probability of
+        each part to be drawn from this reading, and not from that.
+        """
+        n_rows, n_parts, _ = self.contexts.shape
+        moves = noise[:, : n_parts * self.latent].view(n_rows, n_parts, -1)
+        choices, followed = noise[:, n_parts * self.latent :].chunk(2, dim=1)
+        follows = torch.special.ndtr(followed) < follow
+        part, state = noise.new_zeros(n_rows, 1, self.latent), self.state
+        first_state = None if beginning is None else beginning.state
+        parts = []
+        for nth in range(n_parts):
+            now = slice(nth, nth + 1)
+            how = (moves[:, now], choices[:, now], temperature)
+            mixture, state = self.step(self.contexts[:, now], part, state)
+            drawn = mixture.draw(*how)
+            if follow < 1:
+                assert beginning is not None
+                assert first_state is not None
+                other, first_state = beginning.step(beginning.contexts[:, now], part, first_state)
+                drawn = torch.where(follows[:, now, None], drawn, other.draw(*how))
+            part = drawn
+            parts.append(part)
+        return torch.cat(parts, dim=1).flatten(1)
 
-LOG_VARIANCES = 10.0
-"""Log-variances stay within plus and minus this: without normalisation over the batch nothing
-else keeps a first guess from overflowing."""
 
 Reading = Gaussian | Chain
-
-
-def moments_of(reading: Reading, latent: Tensor) -> Gaussian:
-    """Mean and log-variance of each part of a latent, given the parts before it, (B, latent)."""
-    means: list[Tensor] = []
-    log_variances: list[Tensor] = []
-    begin = 0
-    for nth in range(reading.n_parts):
-        mean, log_variance = reading.part(nth, latent[:, :begin])
-        means.append(mean)
-        log_variances.append(log_variance)
-        begin += mean.shape[1]
-    return Gaussian(torch.cat(means, dim=1), torch.cat(log_variances, dim=1))
-
-
-def draw_from(
-    reading: Reading, noise: Tensor, *, beginning: Reading | None = None, follow: float = 1.0
-) -> Tensor:
-    """A latent drawn from what was read, (B, latent). Paper Eq. 4, part by part.
-
-    noise: (B, latent), from N(0, I). beginning: what is read where there are no
-    frames before; needed if follow is less than 1. follow: 0-1, how much of the
-    reading is kept against that: between, a part's mean lies on the straight
-    line from one to the other and its deviation changes by equal ratios.
-    """
-    latent = noise[:, :0]
-    for nth in range(reading.n_parts):
-        mean, log_variance = reading.part(nth, latent)
-        if follow < 1:
-            assert beginning is not None
-            first_mean, first_log_variance = beginning.part(nth, latent)
-            mean = torch.lerp(first_mean, mean, follow)
-            log_variance = torch.lerp(first_log_variance, log_variance, follow)
-        begin = latent.shape[1]
-        part = draw_latent(mean, log_variance, noise[:, begin : begin + mean.shape[1]])
-        latent = torch.cat([latent, part], dim=1)
-    return latent

@@ -46,6 +46,17 @@ def kl_between(
     return 0.5 * (distance + log_ratio.exp() - log_ratio - 1).sum(dim=1).mean()
 
 
+def kl_of_draw(log_density: Tensor, prior_log_density: Tensor) -> Tensor:
+    """The KL divergence from a prior, in nats, as a draw tells it: unbiased, but noisy.
+
+    log_density, prior_log_density: (batch,), of the latents that were drawn, under
+    the distribution that they were drawn from and under the prior. Returns a
+    scalar, the mean over the batch. For a prior without a KL divergence in
+    closed form, as a mixture is. Not in the paper.
+    """
+    return (log_density - prior_log_density).mean()
+
+
 def reconstruction(levels: Tensor, gates: Tensor | None, current: Tensor) -> Tensor:
     """How unlikely the current frame is, its cells summed, in nats. Not in the paper.
 

@@ -12,10 +12,9 @@ from nextbar.frames.columns import (
     ColumnEncoder,
     ColumnGenerator,
     PartsEncoder,
-    n_first_columns,
 )
 from nextbar.frames.config import Config
-from nextbar.frames.latents import Gaussian, Reading, draw_from, moments_of
+from nextbar.frames.latents import Gaussian, Mixture, Reading
 from nextbar.frames.networks import (
     Discriminator,
     Drawn,
@@ -33,39 +32,42 @@ class Synthesis(NamedTuple):
 
     drawn: G(z_t). predicted: the same as D is shown it, (B, C, H, W). sampled:
     so too, G(z_p) (with ``learned_prior``: decoded from a draw of that prior),
-    or None where nobody looks at it. mean, log_variance: of the distribution z_t was drawn from,
-    (B, latent). prior: E's mean and log-variance where that distribution was
-    not E's own (``learned_prior``).
+    or None where nobody looks at it. latent: z_t, (B, latent). own: what it was
+    drawn from. prior: what E says of it where that was not E's own
+    (``learned_prior``): of a latent in parts, of each part given those before it.
     """
 
     drawn: Drawn
     predicted: Tensor
     sampled: Tensor | None
-    mean: Tensor
-    log_variance: Tensor
-    prior: Gaussian | None
+    latent: Tensor
+    own: Gaussian
+    prior: Gaussian | Mixture | None
 
 
 class Posterior(nn.Module):
     """Two consecutive frames -> mean and log-variance of the second one's latent.
 
     Used only while training, and only with ``learned_prior``: an encoder whose
-    input has the channels of the history's frames and of the current one. Not in the paper.
+    input has the channels of the history's frames and of the current one; of a
+    latent in parts, of the current one alone. Not in the paper.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, height, width = shape
         both = ((len(config.history) + 1) * channels, height, width)
+        self.sees_previous = not config.latent_in_parts
         self.encoder: Encoder | ColumnEncoder | PartsEncoder
         if config.latent_in_parts:
-            self.encoder = PartsEncoder(both, config)
+            self.encoder = PartsEncoder(shape, config)
         else:
             self.encoder = (ColumnEncoder if config.layout == "columns" else Encoder)(both, config)
 
     def forward(self, previous: Tensor, current: Tensor) -> Gaussian:
         """previous: (B, K C, H, W), current: (B, C, H, W). Returns (mean, log_variance)."""
-        moments: Gaussian = self.encoder(torch.cat([previous, current], dim=1))
+        seen = torch.cat([previous, current], dim=1) if self.sees_previous else current
+        moments: Gaussian = self.encoder(seen)
         return moments
 
 
@@ -107,21 +109,21 @@ class Model(nn.Module):
         """Both fakes for a batch of pairs, decoded in one pass, or the first alone. Paper Eq. 6.
 
         previous: (B, K C, H, W), the K frames of the history; current: (B, C, H,
-        W), seen only by the posterior of a ``learned_prior``. noise: (B, latent),
-        z_p, drawn from N(0, I).
+        W), seen only by the posterior of a ``learned_prior``. noise: (B,
+        ``noise_size``), z_p, drawn from N(0, I).
         """
         reading: Reading = self.encoder(previous)
         own = reading if self.posterior is None else self.posterior(previous, current)
-        latent = draw_from(own, noise)
-        mean, log_variance = moments_of(own, latent)
-        prior = None if self.posterior is None else moments_of(reading, latent)
+        assert isinstance(own, Gaussian)
+        latent = own.draw(noise[:, : self.latent_size])
+        prior = None if self.posterior is None else reading.given(latent)
         if not both:
             (drawn,) = self.generator.decode(latent)
-            return Synthesis(drawn, drawn.shown(), None, mean, log_variance, prior)
+            return Synthesis(drawn, drawn.shown(), None, latent, own, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
-        other = noise if prior is None else draw_from(reading, noise)
+        other = noise if prior is None else reading.draw(noise)
         drawn, sampled = self.generator.decode(latent, other)
-        return Synthesis(drawn, drawn.shown(), sampled.shown(), mean, log_variance, prior)
+        return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 
     def judge(self, previous: Tensor, frames: Tensor) -> Verdict:
         """D's verdict on frames, (B, C, H, W), as they are shown to it.
@@ -150,8 +152,8 @@ class Model(nn.Module):
         """What the first frame's latent is drawn from in testing model 2.
 
         N(0, I), as in the paper; where the encoder has learned what to say of
-        no history at all (``forget``), what it says. noise: (B, latent), for
-        its size and device.
+        no history at all (``forget``), what it says. noise: (B, ``noise_size``),
+        for its size and device.
         """
         if not self.config.forget:
             return Gaussian(torch.zeros_like(noise), torch.zeros_like(noise))
@@ -166,6 +168,11 @@ class Model(nn.Module):
         return latent_size(self.shape, self.config)
 
     @property
+    def noise_size(self) -> int:
+        """Numbers from N(0, I) that a latent is drawn with: of one in parts, two more for each."""
+        return self.latent_size + (2 * self.shape[2] if self.config.latent_in_parts else 0)
+
+    @property
     def memory(self) -> int:
         """How many frames back the history reaches."""
         return max(self.config.history)
@@ -173,8 +180,7 @@ class Model(nn.Module):
 
 def latent_size(shape: Shape, config: Config) -> int:
     """Dimensions of a whole latent, all its parts together, for frames of that shape."""
-    n_parts = n_first_columns(shape[2], config) if config.latent_in_parts else 1
-    return n_parts * config.latent
+    return (shape[2] if config.latent_in_parts else 1) * config.latent
 
 
 def build_model(shape: Shape, config: Config) -> Model:

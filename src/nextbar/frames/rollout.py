@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nextbar.frames.latents import draw_from
 from nextbar.frames.model import Model
 
 SLOTS = 16
@@ -32,30 +31,31 @@ def roll_out(
     result), or None: the first frame is decoded from noise (testing model 2).
     What the history does not reach back to is not looked at. Sequence i depends
     on ``seeds[i]``, its first frames and the temperature alone. temperature: what
-    the noise is multiplied by, 0 takes the mean of every distribution.
+    the noise is multiplied by; in a mixture likely normals become likelier, too. 0
+    takes the mean of every distribution.
     follow: 0-1, see :func:`next_latent`.
     perceive: what becomes of a generated frame before it is encoded again and
     returned (for music: the notes that will be heard). Departure: the paper
     encodes the raw output; that is the default here.
     """
     groups = []
-    noise = latent_noise(seeds, n_frames, model.latent_size) * temperature
+    noise = latent_noise(seeds, n_frames, model.noise_size)
     for begin in range(0, len(seeds), SLOTS):
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
-        group = _roll_out_group(model, start, _pad(noise[begin:end]), follow, perceive)
+        group = _roll_out_group(model, start, _pad(noise[begin:end]), temperature, follow, perceive)
         groups.append(group[: end - begin])
     return torch.cat(groups)
 
 
-def latent_noise(seeds: Sequence[int], n_frames: int, latent: int) -> Tensor:
-    """N(0, I) for each sequence and frame, (len(seeds), n_frames, latent).
+def latent_noise(seeds: Sequence[int], n_frames: int, size: int) -> Tensor:
+    """N(0, I) for each sequence and frame, (len(seeds), n_frames, size).
 
     Row i depends on ``seeds[i]`` alone, and asking for more frames leaves the
     earlier ones as they were.
     """
     rows = [
-        np.random.default_rng(seed).standard_normal((n_frames, latent), dtype=np.float32)
+        np.random.default_rng(seed).standard_normal((n_frames, size), dtype=np.float32)
         for seed in seeds
     ]
     return torch.from_numpy(np.stack(rows))
@@ -66,6 +66,7 @@ def _roll_out_group(
     model: Model,
     first: Tensor | None,
     noise: Tensor,
+    temperature: float,
     follow: float,
     perceive: Callable[[Tensor], Tensor],
 ) -> Tensor:
@@ -75,14 +76,18 @@ def _roll_out_group(
     frames = list(given)
     for noise_now in noise.to(device).unbind(dim=1):
         before = torch.stack(frames[-model.memory :], dim=1) if frames else None
-        frames.append(
-            perceive(model.generator(next_latent(model, before, noise_now, follow=follow)))
-        )
+        latent = next_latent(model, before, noise_now, temperature=temperature, follow=follow)
+        frames.append(perceive(model.generator(latent)))
     return torch.stack(frames[len(given) :], dim=1).cpu()
 
 
 def next_latent(
-    model: Model, before: Tensor | None, noise: Tensor, *, follow: float = 1.0
+    model: Model,
+    before: Tensor | None,
+    noise: Tensor,
+    *,
+    temperature: float = 1.0,
+    follow: float = 1.0,
 ) -> Tensor:
     """What the next frame is decoded from, (B, latent).
 
@@ -90,27 +95,34 @@ def next_latent(
     noise itself, as in the paper's testing model 2, or what E has learned to
     say of nothing (``forget``). follow: how much of E's distribution is kept
     against that one, whose mean and log-variance are 0 in the paper: 1 is E's,
-    as there; 0 forgets the frames before. Between, the mean moves on a straight
-    line and the standard deviation by equal ratios. Departure: the paper has no
-    such choice.
+    as there; 0 forgets the frames before; between, see ``draw`` of
+    :mod:`nextbar.frames.latents`. Departure: the paper has no such choice.
     """
     if before is None:
-        return draw_from(model.beginning(noise), noise)
+        return model.beginning(noise).draw(noise, temperature=temperature)
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
     history = model.history_of(before.unbind(dim=1)).contiguous(memory_format=torch.channels_last)
     reading = model.encoder(history)
     beginning = model.beginning(noise) if follow < 1 else None
-    return draw_from(reading, noise, beginning=beginning, follow=follow)
+    latent: Tensor = reading.draw(
+        noise, temperature=temperature, beginning=beginning, follow=follow
+    )
+    return latent
 
 
 def next_frames(
-    model: Model, before: Tensor | None, noise: Tensor, *, follow: float = 1.0
+    model: Model,
+    before: Tensor | None,
+    noise: Tensor,
+    *,
+    temperature: float = 1.0,
+    follow: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
-    before: (B, T, C, H, W) or None, as for :func:`next_latent`. noise: (B, latent),
-    already multiplied by the temperature. Frames are the same to the bit as in
-    a rollout, and decoded from the returned latents again.
+    before: (B, T, C, H, W) or None, as for :func:`next_latent`. noise: (B,
+    ``noise_size``). Frames are the same to the bit as in a rollout, and decoded
+    from the returned latents again.
     """
     latents, frames = [], []
     for begin in range(0, len(noise), SLOTS):
@@ -120,7 +132,11 @@ def next_frames(
             model.eval()
             start = None if before is None else _pad(before[chosen]).to(_device(model))
             latent = next_latent(
-                model, start, _pad(noise[chosen]).to(_device(model)), follow=follow
+                model,
+                start,
+                _pad(noise[chosen]).to(_device(model)),
+                temperature=temperature,
+                follow=follow,
             )
         latents.append(latent[:n_rows].cpu())
         frames.append(decode(model, latents[-1]))

@@ -9,6 +9,7 @@ continued from a checkpoint is the run that was never interrupted.
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,11 +19,13 @@ from torch import Tensor, nn
 
 from nextbar.errors import TrainingError
 from nextbar.frames.config import Config
+from nextbar.frames.latents import Gaussian
 from nextbar.frames.losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching,
     kl_between,
+    kl_of_draw,
     kl_to_standard_normal,
     reconstruction,
 )
@@ -137,16 +140,17 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
         batches = pairs.epoch(epoch, skip=done, rank=replicas.rank, world=replicas.world)
         for nth, (previous, current) in enumerate(batches, 1):
             n_joint = pairs.batch_size(done + nth - 1)
-            noises = draw_noises(config, training.step, n_joint, model.latent_size)
+            noises = draw_noises(config, training.step, n_joint, model.noise_size)
             noises = replicas.share(noises, dim=1)
-            figures = train_step(
-                training,
-                previous.to(device),
-                current.to(device),
-                noises.to(device),
-                adversary=adversary,
-                joint=replicas.joint(n_joint),
-            )
+            with _dropout_decided(training, replicas):
+                figures = train_step(
+                    training,
+                    previous.to(device),
+                    current.to(device),
+                    noises.to(device),
+                    adversary=adversary,
+                    joint=replicas.joint(n_joint),
+                )
             training.step += 1
             _follow_average(training)
             totals += figures
@@ -156,6 +160,20 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
             averages = Figures(*(totals / nth).tolist())
             n_steps = config.epochs * pairs.n_batches
             yield Progress(epoch, training.step, n_steps, n_joint, ends_epoch, averages)
+
+
+@contextmanager
+def _dropout_decided(training: Training, replicas: Replicas) -> Iterator[None]:
+    """What is left out depends on seed, step and process alone; PyTorch's own state stays."""
+    config = training.model.config
+    if not config.dropout:
+        yield
+        return
+    devices = [] if replicas.device.type == "cpu" else [replicas.device]
+    with torch.random.fork_rng(devices, device_type=replicas.device.type):
+        rng = np.random.default_rng([config.seed, 2, training.step, replicas.rank])
+        torch.manual_seed(int(rng.integers(2**63)))
+        yield
 
 
 def warmth(training: Training) -> float:
@@ -182,11 +200,11 @@ def _follow_average(training: Training) -> None:
     torch._foreach_lerp_([ours[n] for n in weights], [theirs[n] for n in weights], 1 - kept)
 
 
-def draw_noises(config: Config, step: int, batch: int, latent: int) -> Tensor:
-    """The noise z_p of each update of E and G in a step, (updates, batch, latent), from N(0, I)."""
+def draw_noises(config: Config, step: int, batch: int, size: int) -> Tensor:
+    """The noise z_p of each update of E and G in a step, (updates, batch, size), from N(0, I)."""
     rng = np.random.default_rng([config.seed, 1, step])
-    size = (config.generator_updates, batch, latent)
-    return torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
+    shape = (config.generator_updates, batch, size)
+    return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
 
 
 def train_step(
@@ -200,7 +218,7 @@ def train_step(
 ) -> Figures:
     """D once, E and G ``generator_updates`` times (the paper: twice) on one batch of pairs.
 
-    previous, current: (B, C, H, W) in [0, 1]; noises: (updates, B, latent).
+    previous, current: (B, C, H, W) in [0, 1]; noises: (updates, B, ``noise_size``).
     The first update of E and G and that of D are taken from the same forward
     pass, as in Larsen et al. (2016), Algorithm 1, which the paper builds on;
     the others follow. adversary: without it D rests, and E and G learn from
@@ -404,12 +422,16 @@ def prior_losses(
     warmth: 0-1, how much of the prior weight counts already.
     """
     weight = config.prior_weight * warmth
-    if synthesis.prior is None:
-        kl = kl_to_standard_normal(synthesis.mean, synthesis.log_variance)
+    own, prior = synthesis.own, synthesis.prior
+    if prior is None:
+        kl = kl_to_standard_normal(*own)
         return kl, weight * kl
-    kl = kl_between(synthesis.mean, synthesis.log_variance, *synthesis.prior)
-    anchor = kl_to_standard_normal(*synthesis.prior)
-    return kl, weight * kl + config.anchor_weight * anchor
+    if isinstance(prior, Gaussian):
+        kl = kl_between(*own, *prior)
+        return kl, weight * kl + config.anchor_weight * kl_to_standard_normal(*prior)
+    latent = synthesis.latent
+    kl = kl_of_draw(own.log_density(latent), prior.log_density(latent))
+    return kl, weight * kl
 
 
 def _apply(
