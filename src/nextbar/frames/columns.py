@@ -49,6 +49,23 @@ class Along(nn.Module):
         return product
 
 
+class MapDropout(nn.Module):
+    """(B, width, maps) -> the same; in training some maps are left out, along all columns alike.
+
+    As Gal & Ghahramani (2016) have it for recurrent networks; and few numbers are to be drawn.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """columns: (B, width, maps)."""
+        if not (self.training and self.share):
+            return columns
+        return columns * F.dropout(columns.new_ones(len(columns), 1, columns.shape[2]), self.share)
+
+
 class Residual(nn.Module):
     """(B, width, maps) -> the same, with something added to it; nothing at the beginning."""
 
@@ -56,7 +73,7 @@ class Residual(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(maps)
         self.along = Along(maps, maps, spread=spread)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = MapDropout(dropout)
         self.last = nn.Linear(maps, maps)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -123,14 +140,14 @@ class ChainEncoder(nn.Module):
             nn.Linear(self.n_frames * (first + 1), maps),
             *(Residual(maps, spread=spread, dropout=config.dropout) for spread in SPREADS),
         )
-        half = maps // 2
+        few = ceil(maps / 4)
         self.summary = nn.Sequential(
-            Along(maps, half, stride=2),
+            Along(maps, few, stride=2),
             nn.ReLU(),
-            Along(half, half, stride=2),
+            Along(few, few, stride=2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(half * halved(width, 2), maps),
+            nn.Linear(few * halved(width, 2), maps),
             nn.ReLU(),
             nn.Linear(maps, maps),
         )
@@ -170,7 +187,7 @@ class Parts(nn.Module):
         self.before = nn.Linear(config.latent, maps)
         self.recurrent = nn.GRU(maps, maps, batch_first=True)
         self.carried = nn.Linear(maps, maps)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = MapDropout(config.dropout)
         self.output = nn.Sequential(
             nn.LayerNorm(maps),
             nn.Linear(maps, maps),

@@ -174,6 +174,13 @@ class Config:
         0.0001, "Adam's learning rate for the discriminator", low=1e-8, high=1
     )
     momentum: float = _setting(0.5, "Adam's first beta", low=0, high=0.9999)
+    clip: float = _setting(
+        0.0,
+        "length that a network's gradient is cut down to where it is longer, so that the first "
+        "steps do not set the pace of all later ones; 0 cuts none, as in the paper",
+        low=0,
+        high=1e9,
+    )
     settle: float = _setting(
         0.0,
         "share of the training, at its end, in which the learning rates fall to nothing (a run "
@@ -309,12 +316,12 @@ PRESETS: dict[str, Config] = {
     "paper": Config(),
     "default": Config(
         layout="columns",
-        history=(1, 2, 3, 4, 8),
-        forget=0.5,
+        history=(1, 2, 3, 4, 6, 8, 12, 16),
+        forget=0.6,
         sparse=True,
         latent=8,
         latent_in_parts=True,
-        latent_mixture=24,
+        latent_mixture=16,
         encoder_channels=(96, 192),
         generator_channels=(96, 96),
         generator_strides=(1,),
@@ -336,6 +343,7 @@ PRESETS: dict[str, Config] = {
         learning_rate=0.002,
         discriminator_learning_rate=0.0004,
         momentum=0.9,
+        clip=20.0,
         settle=0.5,
         average=0.998,
         generator_updates=1,

@@ -235,15 +235,15 @@ def train_step(
         if judged is not None and not nth:
             d_update, d_gradients, d_figures = discriminator_gradients(training, judged)
             figures |= d_figures
-        rate = calm(training)
+        rate, clip = calm(training), training.model.config.clip
         encoder_update, generator_update, latest = encoder_and_generator_gradients(
             training, current, synthesis, judged, d_gradients
         )
         figures |= latest
         if d_update is not None:
-            _apply(training.discriminator_optimiser, joint.average(d_update), rate)
-        _apply(training.encoder_optimiser, joint.average(encoder_update), rate)
-        _apply(training.generator_optimiser, joint.average(generator_update), rate)
+            _apply(training.discriminator_optimiser, joint.average(d_update), rate, clip)
+        _apply(training.encoder_optimiser, joint.average(encoder_update), rate, clip)
+        _apply(training.generator_optimiser, joint.average(generator_update), rate, clip)
     with torch.no_grad():
         joint.average_buffers(training.model)
         values = joint.average([torch.stack([value.detach() for value in figures.values()])])[0]
@@ -435,11 +435,15 @@ def prior_losses(
 
 
 def _apply(
-    optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor], rate: float = 1.0
+    optimiser: torch.optim.Optimizer,
+    gradients: Sequence[Tensor],
+    rate: float = 1.0,
+    clip: float = 0.0,
 ) -> None:
     """One step of the optimiser down the given gradients, one for each of its parameters.
 
-    rate: what its learning rate is multiplied by, for this step.
+    rate: what its learning rate is multiplied by, for this step. clip: the
+    greatest length of all gradients together, 0 for any.
     """
     for group in optimiser.param_groups:
         group["lr"] = optimiser.defaults["lr"] * rate
@@ -449,6 +453,8 @@ def _apply(
         if gradient.stride() != parameter.stride():
             gradient = torch.empty_like(parameter).copy_(gradient)
         parameter.grad = gradient
+    if clip:
+        nn.utils.clip_grad_norm_(parameters, clip)
     optimiser.step()
     optimiser.zero_grad()
 
