@@ -14,8 +14,10 @@ from tensorboardX.proto.event_pb2 import Event
 import nextbar
 from nextbar.errors import TrainingError
 from nextbar.frames.checkpoint import read_history
+from nextbar.frames.config import configure, override
 from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
+from nextbar.runs import fitted
 
 from .fixtures import TINY
 
@@ -110,6 +112,18 @@ def events(run):
             found += [(value.tag, event.step, value.simple_value) for value in event.summary.value]
             at += 12 + length + 4
     return found
+
+
+def test_a_small_corpus_is_seen_often_enough_and_its_batch_fits(trained):
+    corpus = nextbar.prepare(trained / "tunes", trained / "fitted")
+    # 12 tunes of 6 bars, two of them held out: 10 * 5 = 50 pairs, under a batch of 64
+    small = configure("default")
+    assert fitted(small, corpus, ()).batch == 50
+    assert fitted(small, corpus, ()).epochs == small.least_updates
+    eight = fitted(override(small, batch=20), corpus, ["batch"])
+    assert (eight.batch, eight.epochs) == (20, 1000), "3 batches an epoch, 3,000 updates"
+    assert fitted(override(small, epochs=7), corpus, ["epochs", "batch"]).epochs == 7
+    assert fitted(configure("paper"), corpus, ["batch"]) == configure("paper")
 
 
 def test_tensorboard_shows_the_figures_of_the_history(trained):

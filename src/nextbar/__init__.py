@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nextbar._version import __version__
-    from nextbar.api import begin_from, evaluate, fetch, generate, inspect, load, prepare, train
+    from nextbar.api import (
+        begin_from,
+        evaluate,
+        export,
+        fetch,
+        generate,
+        inspect,
+        load,
+        prepare,
+        train,
+    )
     from nextbar.composer import Beginning, Composer, Composition
     from nextbar.errors import NextbarError
     from nextbar.frames.config import PRESETS, Config
@@ -37,6 +47,7 @@ __all__ = [
     "__version__",
     "begin_from",
     "evaluate",
+    "export",
     "fetch",
     "generate",
     "inspect",
@@ -51,6 +62,7 @@ _HOMES = {
     "nextbar.api": (
         "begin_from",
         "evaluate",
+        "export",
         "fetch",
         "generate",
         "inspect",

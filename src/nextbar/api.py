@@ -2,6 +2,7 @@
 
     prepare   a folder of MIDI, ABC and MusicXML files -> a corpus of bars
     train     a corpus -> a run, which is a folder with a trained model
+    export    a run -> a smaller one, to give away
     load      a run -> a composer, which writes music as ``symusic.Score``
     generate  a run -> a folder of MIDI, WAV and pictures
     evaluate  a folder of MIDI -> measures beside real music and chance
@@ -40,11 +41,13 @@ from nextbar.public_data import fetch
 from nextbar.real_music import ask_networks, find_reference
 from nextbar.real_music import pieces_of_corpus as pieces_of_corpus
 from nextbar.real_music import read_folder as read_folder
-from nextbar.runs import train
+from nextbar.runs import export, train
+from nextbar.shipped import FOLDER as SHIPPED
 
 __all__ = [
     "begin_from",
     "evaluate",
+    "export",
     "fetch",
     "generate",
     "inspect",
@@ -63,17 +66,17 @@ BARS_AT_ONCE = 8_000
 """Bars that are written side by side: some 45 MB of frames, however many pieces are asked for."""
 
 
-def load(run: str | Path, *, device: str = "auto") -> Composer:
-    """The trained model in a run folder, ready to write music.
+def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
+    """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
     Nothing in the folder is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
-    return load_composer(Path(run), choose_device(device))
+    return load_composer(SHIPPED if run is None else Path(run), choose_device(device))
 
 
 def generate(
-    run: str | Path | Composer,
+    run: str | Path | Composer | None,
     out: str | Path,
     *,
     pieces: int = 10,
@@ -91,6 +94,7 @@ def generate(
 ) -> list[Path]:
     """The MIDI files written into the folder ``out``, with WAV and PNG beside them.
 
+    run: None takes the trained model that comes with nextbar.
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. temperature, follow, threshold: see
     ``Composer.generate``. Piece i has the seed
@@ -157,7 +161,8 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
 
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:
-    words = ["nextbar", "generate", str(composer.path), "--out", "FOLDER"]
+    run = [] if composer.path == SHIPPED else [str(composer.path)]
+    words = ["nextbar", "generate", *run, "--out", "FOLDER"]
     for name, value in options.items():
         if (name, value) not in (("track", "all"), ("temperature", composer.temperature)):
             words += [f"--{name}", str(value)]

@@ -57,6 +57,10 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
 def corpus_of(origin: dict[str, Any]) -> Corpus:
     """The corpus that a run of this origin was trained on, if it is still there and unchanged."""
     recorded = origin["corpus"]
+    if "path" not in recorded:
+        raise CorpusError(
+            "the model came without the corpus that it was trained on; begin from noise or a file"
+        )
     try:
         corpus = Corpus.open(recorded["path"])
     except CorpusError as error:

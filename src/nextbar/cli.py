@@ -282,8 +282,30 @@ def _read_config(path: Path | None) -> dict[str, Any]:
 
 
 @app.command
+def export(run: Path, /, *, out: Path) -> None:
+    """Make a small copy of a trained model, to give away: it writes, but cannot be trained on.
+
+    Example: nextbar export run --out my-model
+
+    Parameters
+    ----------
+    run
+        A folder made by `nextbar train`.
+    out
+        The folder to write to, which must not exist.
+    """
+    folder = api.export(run, out)
+    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    screen.say(
+        console,
+        f"model:  {folder}, {n_bytes / 1e6:.1f} MB\n"
+        f"next:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
+    )
+
+
+@app.command
 def generate(
-    run: Path,
+    run: Path | None = None,
     /,
     *,
     out: Path,
@@ -303,12 +325,13 @@ def generate(
 
     The same command writes the same files.
 
-    Example: nextbar generate run --out music --from-bar mytune.mid:8 --bars 16
+    Examples: nextbar generate --out music, or
+    nextbar generate run --out music --from-bar mytune.mid:8 --bars 16
 
     Parameters
     ----------
     run
-        A folder made by `nextbar train`.
+        A folder made by `nextbar train`; without one, the model that comes with nextbar.
     out
         The folder to write to.
     pieces

@@ -55,7 +55,7 @@ def test_the_temperature_makes_likely_normals_likelier(temperature, share):
     drawn = mixture(4000).draw(noise(4000, 1, 1), noise(4000, 1, seed=1), temperature).flatten()
     assert (drawn < 0).float().mean().item() == pytest.approx(share, abs=0.03)
     spread = (drawn - drawn.sign() * RIGHT).std().item()
-    assert spread == pytest.approx(0.1 * temperature, rel=0.05)
+    assert spread == pytest.approx(0.1 * math.sqrt(temperature), rel=0.05)
 
 
 def test_without_temperature_the_likeliest_mean_is_taken():

@@ -5,6 +5,9 @@
       checkpoint.safetensors    weights, optimiser moments, epoch and step; replaced whole
       history.jsonl             one line an epoch
 
+What is exported to be given away is such a folder, too, with no more than it
+takes to write: encoder and generator, in half precision, a tenth of the size.
+
 Nothing here is pickled: loading a run that somebody sent reads arrays and JSON
 and executes nothing. The random state needs no place of its own, since order
 and noise depend on seed, epoch and step alone.
@@ -21,7 +24,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nextbar.errors import ConfigError, RunError
-from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.files import (
+    folder_written_whole,
+    write_bytes_atomically,
+    write_json_atomically,
+)
 from nextbar.frames.config import Config
 from nextbar.frames.model import Model, build_model
 from nextbar.frames.networks import Shape
@@ -29,6 +36,8 @@ from nextbar.frames.training import Figures, Training, begin_training
 
 FORMAT = 2
 PROGRESS = "nextbar"
+EXPORTED = "exported."
+"""What the names of weights that were exported begin with."""
 DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.jsonl"
 
 
@@ -90,6 +99,10 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
     _, shape, _ = read_description(run)
     training = begin_training(build_model(shape, config).to(device))
     tensors, progress = _read_tensors(run)
+    if any(name.startswith(EXPORTED) for name in tensors):
+        raise RunError(
+            f"{run} was exported to write with, and cannot be trained on; begin a new run"
+        )
     _fill(training.model, tensors, run)
     if training.averaged is not None:
         _fill(training.averaged, tensors, run, "averaged.")
@@ -103,10 +116,37 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     """The networks to write with, in evaluation mode, and the epoch they come from."""
     config, shape, _ = read_description(run)
     model = build_model(shape, config)
-    which = "averaged." if config.average else "model."
-    tensors, progress = _read_tensors(run, only=which)
-    _fill(model, tensors, run, which)
+    tensors, progress = _read_tensors(run, only=EXPORTED)
+    if tensors:
+        _fill(writing_networks(model), tensors, run, EXPORTED)
+    else:
+        which = "averaged." if config.average else "model."
+        tensors, progress = _read_tensors(run, only=which)
+        _fill(model, tensors, run, which)
     return model.to(device).eval(), progress["epoch"]
+
+
+def export_model(run: Path, out: Path, origin: dict[str, Any]) -> None:
+    """Writes a run that only writes into the folder ``out``, which is new or empty.
+
+    origin: what to say of where it comes from. Raises RunError for no run.
+    """
+    config, shape, _ = read_description(run)
+    model, epoch = load_model(run, torch.device("cpu"))
+    with folder_written_whole(out) as folder:
+        describe_run(folder, config, shape, origin)
+        progress = {"format": FORMAT, "epoch": epoch, "step": 0}
+        tensors = {
+            EXPORTED + name: tensor.half().contiguous()
+            for name, tensor in writing_networks(model).state_dict().items()
+        }
+        weights = save(tensors, {PROGRESS: json.dumps(progress)})
+        write_bytes_atomically(folder / WEIGHTS, weights, durable=True)
+
+
+def writing_networks(model: Model) -> nn.ModuleDict:
+    """Encoder and generator, which is all that it takes to write."""
+    return nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
 
 
 def read_epoch(run: Path) -> int:

@@ -87,8 +87,9 @@ class Mixture(NamedTuple):
 
         noise: (B, parts, latent) and choice: (B, parts), from N(0, I). The choice
         says which normal, by its place in their cumulated weights. temperature:
-        makes likely normals likelier (weights to the power of 1 / temperature)
-        and each narrower; 0 takes the mean of the likeliest.
+        takes each weight and each density to the power of 1 / temperature, so that
+        likely normals become likelier, and variances are multiplied by it; 0 takes
+        the mean of the likeliest.
         """
         if temperature == 0:
             nth = self.log_weights.argmax(dim=2)
@@ -98,7 +99,7 @@ class Mixture(NamedTuple):
             nth = nth.clamp(max=cumulated.shape[2] - 1)  # where rounding leaves the sum under 1
         at = nth[..., None, None].expand(*nth.shape, 1, self.means.shape[3])
         mean, log_variance = (of.gather(2, at).squeeze(2) for of in self[1:])
-        return draw_latent(mean, log_variance, noise * temperature)
+        return draw_latent(mean, log_variance, noise * math.sqrt(temperature))
 
 
 class Chain(NamedTuple):

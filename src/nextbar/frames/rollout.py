@@ -31,9 +31,8 @@ def roll_out(
     result), or None: the first frame is decoded from noise (testing model 2).
     What the history does not reach back to is not looked at. Sequence i depends
     on ``seeds[i]``, its first frames and the temperature alone. temperature: what
-    the noise is multiplied by; in a mixture likely normals become likelier, too. 0
-    takes the mean of every distribution.
-    follow: 0-1, see :func:`next_latent`.
+    the noise is multiplied by (of a mixture: see ``Mixture.draw``); 0 takes the
+    mean of every distribution. follow: 0-1, see :func:`next_latent`.
     perceive: what becomes of a generated frame before it is encoded again and
     returned (for music: the notes that will be heard). Departure: the paper
     encodes the raw output; that is the default here.

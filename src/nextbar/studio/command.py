@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from nextbar.errors import NextbarError, RunError, UsageError
+from nextbar.shipped import FOLDER as SHIPPED
 
 MISSING = (
     "the studio needs {}, which is not installed; install it with: pip install 'nextbar[studio]'"
@@ -16,7 +17,7 @@ MISSING = (
 
 
 def studio(
-    run: Path,
+    run: Path = SHIPPED,
     /,
     *more: Path,
     host: str = "127.0.0.1",
@@ -32,7 +33,7 @@ def studio(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`.
+        A folder made by `nextbar train`; without one, the model that comes with nextbar.
     more
         More such folders, to choose among on the page.
     host
