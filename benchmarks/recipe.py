@@ -7,15 +7,21 @@ and back in that tune's key; as many by model 2, in keys drawn from those of the
 corpus; and 200 pieces of 32 bars by model 1. Beside them real windows of the
 held-out tunes, in their keys too: in one common key all bars are a little alike,
 and coherence would be small for real music. Copies are looked for in the
-training tunes. Prints a table and, last, its figures as one JSON line.
+training tunes. Nats a bar are an upper bound of what the next bar of a
+held-out tune costs in the corpus's key, given all bars before it that the model
+remembers, or the last one alone. Prints a table and, last, its figures as one
+JSON line.
 """
 
 import argparse
 import json
+import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -23,13 +29,21 @@ import nextbar
 from nextbar import measures
 from nextbar.beginning import corpus_of
 from nextbar.composer import Beginning, Composer
+from nextbar.frames.losses import reconstruction
+from nextbar.frames.model import Model
+from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.training import prior_losses
 from nextbar.measures import Piece, TrainingBars
-from nextbar.music.bars import Rolls, draw_rolls
+from nextbar.music.bars import FULL_VELOCITY, Rolls, draw_rolls
 from nextbar.music.corpus import Corpus
 from nextbar.music.grid import transpose
+from nextbar.runs import CorpusFrames
 
 BARS, LONG_BARS = 5, 32
 LAGS = (1, 2, 4, 8)
+Sets = dict[str, list[Piece]]
+Columns = dict[str, dict[str, float]]
+"""For each set of pieces its figures, by the name of the row."""
 
 
 def shift(corpus: Corpus, piece: int) -> int:
@@ -58,7 +72,12 @@ def held_out_bars(corpus: Corpus, n: int, n_bars: int) -> list[tuple[int, int]]:
 
 
 def continued(
-    model: Composer, corpus: Corpus, n: int, n_bars: int, temperature: float | None
+    model: Composer,
+    corpus: Corpus,
+    n: int,
+    n_bars: int,
+    temperature: float | None = None,
+    follow: float = 1.0,
 ) -> list[Piece]:
     """Pieces by testing model 1, the given bar in front."""
     beginnings = []
@@ -67,7 +86,9 @@ def continued(
         notes = transpose(corpus.notes(bar, bar + 1), -moved)
         name = corpus.piece_name(piece)
         beginnings.append(Beginning(notes, 1, corpus.rolls([bar]), name, moved))
-    written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), temperature=temperature)
+    written = model.compose(
+        beginnings, bars=n_bars - 1, seeds=range(n), temperature=temperature, follow=follow
+    )
     return [
         Piece(composition.notes, n_bars, beginning.name, 1)
         for composition, beginning in zip(written, beginnings, strict=True)
@@ -75,12 +96,19 @@ def continued(
 
 
 def begun(
-    model: Composer, corpus: Corpus, n: int, n_bars: int, temperature: float | None
+    model: Composer,
+    corpus: Corpus,
+    n: int,
+    n_bars: int,
+    temperature: float | None = None,
+    follow: float = 1.0,
 ) -> list[Piece]:
     """Pieces by testing model 2, in keys drawn from the corpus's."""
     shifts = [shift(corpus, int(piece)) for piece in corpus.pieces("training")]
     keys = np.random.default_rng(1).choice(shifts, n)
-    written = model.compose([None] * n, bars=n_bars, seeds=range(n), temperature=temperature)
+    written = model.compose(
+        [None] * n, bars=n_bars, seeds=range(n), temperature=temperature, follow=follow
+    )
     return [
         Piece(transpose(composition.notes, -int(key)), n_bars, f"noise {i}")
         for i, (composition, key) in enumerate(zip(written, keys, strict=True))
@@ -111,7 +139,8 @@ def figures(pieces: list[Piece], training: TrainingBars, n_steps: int) -> dict[s
     by_bar = measures.coherence_by_bar(pieces, n_steps=n_steps)
 
     def mean(values: list[float]) -> float:
-        return round(float(np.nanmean(values)), 2)
+        found = [value for value in values if np.isfinite(value)]
+        return round(float(np.mean(found)), 2) if found else math.nan
 
     rows = {
         "scale consistency, %": mean([measures.scale_consistency(n.pitches) for n in notes]),
@@ -137,32 +166,44 @@ def part_of(piece: Piece, first_bar: int, n_steps: int) -> Piece:
     return Piece(notes, BARS, piece.name)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--pieces", type=int, default=2500)
-    parser.add_argument("--long", type=int, default=200)
-    parser.add_argument("--temperature", type=float, help="the run's own, if not given")
-    parser.add_argument("--classifiers", action="store_true", help="ask networks too: minutes")
-    chosen = parser.parse_args()
-    model = nextbar.load(chosen.run)
-    corpus = corpus_of(model.origin)
+def written(
+    model: Composer,
+    corpus: Corpus,
+    n: int,
+    n_long: int,
+    temperature: float | None = None,
+    follow: float = 1.0,
+) -> tuple[Sets, Sets]:
+    """The sets of ``BARS`` bars, n pieces each, and that of ``LONG_BARS`` that the model writes."""
+    how = (temperature, follow)
+    sets = {
+        "model 1": continued(model, corpus, n, BARS, *how),
+        "model 2": begun(model, corpus, n, BARS, *how),
+    }
+    return sets, {"32 bars, model 1": continued(model, corpus, n_long, LONG_BARS, *how)}
+
+
+def real(corpus: Corpus) -> tuple[Sets, Sets]:
+    """The held-out tunes' windows of ``BARS`` and of ``LONG_BARS`` bars, in their own keys."""
+    tunes = [tune(corpus, int(piece)) for piece in corpus.pieces("held_out")]
+    short, long = (
+        measures.reference_windows(tunes, n_bars=n_bars, n_steps=corpus.n_steps)
+        for n_bars in (BARS, LONG_BARS)
+    )
+    return {"real": short}, {"32 bars, real": long}
+
+
+def measured(sets: Sets, long: Sets, corpus: Corpus, *, classifiers: bool) -> Columns:
+    """A column of figures for each set of pieces of ``BARS`` and of ``LONG_BARS`` bars.
+
+    sets: "model 1", "model 2" and "real", or some of them, in the tunes' own keys.
+    classifiers: ask networks, too, which takes minutes. A figure that there is none of, as of
+    silent pieces, is left out.
+    """
     n_steps = corpus.n_steps
-    real_tunes = [tune(corpus, int(piece)) for piece in corpus.pieces("held_out")]
     training = TrainingBars.of_pieces(
         [tune(corpus, int(piece)) for piece in corpus.pieces("training")], n_steps=n_steps
     )
-    began = time.monotonic()
-    sets = {
-        "model 1": continued(model, corpus, chosen.pieces, BARS, chosen.temperature),
-        "model 2": begun(model, corpus, chosen.pieces, BARS, chosen.temperature),
-        "real": measures.reference_windows(real_tunes, n_bars=BARS, n_steps=n_steps),
-    }
-    long = {
-        "32 bars, model 1": continued(model, corpus, chosen.long, LONG_BARS, chosen.temperature),
-        "32 bars, real": measures.reference_windows(real_tunes, n_bars=LONG_BARS, n_steps=n_steps),
-    }
-    seconds = time.monotonic() - began
     columns = {name: figures(pieces, training, n_steps) for name, pieces in (sets | long).items()}
     for name, pieces in sets.items():
         columns[name]["diversity"] = round(measures.diversity([p.notes for p in pieces[:500]]), 3)
@@ -173,16 +214,57 @@ def main() -> None:
             columns[name][f"diversity of the {where} 5 bars"] = round(value, 3)
         for lag, alike in zip(LAGS, likeness(pieces, n_steps), strict=True):
             columns[name][f"likeness at lag {lag}"] = alike
-    if chosen.classifiers:
-        all_tunes = [tune(corpus, piece) for piece in range(corpus.n_pieces)]
-        for name in ("model 1", "model 2"):
-            verdict = measures.told_from_real(sets[name], all_tunes, n_steps=n_steps)
+    if classifiers:
+        all_tunes = [tune(corpus, int(piece)) for piece in corpus.pieces("all")]
+        for name in sets:
+            if name == "real":
+                verdict = measures.real_told_from_real(all_tunes, n_steps=n_steps)
+            else:
+                verdict = measures.told_from_real(sets[name], all_tunes, n_steps=n_steps)
             columns[name]["told from real, %"] = round(verdict.accuracy.mean, 1)
-        verdict = measures.next_bar_told_from_real(sets["model 1"], all_tunes, n_steps=n_steps)
-        columns["model 1"]["next bar told from real, %"] = round(verdict.accuracy.mean, 1)
-        verdict = measures.real_told_from_real(all_tunes, n_steps=n_steps)
-        columns["real"]["told from real, %"] = round(verdict.accuracy.mean, 1)
-    table = Table(title=f"{chosen.run}: {model.model.config.epochs} epochs")
+            if name == "model 1":
+                verdict = measures.next_bar_told_from_real(sets[name], all_tunes, n_steps=n_steps)
+                columns[name]["next bar told from real, %"] = round(verdict.accuracy.mean, 1)
+    return {
+        name: {row: value for row, value in column.items() if np.isfinite(value)}
+        for name, column in columns.items()
+    }
+
+
+def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
+    """An upper bound of what a held-out bar costs in nats, given those before; mean over bars.
+
+    Reconstruction + KL from the learned prior, unweighted, of one draw each. Without a
+    learned prior what is decoded is drawn from what was read off the bars before: it costs
+    nothing by itself, and the bound is the reconstruction. That of ``sparse`` frames is not
+    the cross-entropy of other ones: compare among the former. "after one": the bars before
+    the last one are forgotten.
+    """
+    config = model.config
+    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
+    held_out = corpus.pieces("held_out")
+    pairs = PairBatches(sequences, held_out, 1, seed=0, history=config.history)
+    pairs = replace(pairs, batch=min(250, len(pairs)))
+    last = torch.tensor(config.history).eq(1).repeat_interleave(model.shape[0])
+    noises = torch.Generator().manual_seed(0)
+    totals = {"nats a bar": 0.0, "nats a bar after one": 0.0}
+    model.eval()
+    with torch.no_grad():
+        for previous, current in pairs.epoch(1):
+            noise = torch.randn(len(current), model.noise_size, generator=noises)
+            for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
+                synthesis = model.synthesise(seen, current, noise, both=False)
+                drawn = synthesis.drawn
+                cost = reconstruction(drawn.levels, drawn.gates, current)
+                if config.learned_prior:
+                    cost = cost + prior_losses(synthesis, config)[0]
+                totals[row] += cost.item() * len(current)
+    return {row: round(total / len(pairs), 2) for row, total in totals.items()}
+
+
+def show(title: str, columns: Columns) -> None:
+    """Prints the columns side by side; a row that a column has not is left empty in it."""
+    table = Table(title=title)
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
@@ -190,8 +272,30 @@ def main() -> None:
     for row in rows:
         table.add_row(row, *(f"{column.get(row, '')}" for column in columns.values()))
     Console(width=110).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--pieces", type=int, default=2500)
+    parser.add_argument("--long", type=int, default=200)
+    parser.add_argument("--temperature", type=float, help="the run's own, if not given")
+    parser.add_argument("--follow", type=float, default=1.0, help="how much of the bars before")
+    parser.add_argument("--classifiers", action="store_true", help="ask networks too: minutes")
+    chosen = parser.parse_args()
+    model = nextbar.load(chosen.run)
+    corpus = corpus_of(model.origin)
+    began = time.monotonic()
+    how = (chosen.temperature, chosen.follow)
+    sets, long = written(model, corpus, chosen.pieces, chosen.long, *how)
+    seconds = time.monotonic() - began
+    real_sets, real_long = real(corpus)
+    columns = measured(sets | real_sets, long | real_long, corpus, classifiers=chosen.classifiers)
+    columns["model 1"] = nats_a_bar(model.model, corpus) | columns["model 1"]
+    show(f"{chosen.run}: {model.model.config.epochs} epochs", columns)
     temperature = model.temperature if chosen.temperature is None else chosen.temperature
-    print(f"written in {seconds:.0f} s at temperature {temperature:g}")
+    follows = "" if chosen.follow == 1 else f", follow {chosen.follow:g}"
+    print(f"written in {seconds:.0f} s at temperature {temperature:g}{follows}")
     print(json.dumps({"benchmark": "recipe", "run": str(chosen.run), "columns": columns}))
 
 
