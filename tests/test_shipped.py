@@ -1,0 +1,122 @@
+"""The model that comes with nextbar, and that its controls do what they say."""
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import nextbar
+from nextbar import measures
+from nextbar.cli import main
+from nextbar.frames.checkpoint import WEIGHTS
+from nextbar.measures import Piece
+from nextbar.measures.paper import diversity_as_published
+from nextbar.music.bars import draw_rolls
+from nextbar.pieces_folder import RECORD
+from nextbar.shipped import FOLDER
+
+N_PIECES, N_BARS = 150, 8
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return nextbar.load()
+
+
+@pytest.fixture(scope="module")
+def write(shipped):
+    """Pieces written with some temperature and follow, each asked for once."""
+    known = {}
+
+    def written(temperature=0.9, follow=1.0):
+        how = (temperature, follow)
+        if how not in known:
+            compositions = shipped.compose(
+                [None] * N_PIECES,
+                bars=N_BARS,
+                seeds=range(N_PIECES),
+                temperature=temperature,
+                follow=follow,
+            )
+            known[how] = [Piece(c.notes, c.n_bars, str(c.seed)) for c in compositions]
+        return known[how]
+
+    return written
+
+
+def bars_of(pieces, n_steps):
+    """(pieces, bars, cells) of what sounds and begins."""
+    rows, index = measures.bars_of_pieces(pieces, n_steps=n_steps)
+    rolls = draw_rolls(rows, index, np.arange(len(index) - 1), n_steps=n_steps, onsets=True) > 0
+    return rolls.reshape(len(pieces), pieces[0].n_bars, -1)
+
+
+def alike(a, b):
+    """Cells in both by cells in either, mean over bars."""
+    return float(((a & b).sum(-1) / np.maximum((a | b).sum(-1), 1)).mean())
+
+
+def test_it_is_small_and_says_what_it_is():
+    assert (FOLDER / WEIGHTS).stat().st_size <= 3e6
+    card = (FOLDER / "card.md").read_text("utf-8")
+    for part in ("## Data", "## Recipe", "## Measures", "## Limits", "Ryan's Mammoth Collection"):
+        assert part in card
+    origin = nextbar.inspect(FOLDER)["origin"]
+    assert origin["corpus"]["source"] == "music21:ryansMammoth"
+    assert "path" not in origin["corpus"]
+
+
+def test_it_writes_music_with_no_training_at_all(tmp_path, capsys):
+    out = tmp_path / "music"
+    words = ["generate", "--out", str(out), "--pieces", "2", "--no-wav", "--no-pictures"]
+    assert main(words) == 0
+    record = json.loads((out / RECORD).read_text())
+    (first, _) = record["pieces"].values()
+    assert first["command"].startswith("nextbar generate --out FOLDER"), "the same for everybody"
+    assert main(["evaluate", str(out)]) == 0
+    assert "came without the corpus" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_it_writes_is_like_tunes(write):
+    notes = [measures.note_ons(piece.notes) for piece in write()]
+    scale = np.mean([measures.scale_consistency(n.pitches) for n in notes])
+    assert scale > 97  # its tunes 98.4, random notes 75
+    # an eighth is the usual length: 8 in a bar; its tunes have 7.8
+    assert 6 < np.mean([len(n.pitches) for n in notes]) / N_BARS < 9
+
+
+def test_the_temperature_raises_the_diversity_step_by_step(write):
+    temperatures = (0, 0.3, 0.6, 0.9, 1.2, 1.5)
+    # the paper's diversity: edit distances as they are, for at a high temperature notes are more
+    rising = [
+        diversity_as_published([piece.notes for piece in write(temperature=t)], n_steps=16)
+        for t in temperatures
+    ]
+    assert rising[0] == 0, "without temperature all are one piece"
+    assert all(a < b for a, b in pairwise(rising)), rising
+    distinct = [
+        len({bar.tobytes() for piece in bars_of(write(temperature=t), 16) for bar in piece})
+        for t in temperatures
+    ]
+    assert all(a < b for a, b in pairwise(distinct)), distinct
+
+
+def test_the_more_closely_a_bar_follows_the_more_it_is_like_the_bars_before(shipped, write):
+    n_steps = shipped.kind.n_steps
+    following, beyond = [], []
+    for follow in (0, 0.25, 0.5, 0.75, 1):
+        bars = bars_of(write(follow=follow), n_steps)
+        following.append(alike(bars[:, 1:], bars[:, :-1]))
+        # less the bars of another piece: what all bars have in common is no following
+        beyond.append(following[-1] - alike(bars[:, 1:], np.roll(bars, 1, axis=0)[:, :-1]))
+    assert all(a < b for a, b in pairwise(following)), following
+    assert beyond[0] == pytest.approx(0, abs=0.02)
+    assert beyond[4] > beyond[2] > beyond[0] + 0.01, beyond
+
+
+def test_a_seed_is_recognised_at_another_temperature(shipped, write):
+    n_steps = shipped.kind.n_steps
+    usual, warmer = (bars_of(write(temperature=t), n_steps)[:, 0] for t in (0.9, 1.0))
+    same, other = alike(usual, warmer), alike(usual, np.roll(warmer, 1, axis=0))
+    assert same > 3 * other, "the first bar of one seed at two temperatures, and of two seeds"
