@@ -29,10 +29,10 @@ import nextbar
 from nextbar import measures
 from nextbar.beginning import corpus_of
 from nextbar.composer import Beginning, Composer
+from nextbar.frames.gradients import prior_losses
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
 from nextbar.frames.pairs import PairBatches, Sequences
-from nextbar.frames.training import prior_losses
 from nextbar.measures import Piece, TrainingBars
 from nextbar.music.bars import FULL_VELOCITY, Rolls, draw_rolls
 from nextbar.music.corpus import Corpus

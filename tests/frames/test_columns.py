@@ -7,19 +7,13 @@ import torch
 from nextbar.errors import ConfigError
 from nextbar.frames import checkpoint
 from nextbar.frames.config import Config, configure, override
+from nextbar.frames.gradients import encoder_and_generator_gradients, judge
 from nextbar.frames.latents import Chain
 from nextbar.frames.model import build_model, latent_size
 from nextbar.frames.networks import Drawn
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.rollout import latent_noise, next_latent, roll_out
-from nextbar.frames.training import (
-    begin_training,
-    calm,
-    encoder_and_generator_gradients,
-    judge,
-    train,
-    warmth,
-)
+from nextbar.frames.training import begin_training, calm, train, warmth
 
 from .conftest import SHAPE, squares
 
@@ -232,7 +226,7 @@ def test_no_adversarial_gradient_reaches_the_encoder_here_either(columns, moving
         )
         synthesis = training.model.synthesise(previous, current, noise)
         judged = judge(training.model, previous, current, synthesis, d_learns=True)
-        taken.append(encoder_and_generator_gradients(training, current, synthesis, judged))
+        taken.append(encoder_and_generator_gradients(training.model, current, synthesis, judged))
     for a, b in zip(taken[0][0], taken[1][0], strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(taken[0][1][0], taken[1][1][0])

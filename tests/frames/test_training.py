@@ -6,21 +6,17 @@ import torch
 
 from nextbar.errors import TrainingError
 from nextbar.frames.config import configure, override
+from nextbar.frames.gradients import (
+    discriminator_gradients,
+    encoder_and_generator_gradients,
+    judge,
+    turned,
+)
 from nextbar.frames.losses import adversarial_loss, feature_matching, kl_to_standard_normal
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import launch
-from nextbar.frames.training import (
-    _apply,
-    begin_training,
-    discriminator_gradients,
-    draw_noises,
-    encoder_and_generator_gradients,
-    judge,
-    train,
-    train_step,
-    turned,
-)
+from nextbar.frames.training import _apply, begin_training, draw_noises, train, train_step
 
 from .conftest import SHAPE
 
@@ -57,7 +53,7 @@ def looked_at(training, previous, current, noise):
     """What a first pass through the networks gives: the fakes, D's verdicts, D's gradients."""
     synthesis = training.model.synthesise(previous, current, noise)
     judged = judge(training.model, previous, current, synthesis, d_learns=True)
-    d_update, at_fakes, _ = discriminator_gradients(training, judged)
+    d_update, at_fakes, _ = discriminator_gradients(training.model, judged)
     return synthesis, judged, d_update, at_fakes
 
 
@@ -73,7 +69,7 @@ def test_each_network_moves_in_its_own_update_and_the_other_two_do_not(prepared,
     training, previous, current, noises = prepared
     synthesis, judged, d_update, at_fakes = looked_at(training, previous, current, noises[0])
     e_update, g_update, _ = encoder_and_generator_gradients(
-        training, current, synthesis, judged, at_fakes
+        training.model, current, synthesis, judged, at_fakes
     )
     updates = {"encoder": e_update, "generator": g_update, "discriminator": d_update}
     before = {name: weights(training, name) for name in NETWORKS}
@@ -114,7 +110,7 @@ def test_gradients_are_those_of_equations_8_9_and_10(prepared, first_pass):
     expected = gradients_by_hand(training, previous, current, noises[0])
     synthesis, judged, d_update, at_fakes = looked_at(training, previous, current, noises[0])
     e_update, g_update, _ = encoder_and_generator_gradients(
-        training, current, synthesis, judged, at_fakes if first_pass else None
+        training.model, current, synthesis, judged, at_fakes if first_pass else None
     )
     for ours, by_hand in zip((d_update, e_update, g_update), expected, strict=True):
         for a, b in zip(ours, by_hand, strict=True):
@@ -128,7 +124,7 @@ def test_no_adversarial_gradient_reaches_the_encoder(prepared):
         training.model.config = override(training.model.config, adversarial_weight=weight)
         synthesis, judged, _, at_fakes = looked_at(training, previous, current, noises[0])
         taken[weight] = encoder_and_generator_gradients(
-            training, current, synthesis, judged, at_fakes
+            training.model, current, synthesis, judged, at_fakes
         )
     for a, b in zip(taken[0.0][0], taken[100.0][0], strict=True):
         assert torch.equal(a, b)
@@ -164,9 +160,9 @@ def test_the_second_update_sees_the_weights_that_the_first_one_made(
             judged = judge(by_hand.model, previous, current, synthesis, d_learns=not nth)
         d_update, at_fakes = None, None
         if not nth:
-            d_update, at_fakes, _ = discriminator_gradients(by_hand, judged)
+            d_update, at_fakes, _ = discriminator_gradients(by_hand.model, judged)
         e_update, g_update, _ = encoder_and_generator_gradients(
-            by_hand, current, synthesis, judged, at_fakes
+            by_hand.model, current, synthesis, judged, at_fakes
         )
         if d_update:
             _apply(by_hand.discriminator_optimiser, d_update)
