@@ -24,10 +24,15 @@ def test_the_command_serves_the_page_and_stops_on_ctrl_c(trained):
     assert process.returncode == 0
 
 
+def test_without_a_run_the_model_that_comes_along_is_served():
+    with command() as (_, address):
+        (run,) = httpx2.get(f"{address}/api/runs").json()["runs"]
+    assert (run["name"], run["tunes"]) == ("shipped", False)
+
+
 def test_what_is_no_run_is_refused_in_a_sentence_before_anything_is_served(tmp_path, capsys):
     assert run_command([str(tmp_path)]) == 1
     assert "is not a run: it has no run.json" in capsys.readouterr().err
-    assert run_command([]) == 2
     assert run_command([str(tmp_path), "--port", "many"]) == 2
 
 

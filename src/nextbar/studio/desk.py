@@ -74,6 +74,7 @@ class Desk:
             "tempo": kind.tempo,
             "common_key": kind.common_key,
             "median_velocity": round(kind.median_velocity),
+            "temperature": self.composer.temperature,
             "tunes": self.corpus is not None,
             "why_no_tunes": self.why_no_corpus,
         }

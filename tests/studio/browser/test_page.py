@@ -156,6 +156,13 @@ def test_a_blend_has_audible_steps_from_one_bar_to_another(page):
     assert sorted(steps[1]) not in (sorted(bars[0]), sorted(bars[2]))
 
 
+def test_the_temperature_begins_at_the_model_s(page):
+    own = page.page.evaluate("studio.state.run.temperature")
+    assert own == 0.95, "what the preset says"
+    assert float(page.page.input_value("#temperature")) == own
+    assert page.page.inner_text("#temperature-now") == "0.95"
+
+
 def test_a_setting_shows_its_effect_at_once_with_the_same_seed(page):
     page.compose(bars=4)
     before = page.bars()

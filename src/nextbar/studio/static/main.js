@@ -427,6 +427,8 @@ function chooseRun(run) {
   const changed = state.run && state.run !== run;
   state.setRun(run);
   $("run").value = run.fingerprint;
+  $("temperature").value = run.temperature;
+  $("temperature-now").textContent = run.temperature.toFixed(2);
   $("tempo").value = Math.round(run.tempo);
   $("tempo-now").textContent = $("tempo").value;
   document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
