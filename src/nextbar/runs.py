@@ -19,7 +19,7 @@ from nextbar.frames import checkpoint
 from nextbar.frames.config import DEFAULT_PRESET, Config, configure, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences
-from nextbar.frames.replicas import Replicas, launch
+from nextbar.frames.replicas import Replicas, few_threads, launch
 from nextbar.frames.training import Progress, Training, begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.bars import FULL_VELOCITY
@@ -225,7 +225,7 @@ def _train_to_the_end(
 ) -> None:
     """Trains, and saves what is due. watch: in the first process, which alone writes."""
     config = training.model.config
-    with _interrupt_noted() as interrupted, _partners_needed(replicas):
+    with _interrupt_noted() as interrupted, _partners_needed(replicas), few_threads(config):
         for now in train_model(training, pairs, replicas):
             is_last = now.ends_epoch and now.epoch == config.epochs
             is_due = now.ends_epoch and now.epoch % config.checkpoint_epochs == 0

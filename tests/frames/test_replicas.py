@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from nextbar.errors import UsageError
+from nextbar.frames.config import configure
 from nextbar.frames.pairs import PairBatches
-from nextbar.frames.replicas import Joint, Replicas, launch
+from nextbar.frames.replicas import Joint, Replicas, few_threads, launch
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,6 +70,19 @@ def test_alone_nothing_is_copied_or_changed(alone):
     assert alone.is_first
     assert not alone.any(False)
     assert isinstance(alone.joint(16), Joint)
+
+
+def test_networks_in_columns_compute_in_one_thread_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    with few_threads(configure("default")):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+    with few_threads(configure("paper")):
+        assert torch.get_num_threads() == before
+    monkeypatch.setenv("OMP_NUM_THREADS", str(before))
+    with few_threads(configure("default")):
+        assert torch.get_num_threads() == before
 
 
 def test_a_device_that_is_not_there_is_refused(tiny):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nextbar.frames.model import Model
+from nextbar.frames.replicas import few_threads
 
 SLOTS = 16
 """Sequences are computed in groups of exactly this many, the last one padded. The kernels of
@@ -42,7 +43,10 @@ def roll_out(
     for begin in range(0, len(seeds), SLOTS):
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
-        group = _roll_out_group(model, start, _pad(noise[begin:end]), temperature, follow, perceive)
+        with few_threads(model.config):
+            group = _roll_out_group(
+                model, start, _pad(noise[begin:end]), temperature, follow, perceive
+            )
         groups.append(group[: end - begin])
     return torch.cat(groups)
 
@@ -127,7 +131,7 @@ def next_frames(
     for begin in range(0, len(noise), SLOTS):
         chosen = slice(begin, begin + SLOTS)
         n_rows = len(noise[chosen])
-        with torch.inference_mode():
+        with torch.inference_mode(), few_threads(model.config):
             model.eval()
             start = None if before is None else _pad(before[chosen]).to(_device(model))
             latent = next_latent(
@@ -149,7 +153,8 @@ def decode(model: Model, latents: Tensor) -> Tensor:
     frames = []
     for begin in range(0, len(latents), SLOTS):
         group = latents[begin : begin + SLOTS]
-        frames.append(model.generator(_pad(group).to(_device(model)))[: len(group)].cpu())
+        with few_threads(model.config):
+            frames.append(model.generator(_pad(group).to(_device(model)))[: len(group)].cpu())
     return torch.cat(frames)
 
 
