@@ -19,6 +19,7 @@ of the others.
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -298,6 +299,7 @@ def main() -> None:
     parser.add_argument("--no-classifiers", action="store_true", help="networks are not asked")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
+    os.environ["OMP_NUM_THREADS"] = str(chosen.threads)  # or columns would take one
     corpus = Corpus.open(chosen.corpus)
     ask = not chosen.no_classifiers
     options = Options(chosen.out, chosen.minutes, chosen.pieces, chosen.long, ask)
