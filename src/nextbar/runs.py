@@ -18,7 +18,7 @@ from nextbar.errors import CorpusError, OutputError, RunError, TrainingError
 from nextbar.frames import checkpoint
 from nextbar.frames.config import DEFAULT_PRESET, Config, configure, override
 from nextbar.frames.model import build_model
-from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.pairs import PairBatches, Sequences, previous_frames
 from nextbar.frames.replicas import Replicas, few_threads, launch
 from nextbar.frames.training import Progress, Training, begin_training
 from nextbar.frames.training import train as train_model
@@ -135,8 +135,7 @@ def fitted(config: Config, corpus: Corpus, chosen: Collection[str]) -> Config:
     The batch is no larger than there are pairs, and there are as many epochs as
     ``least_updates`` take.
     """
-    lengths = np.diff(corpus.piece_index)[corpus.pieces("training")]
-    n_pairs = int(np.maximum(lengths - 1, 0).sum())
+    n_pairs = len(previous_frames(corpus.piece_index, corpus.pieces("training")))
     if "batch" not in chosen and n_pairs >= FEWEST_PAIRS:
         config = override(config, batch=min(config.batch, n_pairs))
     if "epochs" not in chosen and n_pairs:
