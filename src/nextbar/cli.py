@@ -235,7 +235,7 @@ def train(
     out
         The folder of the run, new or to be continued.
     preset
-        Where the configuration starts from: small (the default) or paper.
+        Where the configuration starts from: default, small (the same in fewer epochs) or paper.
     config
         A JSON or TOML file of configuration fields.
     device

@@ -6,6 +6,7 @@ import torch
 
 from nextbar.errors import ConfigError
 from nextbar.frames import checkpoint
+from nextbar.frames.columns import Remember
 from nextbar.frames.config import Config, configure, override
 from nextbar.frames.gradients import encoder_and_generator_gradients, judge
 from nextbar.frames.latents import Chain
@@ -25,6 +26,7 @@ def columns() -> Config:
         "default",
         latent=2,
         latent_mixture=3,
+        attention_heads=2,
         encoder_channels=(8, 8),
         generator_channels=(8, 8),
         discriminator_channels=(8, 8),
@@ -42,7 +44,8 @@ def columns() -> Config:
 
 def undivided(config, **fields):
     """The same with one latent for the whole frame."""
-    return override(config, latent_in_parts=False, latent_mixture=1, dropout=0.0, **fields)
+    plain = {"latent_mixture": 1, "attention_heads": 0, "dropout": 0.0}
+    return override(config, latent_in_parts=False, **plain, **fields)
 
 
 def pairs_of(config, sequences):
@@ -76,9 +79,46 @@ def test_each_part_is_drawn_given_the_parts_before_it(columns):
     torch.testing.assert_close(moved.flatten(1), noise[:, :32])
     other = latent.clone()
     other[:, 6:8] += 1  # the fourth part
-    depends = (reading.given(other).means != means).flatten(2).any(dim=2).all(dim=0)
+    depends = (reading.given(other).means != means).flatten(2).any(dim=2).any(dim=0)
     assert not depends[:4].any(), "what came before does not depend on it"
     assert depends[4:].all(), "what comes after does"
+
+
+def test_parts_look_for_their_like_in_the_history_itself(columns):
+    encoder = build_model(SHAPE, columns).encoder.eval()
+    reading, other = encoder(torch.rand(1, 2, 16, 16)), encoder(torch.rand(1, 2, 16, 16))
+    latent = torch.rand(1, 32)
+    # all that was laid together stays, what is looked at one by one is another history's
+    moved = reading._replace(step=other.step)
+    assert (reading.given(latent).means != moved.given(latent).means).any(dim=3).any(dim=2).all()
+    without = build_model(SHAPE, override(columns, attention_heads=0)).encoder.eval()
+    reading, other = without(torch.rand(1, 2, 16, 16)), without(torch.rand(1, 2, 16, 16))
+    moved = reading._replace(step=other.step)
+    assert torch.equal(reading.given(latent).means, moved.given(latent).means)
+
+
+def test_how_far_back_a_column_lies_is_counted_from_the_part_across_frames(columns):
+    remember = Remember(8, 8, 2, override(columns, history=(1, 3)))
+    with torch.no_grad():
+        remember.scores.copy_(torch.arange(8.0).repeat(2, 1))
+    scores = remember(torch.rand(1, 2, 2, 8), torch.tensor([[True, False]])).scores
+    # two columns a frame: from the part of the first column the last frame's lie 2 and 1 back,
+    # those three frames back 6 and 5, if there were any; what says nothing is at no distance
+    expected = torch.tensor([[0.0, 2, 1, 6 - 1e4, 5 - 1e4], [0, 3, 2, 7 - 1e4, 6 - 1e4]])
+    torch.testing.assert_close(scores[0, 0].detach(), expected)
+
+
+def test_where_there_is_no_history_nothing_is_found_in_it(columns):
+    remember = Remember(8, 8, 16, columns)
+    with torch.no_grad():
+        remember.nothing.copy_(torch.arange(16.0))
+    keys, values, scores = remember(torch.rand(1, 2, 16, 8), torch.tensor([[False, False]]))
+    found = torch.nn.functional.scaled_dot_product_attention(
+        torch.rand(1, 2, 16, 4), keys, values, attn_mask=scores
+    )
+    # the values of what says nothing: 8 to 15, of two heads
+    assert found[0, 0].unique(dim=0).tolist() == [[8, 9, 10, 11]]
+    assert found[0, 1].unique(dim=0).tolist() == [[12, 13, 14, 15]]
 
 
 def test_what_is_followed_not_at_all_is_what_is_read_off_nothing(columns):
@@ -171,6 +211,20 @@ def test_the_prior_weight_warms_up_and_the_rates_settle(columns):
     # one epoch of 10 steps to warm up; of 100 steps the last 20 fall from 1 to 1 / 20
     assert [warm for warm, _ in seen] == pytest.approx([0.1, 0.5, 1, 1, 1, 1, 1])
     assert [rate for _, rate in seen] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0.05])
+
+
+def test_weights_decay_in_encoder_and_generator_and_not_in_the_discriminator(columns):
+    config = override(columns, weight_decay=0.5, learning_rate=0.1)
+    training = begin_training(build_model(SHAPE, config))
+    before = {name: tensor.clone() for name, tensor in training.model.named_parameters()}
+    for optimiser in training.optimisers.values():
+        for parameter in (p for group in optimiser.param_groups for p in group["params"]):
+            parameter.grad = torch.zeros_like(parameter)
+        optimiser.step()
+    for name, tensor in training.model.named_parameters():
+        # where nothing is asked, a step takes 0.1 x 0.5 of a weight away
+        left = 1.0 if name.startswith("discriminator") else 0.95
+        torch.testing.assert_close(tensor.detach(), left * before[name])
 
 
 def test_rates_fall_in_the_optimisers(columns, moving_squares, alone):
@@ -269,6 +323,10 @@ def test_what_cannot_be_combined_is_refused_with_the_reason():
         configure("default", encoder_channels=(8,))
     with pytest.raises(ConfigError, match="latent_mixture: it needs latent_in_parts"):
         configure("paper", latent_mixture=4)
+    with pytest.raises(ConfigError, match="attention_heads: it needs latent_in_parts"):
+        configure("paper", attention_heads=4)
+    with pytest.raises(ConfigError, match=r"attention_heads: 5 heads cannot share 192 maps"):
+        configure("default", attention_heads=5)
     with pytest.raises(ConfigError, match="dropout: it needs latent_in_parts"):
         configure("paper", dropout=0.1)
     with pytest.raises(ConfigError, match=r"anchor_weight: 0.5, but a latent in parts has no"):

@@ -12,8 +12,10 @@ Inside, maps are the last axis, (B, width, maps), and every convolution is one
 matrix product: several times as fast on a CPU as convolution kernels are.
 """
 
+from functools import partial
 from itertools import pairwise
 from math import ceil, prod
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -128,6 +130,9 @@ class ChainEncoder(nn.Module):
     what they read at a column is put together; convolutions then look along the
     columns. Each column has a part of the latent, whose distribution depends on
     that, on a summary of all columns, and on the parts before (:class:`Parts`).
+
+    With ``attention_heads`` the parts also look for what they need in all
+    columns of the history (:class:`Remembered`).
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
@@ -135,7 +140,12 @@ class ChainEncoder(nn.Module):
         self.channels, height, width = shape[0] // len(config.history), shape[1], shape[2]
         self.latent, self.n_frames = config.latent, len(config.history)
         first, maps = config.encoder_channels
-        self.each = nn.Sequential(nn.Linear(self.channels * height, first), Residual(first))
+        n_heads = config.attention_heads
+        self.each = nn.Sequential(
+            nn.Linear(self.channels * height, first),
+            *(Residual(first, spread=spread) for spread in ((1, 2) if n_heads else (1,))),
+        )
+        self.remember = Remember(first, maps, width, config) if n_heads else None
         self.together = nn.Sequential(
             nn.Linear(self.n_frames * (first + 1), maps),
             *(Residual(maps, spread=spread, dropout=config.dropout) for spread in SPREADS),
@@ -158,27 +168,74 @@ class ChainEncoder(nn.Module):
     def forward(self, frames: Tensor) -> Chain:
         """frames: (B, K C, H, W) in [0, 1], the K frames of the history."""
         each = frames.reshape(len(frames), self.n_frames, self.channels, *frames.shape[2:])
-        is_there = each.flatten(2).amax(dim=2)[:, None].gt(0).float()  # (B, 1, K)
+        is_there = each.flatten(2).amax(dim=2).gt(0)  # (B, K)
         read = self.each(columns_of(each.flatten(0, 1)))  # (B K, W, first)
-        read = read.view(-1, self.n_frames, *read.shape[1:]).transpose(1, 2)  # (B, W, K, first)
-        known = is_there.expand(-1, read.shape[1], -1)
-        columns = self.together(torch.cat([(read * known[..., None]).flatten(2), known], dim=2))
+        read = read.view(-1, self.n_frames, *read.shape[1:])  # (B, K, W, first)
+        laid = read.transpose(1, 2)  # (B, W, K, first)
+        known = is_there[:, None].expand(-1, laid.shape[1], -1).float()  # (B, W, K)
+        columns = self.together(torch.cat([(laid * known[..., None]).flatten(2), known], dim=2))
         contexts = columns + self.summary(columns)[:, None] + self.place
-        return Chain(
-            contexts, self.state(columns[:, -LAST:].flatten(1))[None], self.parts, self.latent
-        )
+        state = self.state(columns[:, -LAST:].flatten(1))[None]
+        remembered = None if self.remember is None else self.remember(read, is_there)
+        return Chain(contexts, state, partial(self.parts, remembered=remembered), self.latent)
 
 
 SPREADS = (1, 2, 4)
 """How far the convolutions along the history's columns reach: together 7 columns to each side."""
 LAST = 2
 """Columns at the frames' end that the first part begins from."""
+NOT_THERE = -1e4
+"""What is added to the score of a column that is not there; attention then gives it nothing."""
+
+
+class Remembered(NamedTuple):
+    """The columns of the history, and one that says nothing, for parts to look for.
+
+    keys, values: (B, heads, 1 + K W, maps / heads). scores: (B, heads, W, 1 + K W), added to the
+    likeness of each part's query and each key: how far a column lies back, and if it is there.
+    """
+
+    keys: Tensor
+    values: Tensor
+    scores: Tensor
+
+
+class Remember(nn.Module):
+    """What was read in each column of the history -> what attention finds there.
+
+    Attention as in Vaswani et al. (2017), with a learned score for each distance in time, as
+    Raffel et al. (2020) have it: a tune comes back after so many steps, wherever frames begin.
+    """
+
+    def __init__(self, read: int, maps: int, width: int, config: Config) -> None:
+        super().__init__()
+        self.heads = config.attention_heads
+        self.key_and_value = nn.Sequential(nn.LayerNorm(read), nn.Linear(read, 2 * maps))
+        lags, columns = torch.tensor(config.history), torch.arange(width)
+        distance = (lags * width)[None, :, None] + columns[:, None, None] - columns
+        self.distance: Tensor
+        self.register_buffer("distance", distance.flatten(1), persistent=False)  # (W, K W)
+        self.scores = nn.Parameter(torch.zeros(self.heads, (max(config.history) + 1) * width))
+        self.nothing = nn.Parameter(torch.zeros(2 * maps))
+
+    def forward(self, read: Tensor, is_there: Tensor) -> Remembered:
+        """read: (B, K, W, read). is_there: (B, K), which frames there are."""
+        found = self.key_and_value(read.flatten(1, 2))  # (B, K W, 2 maps)
+        nothing = self.nothing.to(found.dtype).expand(len(found), 1, -1)
+        found = torch.cat([nothing, found], dim=1)  # (B, 1 + K W, 2 maps)
+        found = found.view(*found.shape[:2], 2, self.heads, -1)
+        keys, values = found.permute(2, 0, 3, 1, 4)
+        absent = (~is_there).repeat_interleave(read.shape[2], dim=1) * NOT_THERE  # (B, K W)
+        scores = self.scores[:, self.distance] + absent[:, None, None]
+        return Remembered(keys, values, F.pad(scores, (1, 0)).to(keys.dtype))
 
 
 class Parts(nn.Module):
     """What was read for each part, and the parts before -> each part's mixture of normals.
 
-    A recurrent unit (GRU, Cho et al. 2014) carries the parts before along.
+    A recurrent unit (GRU, Cho et al. 2014) carries the parts before along; what
+    it carries is looked for in the history, if that is remembered: where the
+    tune was at this turn before, and what came then.
     """
 
     def __init__(self, maps: int, config: Config) -> None:
@@ -188,6 +245,9 @@ class Parts(nn.Module):
         self.recurrent = nn.GRU(maps, maps, batch_first=True)
         self.carried = nn.Linear(maps, maps)
         self.dropout = MapDropout(config.dropout)
+        if config.attention_heads:
+            self.query = nn.Sequential(nn.LayerNorm(maps), nn.Linear(maps, maps))
+            self.found = nn.Linear(maps, maps)
         self.output = nn.Sequential(
             nn.LayerNorm(maps),
             nn.Linear(maps, maps),
@@ -195,15 +255,31 @@ class Parts(nn.Module):
             nn.Linear(maps, config.latent_mixture * (1 + 2 * config.latent)),
         )
 
-    def forward(self, contexts: Tensor, before: Tensor, state: Tensor) -> tuple[Mixture, Tensor]:
+    def forward(
+        self,
+        contexts: Tensor,
+        before: Tensor,
+        state: Tensor,
+        which: slice,
+        *,
+        remembered: Remembered | None,
+    ) -> tuple[Mixture, Tensor]:
         """The mixtures of n parts in a row, and the state behind them.
 
         contexts: (B, n, maps). before: (B, n, latent), for each part the one before
-        it. state: (1, B, maps).
+        it. state: (1, B, maps). which: the n parts among all.
         """
         seen = contexts + self.before(before)
         carried, state = self.recurrent(seen, state.to(seen.dtype))
-        output = self.output(seen + self.carried(self.dropout(carried))).float()
+        hidden = seen + self.carried(self.dropout(carried))
+        if remembered is not None:
+            keys, values, scores = remembered
+            query = self.query(hidden).unflatten(2, (keys.shape[1], -1)).transpose(1, 2)
+            found = F.scaled_dot_product_attention(
+                query, keys, values, attn_mask=scores[:, :, which]
+            )
+            hidden = hidden + self.found(self.dropout(found.transpose(1, 2).flatten(2)))
+        output = self.output(hidden).float()
         weights, normals = output.tensor_split([self.n_normals], dim=2)
         means, log_variances = normals.unflatten(2, (2, self.n_normals, self.latent)).unbind(2)
         log_variances = log_variances.clamp(-LOG_VARIANCES, LOG_VARIANCES)

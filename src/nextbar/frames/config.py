@@ -75,6 +75,13 @@ class Config:
         low=1,
         high=256,
     )
+    attention_heads: int = _setting(
+        0,
+        "heads with which each part of a latent in parts looks for its like in all columns of the "
+        "history; 0: the frames of the history are only laid over each other; not in the paper",
+        low=0,
+        high=64,
+    )
     encoder_channels: tuple[int, ...] = _setting(
         (8, 16, 32),
         "maps of the encoder's layers: in a plane 5x5 convolutions of stride 2; in columns the "
@@ -188,6 +195,13 @@ class Config:
         low=0,
         high=1e9,
     )
+    weight_decay: float = _setting(
+        0.0,
+        "share of encoder's and generator's weights that each step takes away, by its learning "
+        "rate (AdamW), so that tunes are not learned by heart; 0 is Adam, as in the paper",
+        low=0,
+        high=100,
+    )
     settle: float = _setting(
         0.0,
         "share of the training, at its end, in which the learning rates fall to nothing (a run "
@@ -265,9 +279,15 @@ class Config:
                 f"encoder_channels: {list(self.encoder_channels)}; with latent_in_parts give two: "
                 "for each frame of the history, and for all together"
             )
-        for name, plain in (("latent_mixture", 1), ("dropout", 0)):
+        for name, plain in (("latent_mixture", 1), ("attention_heads", 0), ("dropout", 0)):
             if getattr(self, name) != plain and not self.latent_in_parts:
                 raise ConfigError(f"{name}: it needs latent_in_parts; set that, or leave it out")
+        if self.attention_heads and self.encoder_channels[-1] % self.attention_heads:
+            raise ConfigError(
+                f"attention_heads: {self.attention_heads} heads cannot share "
+                f"{self.encoder_channels[-1]} maps, the last of encoder_channels; choose a number "
+                "that divides it"
+            )
         if self.latent_in_parts and self.anchor_weight:
             raise ConfigError(
                 f"anchor_weight: {self.anchor_weight:g}, but a latent in parts has no one prior to "

@@ -108,19 +108,20 @@ class Chain(NamedTuple):
     contexts: (B, parts, maps), what was read that concerns each part. state:
     (1, B, maps), what is known before the first. step: from the contexts of
     some parts in a row, for each the part before it (zeros before the first),
-    and the state, to their mixtures and the state behind them. latent:
-    dimensions of a part.
+    the state, and which parts they are, to their mixtures and the state behind
+    them. latent: dimensions of a part.
     """
 
     contexts: Tensor
     state: Tensor
-    step: Callable[[Tensor, Tensor, Tensor], tuple[Mixture, Tensor]]
+    step: Callable[[Tensor, Tensor, Tensor, slice], tuple[Mixture, Tensor]]
     latent: int
 
     def given(self, latent: Tensor) -> Mixture:
         """The mixture of each part of a latent (B, parts * latent), given the parts before it."""
         parts = latent.view(*self.contexts.shape[:2], -1)
-        return self.step(self.contexts, F.pad(parts[:, :-1], (0, 0, 1, 0)), self.state)[0]
+        before = F.pad(parts[:, :-1], (0, 0, 1, 0))
+        return self.step(self.contexts, before, self.state, slice(None))[0]
 
     def draw(
         self,
@@ -148,12 +149,14 @@ class Chain(NamedTuple):
         for nth in range(n_parts):
             now = slice(nth, nth + 1)
             how = (moves[:, now], choices[:, now], temperature)
-            mixture, state = self.step(self.contexts[:, now], part, state)
+            mixture, state = self.step(self.contexts[:, now], part, state, now)
             drawn = mixture.draw(*how)
             if follow < 1:
                 assert beginning is not None
                 assert first_state is not None
-                other, first_state = beginning.step(beginning.contexts[:, now], part, first_state)
+                other, first_state = beginning.step(
+                    beginning.contexts[:, now], part, first_state, now
+                )
                 drawn = torch.where(follows[:, now, None], drawn, other.draw(*how))
             part = drawn
             parts.append(part)

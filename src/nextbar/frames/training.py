@@ -97,18 +97,22 @@ class Training:
 
 
 def begin_training(model: Model) -> Training:
-    """A model with fresh Adam optimisers, one a network, at the rates of its configuration."""
+    """A model with fresh Adam optimisers, one a network, at the rates of its configuration.
+
+    Where weights decay, they do so apart from the gradients: Loshchilov & Hutter (2019), AdamW.
+    """
     config = model.config
 
-    def adam(parameters: list[nn.Parameter], rate: float) -> torch.optim.Adam:
+    def adam(parameters: list[nn.Parameter], rate: float, decay: float = 0) -> torch.optim.Adam:
         fused = parameters[0].device.type in ("cpu", "cuda")
-        return torch.optim.Adam(parameters, lr=rate, betas=(config.momentum, 0.999), fused=fused)
+        betas = (config.momentum, 0.999)
+        return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay, fused=fused)
 
     averaged = copy.deepcopy(model).requires_grad_(False) if config.average else None
     return Training(
         model,
-        adam(model.encoder_parameters(), config.learning_rate),
-        adam(list(model.generator.parameters()), config.learning_rate),
+        adam(model.encoder_parameters(), config.learning_rate, config.weight_decay),
+        adam(list(model.generator.parameters()), config.learning_rate, config.weight_decay),
         adam(list(model.discriminator.parameters()), config.discriminator_learning_rate),
         averaged=averaged,
     )
