@@ -135,6 +135,11 @@ BESIDE = {
     ),
     "latent of 4": Step("half the numbers for each step of the bar", "default", {"latent": 4}),
     "prior weight 1": Step("the KL counts in full", "default", {"prior_weight": 1.0}),
+    "attention": Step(
+        "parts look for their like in all of the history, and weights decay",
+        "default",
+        {"attention_heads": 4, "weight_decay": 0.5},
+    ),
 }
 ALL = STEPS | BESIDE
 
