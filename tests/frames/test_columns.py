@@ -79,9 +79,9 @@ def test_each_part_is_drawn_given_the_parts_before_it(columns):
     torch.testing.assert_close(moved.flatten(1), noise[:, :32])
     other = latent.clone()
     other[:, 6:8] += 1  # the fourth part
-    depends = (reading.given(other).means != means).flatten(2).any(dim=2).any(dim=0)
-    assert not depends[:4].any(), "what came before does not depend on it"
-    assert depends[4:].all(), "what comes after does"
+    depends = (reading.given(other).means != means).flatten(2).any(dim=2)  # (3, parts)
+    assert not depends[:, :4].any(), "what came before does not depend on it"
+    assert depends[:, 4:].all(), "what comes after does"
 
 
 def test_parts_look_for_their_like_in_the_history_itself(columns):
