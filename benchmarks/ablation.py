@@ -40,7 +40,7 @@ from nextbar.frames.replicas import launch
 from nextbar.frames.training import begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.corpus import Corpus
-from nextbar.runs import training_pairs
+from nextbar.training.run import training_pairs
 from recipe import Columns, measured, nats_a_bar, real, written
 
 

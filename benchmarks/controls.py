@@ -24,7 +24,7 @@ from rich.table import Table
 
 import nextbar
 from nextbar import measures
-from nextbar.composer import Composer
+from nextbar.writing.composer import Composer
 from nextbar.measures import Piece
 from nextbar.measures.paper import diversity_as_published
 from nextbar.music.bars import Rolls

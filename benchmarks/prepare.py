@@ -44,9 +44,9 @@ SIZES = (1_000, 10_000, 100_000)
 
 MEASURE = """
 import json, resource, sys, time
-from nextbar.music.prepare import prepare_corpus
+from nextbar.music.prepare import prepare
 began = time.perf_counter()
-corpus = prepare_corpus(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
+corpus = prepare(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
 seconds = time.perf_counter() - began
 own, workers = (resource.getrusage(who).ru_maxrss / 1024
                 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -5,7 +5,7 @@ import torch
 
 import nextbar
 
-from .fixtures import TINY, write_tunes
+from .fixtures import QUICK, write_tunes
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -20,5 +20,5 @@ def trained(tmp_path_factory):
     place = tmp_path_factory.mktemp("trained")
     write_tunes(place / "tunes")
     corpus = nextbar.prepare(place / "tunes", place / "corpus", onsets=False, common_key=False)
-    nextbar.train(corpus, place / "run", **TINY)
+    nextbar.train(corpus, place / "run", **QUICK)
     return place

@@ -17,16 +17,16 @@ import symusic
 import torch
 
 import nextbar
-from nextbar.api import pieces_of_corpus
-from nextbar.composer import hear
 from nextbar.errors import ConfigError, CorpusError, MusicFileError, RunError, UsageError
-from nextbar.frames.checkpoint import WEIGHTS, read_history
+from nextbar.frames.record import WEIGHTS, read_history
+from nextbar.judging import pieces_of_corpus
 from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus
 from nextbar.music.midi import to_score, write_midi
+from nextbar.writing.composer import hear
 
-from .fixtures import TINY, let_it_sound, write_tune, write_tunes
+from .fixtures import QUICK, let_it_sound, write_tune, write_tunes
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +220,7 @@ def test_a_wav_lasts_as_long_as_its_bars_even_where_the_last_are_silent(trained,
 def test_a_folder_with_pieces_of_another_run_is_left_alone(trained, tmp_path):
     nextbar.generate(trained / "run", tmp_path / "music", pieces=1, bars=1, wav=False)
     corpus = nextbar.Corpus.open(trained / "corpus")
-    nextbar.train(corpus, tmp_path / "other", **{**TINY, "seed": 9})
+    nextbar.train(corpus, tmp_path / "other", **{**QUICK, "seed": 9})
     before = sorted(path.name for path in (tmp_path / "music").iterdir())
     with pytest.raises(UsageError, match="holds pieces of another run"):
         nextbar.generate(tmp_path / "other", tmp_path / "music", pieces=5, wav=False)
@@ -250,9 +250,9 @@ def test_absurd_requests_are_refused_before_anything_is_written(trained, tmp_pat
 
 def test_a_finished_run_can_be_trained_further_and_is_then_the_longer_run(trained, tmp_path):
     corpus = nextbar.Corpus.open(trained / "corpus")
-    nextbar.train(corpus, tmp_path / "a", **TINY)
+    nextbar.train(corpus, tmp_path / "a", **QUICK)
     nextbar.train(corpus, tmp_path / "a", epochs=3)
-    nextbar.train(corpus, tmp_path / "b", **{**TINY, "epochs": 3})
+    nextbar.train(corpus, tmp_path / "b", **{**QUICK, "epochs": 3})
     ours, expected = ((tmp_path / name / WEIGHTS).read_bytes() for name in "ab")
     assert ours == expected
     assert [line["epoch"] for line in read_history(tmp_path / "a")] == [1, 2, 3]
@@ -300,7 +300,7 @@ def test_ctrl_c_leaves_a_checkpoint_that_continues_to_the_same_weights(trained, 
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        nextbar.train(corpus, tmp_path / "run", **TINY, progress=interrupt)
+        nextbar.train(corpus, tmp_path / "run", **QUICK, progress=interrupt)
     nextbar.train(corpus, tmp_path / "run")
     assert (tmp_path / "run" / WEIGHTS).read_bytes() == (trained / "run" / WEIGHTS).read_bytes()
 
@@ -310,7 +310,7 @@ def test_training_works_outside_the_main_thread(trained, tmp_path):
 
     def work():
         try:
-            nextbar.train(trained / "corpus", tmp_path / "run", **TINY)
+            nextbar.train(trained / "corpus", tmp_path / "run", **QUICK)
         except Exception as error:
             failures.append(error)
 
@@ -526,7 +526,7 @@ def in_common_key(trained, tmp_path_factory):
         (place / "tunes").mkdir(exist_ok=True)
         (place / "tunes" / path.name).write_bytes(score.dumps_midi())
     corpus = nextbar.prepare(place / "tunes", place / "corpus", common_key=True, onsets=False)
-    nextbar.train(corpus, place / "run", **TINY)
+    nextbar.train(corpus, place / "run", **QUICK)
     return place, let_it_sound(nextbar.load(place / "run"))
 
 
@@ -569,8 +569,9 @@ def test_a_piece_is_written_as_closely_to_the_bars_before_as_is_asked_for(traine
         nextbar.generate(run, tmp_path, follow=2, **options)
 
 
-def test_the_temperature_is_what_the_configuration_says_where_none_is_given(model):
-    assert model.temperature == 0.95, "what the default preset says"
-    assert nextbar.Config().temperature == 1, "the paper's"
+def test_the_temperature_is_what_the_run_says_where_none_is_given():
+    model = nextbar.load()
+    assert model.sampling.temperature == 0.95, "what the default preset says"
+    assert nextbar.PRESETS["paper"].sampling.temperature == 1, "the paper's"
     assert model.generate(bars=2, seed=3) == model.generate(bars=2, seed=3, temperature=0.95)
     assert model.generate(bars=2, seed=3) != model.generate(bars=2, seed=3, temperature=1.0)

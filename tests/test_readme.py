@@ -8,6 +8,7 @@ import pytest
 
 import nextbar
 from nextbar.cli import DEMO, app, main
+from nextbar.training.presets import Preset
 
 from .fixtures import TINY
 
@@ -49,8 +50,7 @@ def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-midi-files").symlink_to(trained / "tunes")
     (tmp_path / "mytune.mid").symlink_to(trained / "tunes" / "tune01.mid")
-    small = {**TINY, "encoder_channels": TINY["encoder_channels"]}
-    monkeypatch.setitem(nextbar.PRESETS, "default", nextbar.Config(**small))
+    monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=nextbar.Config(**TINY)))
     ran = 0
     for words in commands():
         if words[0] == "nextbar" and words[1] not in LONG and "--devices" not in words:
@@ -72,7 +72,7 @@ def test_what_the_readme_has_several_processes_do_is_said_in_commands():
 def test_the_python_of_the_readme_runs(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-midi-files").symlink_to(trained / "tunes")
-    monkeypatch.setitem(nextbar.PRESETS, "default", nextbar.Config(**TINY))
+    monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=nextbar.Config(**TINY)))
     (code,) = blocks("python")
     exec(compile(code, "README.md", "exec"), {})
     assert (tmp_path / "new.mid").stat().st_size > 0

@@ -10,11 +10,12 @@ import nextbar
 from nextbar import measures
 from nextbar.cli import main
 from nextbar.frames.checkpoint import WEIGHTS
+from nextbar.frames.config import Sampling
 from nextbar.measures import Piece
 from nextbar.measures.paper import diversity_as_published
 from nextbar.music.bars import draw_rolls
-from nextbar.pieces_folder import RECORD
 from nextbar.shipped import FOLDER
+from nextbar.writing.folder import RECORD
 
 N_PIECES, N_BARS = 150, 8
 
@@ -36,8 +37,7 @@ def write(shipped):
                 [None] * N_PIECES,
                 bars=N_BARS,
                 seeds=range(N_PIECES),
-                temperature=temperature,
-                follow=follow,
+                sampling=Sampling(temperature=temperature, follow=follow),
             )
             known[how] = [Piece(c.notes, c.n_bars, str(c.seed)) for c in compositions]
         return known[how]

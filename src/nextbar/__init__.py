@@ -7,88 +7,25 @@ run = nextbar.train(corpus, "run")
 model = nextbar.load("run")
 score = model.generate(bars=16, seed=1)     # a symusic.Score
 report = nextbar.evaluate("folder-of-midi", reference="corpus")
+
+The verbs are the same as on the command line:
+
+    fetch      a public collection of MIDI files
+    prepare    a folder of MIDI, ABC and MusicXML files -> a corpus of bars
+    merge      the corpora of several machines -> one
+    train      a corpus -> a run, which is a folder with a trained model
+    export     a run -> a smaller one, to give away
+    load       a run -> a composer, which writes music as ``symusic.Score``
+    generate   a run -> a folder of MIDI, WAV and pictures
+    evaluate   a folder of MIDI -> measures beside real music and chance
+    inspect    a corpus or a run -> what it is and how it came about
+    reproduce  the experiment of the paper
+
+They take paths and plain values, write only where they are told, return
+ordinary objects and print nothing; the long ones call ``progress`` as they go.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import lazy_loader
 
-if TYPE_CHECKING:
-    from nextbar._version import __version__
-    from nextbar.api import (
-        begin_from,
-        evaluate,
-        export,
-        fetch,
-        generate,
-        inspect,
-        load,
-        prepare,
-        train,
-    )
-    from nextbar.composer import Beginning, Composer, Composition
-    from nextbar.errors import NextbarError
-    from nextbar.frames.config import PRESETS, Config
-    from nextbar.measures.table import Report
-    from nextbar.music.corpus import Corpus
-    from nextbar.reproduction import Reproduction, reproduce
-    from nextbar.runs import Run
-
-__all__ = [
-    "PRESETS",
-    "Beginning",
-    "Composer",
-    "Composition",
-    "Config",
-    "Corpus",
-    "NextbarError",
-    "Report",
-    "Reproduction",
-    "Run",
-    "__version__",
-    "begin_from",
-    "evaluate",
-    "export",
-    "fetch",
-    "generate",
-    "inspect",
-    "load",
-    "prepare",
-    "reproduce",
-    "train",
-]
-
-_HOMES = {
-    "nextbar._version": ("__version__",),
-    "nextbar.api": (
-        "begin_from",
-        "evaluate",
-        "export",
-        "fetch",
-        "generate",
-        "inspect",
-        "load",
-        "prepare",
-        "train",
-    ),
-    "nextbar.composer": ("Beginning", "Composer", "Composition"),
-    "nextbar.errors": ("NextbarError",),
-    "nextbar.frames.config": ("PRESETS", "Config"),
-    "nextbar.measures.table": ("Report",),
-    "nextbar.music.corpus": ("Corpus",),
-    "nextbar.reproduction": ("Reproduction", "reproduce"),
-    "nextbar.runs": ("Run",),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """An exported name, from the module that it is in: PyTorch is loaded by what needs it."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+# What is public stands in ``__init__.pyi``; PyTorch is loaded by what needs it.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

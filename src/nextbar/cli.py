@@ -16,12 +16,11 @@ import cyclopts
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from nextbar import api, reproduction, screen
+import nextbar
+from nextbar import screen
 from nextbar._version import __version__
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
-from nextbar.music.corpus import Corpus
-from nextbar.pieces_folder import SHEET
 
 app = App(
     name="nextbar",
@@ -69,7 +68,7 @@ def fetch(
         same.
     """
     with screen.progress_bar(console, f"downloading {collection}") as update:
-        folder = api.fetch(
+        folder = nextbar.fetch(
             collection,
             out,
             source=source,
@@ -151,7 +150,7 @@ def prepare(
         makes one corpus of the parts.
     """
     with screen.progress_bar(console, "reading") as update:
-        corpus = api.prepare(
+        corpus = nextbar.prepare(
             folder,
             out,
             grid=grid,
@@ -171,9 +170,11 @@ def prepare(
     _show_corpus(corpus, out)
 
 
-def _show_corpus(corpus: Corpus, out: Path) -> None:
+def _show_corpus(corpus: nextbar.Corpus, out: Path) -> None:
+    from nextbar.music.report import write_report
+
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
-    facts = api.report_corpus(corpus)
+    facts = write_report(corpus)
     manifest = corpus.manifest
     screen.show_corpus(console, manifest, facts)
     screen.say(
@@ -202,7 +203,7 @@ def merge(*shards: Path, out: Path) -> None:
         The folder to write the corpus to.
     """
     with screen.progress_bar(console, "merging") as update:
-        corpus = api.merge(
+        corpus = nextbar.merge(
             list(shards),
             out,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
@@ -220,6 +221,9 @@ def train(
     config: Path | None = None,
     device: str = "auto",
     devices: int | None = None,
+    precision: Literal["float32", "bfloat16"] | None = None,
+    checkpoint_epochs: int = 1,
+    sample_epochs: int = 5,
     overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
 ) -> None:
     """Train a model on a corpus; a run that exists is continued.
@@ -243,18 +247,28 @@ def train(
     devices
         Processes that train together on this machine, one a device; under torchrun or SLURM as
         many as that has started.
+    precision
+        What networks compute in; by default what the run was begun with, at first bfloat16 where
+        the processor has it.
+    checkpoint_epochs
+        Epochs between two checkpoints.
+    sample_epochs
+        Epochs between two pictures of what the model writes.
     overrides
         Fields of the configuration, by name.
     """
     chosen = {**_read_config(config), **(overrides or {})}
     with screen.progress_bar(console, "training") as update:
-        run = api.train(
+        run = nextbar.train(
             corpus,
             out,
             preset=preset,
             config=chosen,
             device=device,
             devices=devices,
+            precision=precision,
+            checkpoint_epochs=checkpoint_epochs,
+            sample_epochs=sample_epochs,
             progress=screen.training_progress(console, update),
         )
     if not run.is_first:
@@ -294,7 +308,7 @@ def export(run: Path, /, *, out: Path) -> None:
     out
         The folder to write to, which must not exist.
     """
-    folder = api.export(run, out)
+    folder = nextbar.export(run, out)
     n_bytes = sum(path.stat().st_size for path in folder.iterdir())
     screen.say(
         console,
@@ -314,7 +328,7 @@ def generate(
     from_bar: str = "noise",
     track: str = "all",
     temperature: float | None = None,
-    follow: float = 1.0,
+    follow: float | None = None,
     threshold: float | None = None,
     seed: int = 0,
     wav: bool = True,
@@ -361,7 +375,7 @@ def generate(
         auto, cpu, cuda, mps, ...
     """
     with screen.progress_bar(console, "writing") as update:
-        paths = api.generate(
+        paths = nextbar.generate(
             run,
             out,
             pieces=pieces,
@@ -377,6 +391,8 @@ def generate(
             device=device,
             progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
         )
+    from nextbar.writing.folder import SHEET
+
     picture = f"\nlook:   {out / SHEET}" if pictures else ""
     screen.say(
         console,
@@ -422,7 +438,7 @@ def evaluate(
     seed
         Decides the chance row, the intervals and the networks.
     """
-    report = api.evaluate(
+    report = nextbar.evaluate(
         folder,
         reference=reference,
         training=training,
@@ -452,7 +468,7 @@ def inspect(
     as_json
         Print everything as JSON.
     """
-    facts = api.inspect(path)
+    facts = nextbar.inspect(path)
     if as_json:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:
@@ -494,7 +510,7 @@ def reproduce(
         up to the number given.
     """
     with screen.progress_bar(console, "training") as update:
-        done = reproduction.reproduce(
+        done = nextbar.reproduce(
             out,
             data=data,
             pieces=pieces,
@@ -534,6 +550,8 @@ def demo(*, out: Path = Path("demo")) -> None:
     out
         The folder for all that is made.
     """
+    from nextbar.writing.folder import SHEET
+
     for sentence, command in DEMO:
         words = [word.format(out=out) for word in command.split()]
         screen.say(console, f"\n{sentence}", style="bold")

@@ -22,19 +22,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from nextbar._version import __version__
-from nextbar.api import evaluate, generate, pieces_of_corpus, prepare, read_folder, train
-from nextbar.composer import FAINTEST
 from nextbar.files import write_bytes_atomically, write_json_atomically
-from nextbar.frames import checkpoint
-from nextbar.frames.training import Progress
+from nextbar.frames import record
+from nextbar.frames.replicas import Precision
+from nextbar.frames.training import StepDone
+from nextbar.judging import evaluate, pieces_of_corpus, read_folder
 from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import Interval
 from nextbar.measures.pieces import Piece, reference_windows
 from nextbar.measures.table import Report
 from nextbar.music.corpus import MANIFEST, Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
-from nextbar.pieces_folder import read_record
-from nextbar.public_data import fetch
+from nextbar.music.prepare import prepare
+from nextbar.music.public_data import fetch
+from nextbar.training.run import train
+from nextbar.writing.folder import read_record
+from nextbar.writing.generate import generate
+from nextbar.writing.piece import FAINTEST
 
 BARS: Final = 5
 PAPER: Final[dict[str, str]] = {
@@ -98,7 +102,8 @@ def reproduce(
     seed: int = 0,
     device: str = "auto",
     devices: int | None = None,
-    train_progress: Callable[[Progress], None] | None = None,
+    precision: Precision | None = None,
+    train_progress: Callable[[StepDone], None] | None = None,
     say: Callable[[str], None] = lambda _: None,
     **fields: Any,
 ) -> Reproduction | None:
@@ -123,7 +128,7 @@ def reproduce(
         say(f"preparing {folder}: bars of 2 seconds, melody track")
         prepare(folder, corpus, grid="seconds", track=1)
     # A run that exists keeps its configuration; only its length may be new.
-    preset = None if (out / "run" / checkpoint.DESCRIPTION).exists() else "paper"
+    preset = None if (out / "run" / record.DESCRIPTION).exists() else "paper"
     if preset:
         fields["seed"] = seed
     say("training the preset paper")
@@ -133,6 +138,7 @@ def reproduce(
         preset=preset,
         device=device,
         devices=devices,
+        precision=precision,
         progress=train_progress,
         **fields,
     )
@@ -160,7 +166,7 @@ def reproduce(
     say("drawing Figures 2 and 3")
     _draw(results, Corpus.open(corpus), run.epoch)
     table = tabulate(reports)
-    history = checkpoint.read_history(run.path)
+    history = record.read_history(run.path)
     write_json_atomically(
         results / "reproduction.json",
         {

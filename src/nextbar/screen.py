@@ -4,7 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from nextbar.frames.diagnosis import diagnose
-from nextbar.frames.training import Figures
-from nextbar.frames.training import Progress as Step
-from nextbar.measures.intervals import Interval
-from nextbar.measures.meanings import COLUMNS
-from nextbar.measures.table import Report
-from nextbar.music.summary import Summary, by_count
+
+if TYPE_CHECKING:
+    from nextbar.frames.training import Figures, StepDone
+    from nextbar.measures.intervals import Interval
+    from nextbar.measures.table import Report
+    from nextbar.music.summary import Summary
 
 LINE_SECONDS = 5.0
 """Where no terminal shows a moving bar, a line of progress is printed this often."""
@@ -68,11 +68,11 @@ def _progress_lines(console: Console, title: str) -> Update:
     return update
 
 
-def training_progress(console: Console, update: Update) -> Callable[[Step], None]:
+def training_progress(console: Console, update: Update) -> "Callable[[StepDone], None]":
     """A callback that shows each step of a training, and says once what has gone wrong."""
     began, n_pairs, said = time.monotonic(), 0, set[str]()
 
-    def show(now: Step) -> None:
+    def show(now: "StepDone") -> None:
         nonlocal n_pairs
         n_pairs += now.n_pairs
         speed = n_pairs / max(time.monotonic() - began, 1e-9)
@@ -88,7 +88,7 @@ def training_progress(console: Console, update: Update) -> Callable[[Step], None
     return show
 
 
-def describe_figures(figures: Figures) -> str:
+def describe_figures(figures: "Figures") -> str:
     """The losses in a line: KL and reconstruction in nats, D's verdicts once it takes part."""
     parts = [
         f"E {figures.encoder:.2f} G {figures.generator:.2f}",
@@ -118,7 +118,7 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
         )
 
 
-def show_corpus(console: Console, manifest: dict[str, Any], summary: Summary) -> None:
+def show_corpus(console: Console, manifest: dict[str, Any], summary: "Summary") -> None:
     """What was taken and refused, what the music is like, and what that means."""
     table = Table(show_header=False)
     seconds = manifest["options"]["grid"] == "seconds"
@@ -142,13 +142,17 @@ def show_corpus(console: Console, manifest: dict[str, Any], summary: Summary) ->
 
 def _show_counts(counts: dict[str, int]) -> str:
     """``312 6/8, 28 4/4``; the rest of very many as how many they are."""
+    from nextbar.music.summary import by_count
+
     shown = [f"{count:,} {name}" for name, count in by_count(counts).items()]
     more = f", {len(shown) - MOST_COUNTS} more" if len(shown) > MOST_COUNTS else ""
     return ", ".join(shown[:MOST_COUNTS]) + more
 
 
-def report_table(report: Report) -> Table:
+def report_table(report: "Report") -> Table:
     """The measures, a line each: generated, real and chance side by side."""
+    from nextbar.measures.meanings import COLUMNS
+
     columns = report.columns()
     table = Table(title=f"{report.n_generated} pieces of {report.bars_per_piece} bars")
     table.add_column("measure")
@@ -171,14 +175,14 @@ def text_table(title: str, rows: dict[str, dict[str, str]]) -> Table:
     return table
 
 
-def show_meanings(console: Console, report: Report) -> None:
+def show_meanings(console: Console, report: "Report") -> None:
     """A line for each measure: what it is, and what would be good."""
     for row in report.rows():
         name = row.name.replace("_", " ")
         say(console, f"{name}: {row.label}. {row.says}", style="dim")
 
 
-def _show(interval: Interval | None) -> str:
+def _show(interval: "Interval | None") -> str:
     """Mean and half the width of the interval."""
     if interval is None or interval.mean != interval.mean:
         return "-"

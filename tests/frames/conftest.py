@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nextbar.frames.config import Config, configure
+from nextbar.frames.config import Config
 from nextbar.frames.pairs import Sequences
 from nextbar.frames.replicas import Replicas, launch
 
@@ -37,21 +37,48 @@ def squares(*, n_videos: int, n_frames: int = 8) -> Sequences:
 @pytest.fixture
 def tiny() -> Config:
     """The paper's structure and losses, small enough for a test."""
-    return configure(
-        "paper",
+    return Config(
         latent=8,
         encoder_channels=(4, 8),
         generator_channels=(8, 8, 4),
         generator_strides=(2, 2),
         discriminator_channels=(4, 8),
-        discriminator_strides=(2, 1),
         batch=16,
         epochs=2,
-        precision="float32",
     )
 
 
 @pytest.fixture
-def alone(tiny) -> Replicas:
+def columns() -> Config:
+    """All that the layout columns adds to the paper, small enough for a test."""
+    return Config(
+        layout="columns",
+        history=(1, 2),
+        forget=0.6,
+        latent=2,
+        latent_mixture=3,
+        attention_heads=2,
+        dropout=0.2,
+        encoder_channels=(8, 8),
+        generator_channels=(8, 8),
+        discriminator_channels=(8, 8),
+        prior_weight=0.15,
+        feature_weight=0.1,
+        adversarial_weight=0.1,
+        warm_up=1,
+        batch=16,
+        epochs=2,
+        generator_updates=1,
+        learning_rate=0.002,
+        discriminator_learning_rate=0.0004,
+        momentum=0.9,
+        clip=20.0,
+        settle=0.5,
+        average=0.998,
+    )
+
+
+@pytest.fixture
+def alone() -> Replicas:
     """Training in one process on the CPU."""
-    return launch(tiny, device="cpu")
+    return launch(device="cpu")

@@ -5,18 +5,17 @@ import pytest
 import torch
 
 from nextbar.errors import RunError
-from nextbar.frames.checkpoint import (
-    append_history,
-    describe_run,
-    load_model,
-    load_training,
-    read_description,
-    read_history,
-    save_training,
-)
+from nextbar.frames.checkpoint import load_model, load_training, save_training
 from nextbar.frames.config import override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches
+from nextbar.frames.record import (
+    Description,
+    append_history,
+    describe_run,
+    read_description,
+    read_history,
+)
 from nextbar.frames.training import Figures, begin_training, train
 
 from .conftest import SHAPE
@@ -32,7 +31,7 @@ def saved(tmp_path, moving_squares, tiny, alone):
     for now in train(training, pairs, alone):
         if now.step == 5:
             break
-    describe_run(tmp_path, tiny, SHAPE, {"made": "by a test"})
+    describe_run(tmp_path, Description(tiny, SHAPE, {"made": "by a test"}))
     save_training(tmp_path, training)
     return tmp_path, pairs
 
@@ -116,7 +115,7 @@ def test_a_missing_checkpoint_says_to_train(saved):
 def test_history_has_a_line_an_epoch_and_drops_those_of_lost_work(tmp_path):
     figures = Figures(*range(5))  # the discriminator rests
     for epoch in (1, 2, 3, 2):
-        append_history(tmp_path, epoch, figures, 1.5)
+        append_history(tmp_path, epoch, figures._asdict(), 1.5)
     history = read_history(tmp_path)
     assert [line["epoch"] for line in history] == [1, 2]
     assert history[0]["generator"] == 1

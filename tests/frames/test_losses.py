@@ -3,13 +3,12 @@ import math
 import pytest
 import torch
 
-from nextbar.frames.latents import Gaussian
+from nextbar.frames.chain import Gaussian
 from nextbar.frames.losses import (
     adversarial_loss,
     discriminator_loss,
     draw_latent,
     feature_matching,
-    kl_between,
     kl_of_draw,
     kl_to_standard_normal,
     reconstruction,
@@ -52,28 +51,16 @@ def test_kl_by_hand():
 def test_the_kl_of_many_draws_is_that_of_the_closed_form():
     mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.2, -0.4]])
     prior = torch.zeros(1, 2), torch.tensor([[0.3, 0.0]])
+    normal = torch.distributions.Normal
+    exact = torch.distributions.kl_divergence(
+        normal(mean, (log_variance / 2).exp()), normal(prior[0], (prior[1] / 2).exp())
+    ).sum()
     noise = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
     latent = Gaussian(mean, log_variance).draw(noise)
     drawn = kl_of_draw(
         Gaussian(mean, log_variance).log_density(latent), Gaussian(*prior).log_density(latent)
     )
-    assert drawn.item() == pytest.approx(kl_between(mean, log_variance, *prior).item(), abs=0.03)
-
-
-def test_kl_between_is_that_of_torch_distributions():
-    generator = torch.Generator().manual_seed(1)
-    mean, log_variance, prior_mean, prior_log_variance = torch.randn(4, 6, 3, generator=generator)
-    normal = torch.distributions.Normal
-    expected = torch.distributions.kl_divergence(
-        normal(mean, (0.5 * log_variance).exp()),
-        normal(prior_mean, (0.5 * prior_log_variance).exp()),
-    )
-    ours = kl_between(mean, log_variance, prior_mean, prior_log_variance)
-    torch.testing.assert_close(ours, expected.sum(1).mean())
-    zeros = torch.zeros_like(mean)
-    torch.testing.assert_close(
-        kl_between(mean, log_variance, zeros, zeros), kl_to_standard_normal(mean, log_variance)
-    )
+    assert drawn.item() == pytest.approx(exact.item(), abs=0.03)
 
 
 def test_feature_matching_has_both_halves():
@@ -129,12 +116,33 @@ def test_with_gates_where_and_how_much_are_measured_apart():
 def test_losses_do_not_grow_with_the_batch():
     generator = torch.Generator().manual_seed(2)
     a, b, c = torch.randn(3, 4, 5, generator=generator)
+    cells = torch.rand(2, 4, 1, 1, 5, generator=generator)
     for loss, arguments in (
         (kl_to_standard_normal, (a, b)),
-        (kl_between, (a, b, c, a)),
+        (kl_of_draw, (a[:, 0], b[:, 0])),
+        (lambda levels, current: reconstruction(levels, None, current), cells[:2]),
+        (reconstruction, (cells[0], a[:, None, None], cells[1])),
         (feature_matching, (a, b, c)),
         (discriminator_loss, (a[:, 0], b[:, 0], c[:, 0])),
         (adversarial_loss, (a[:, 0], b[:, 0])),
     ):
         doubled = [torch.cat([argument, argument]) for argument in arguments]
         torch.testing.assert_close(loss(*doubled), loss(*arguments))
+
+
+def test_what_is_faint_is_there_all_the_same():
+    # a level of 0.3 is something and its gate is asked to open: log(1 + e^-2) for it, shut, 2 more
+    current, levels = torch.tensor([[[[0.3]]]]), torch.tensor([[[[0.3]]]])
+    opened = reconstruction(levels, torch.tensor([[[[2.0]]]]), current).item()
+    shut = reconstruction(levels, torch.tensor([[[[-2.0]]]]), current).item()
+    assert opened == pytest.approx(math.log1p(math.exp(-2)), rel=1e-5)
+    assert shut == pytest.approx(2 + math.log1p(math.exp(-2)), rel=1e-5)
+
+
+def test_reconstruction_is_the_mean_over_a_batch_of_frames_that_differ():
+    # cross-entropies of two frames of one cell: log 2 and log 4; their mean is 1.5 log 2
+    levels, current = torch.tensor([0.5, 0.25]).view(2, 1, 1, 1), torch.ones(2, 1, 1, 1)
+    assert reconstruction(levels, None, current).item() == pytest.approx(1.5 * math.log(2))
+    # the same by gates alone, whose levels are exact: logits 0 and -log 3 are 1/2 and 1/4
+    gates = torch.tensor([0.0, -math.log(3)]).view(2, 1, 1, 1)
+    assert reconstruction(current, gates, current).item() == pytest.approx(1.5 * math.log(2))

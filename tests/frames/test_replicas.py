@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from nextbar.errors import UsageError
-from nextbar.frames.config import configure
+from nextbar.frames.config import Config
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import Joint, Replicas, few_threads, launch
 
@@ -72,31 +72,33 @@ def test_alone_nothing_is_copied_or_changed(alone):
     assert isinstance(alone.joint(16), Joint)
 
 
-def test_networks_in_columns_compute_in_one_thread_unless_told_otherwise(monkeypatch):
+def test_networks_in_columns_compute_in_one_thread_unless_told_otherwise(monkeypatch, columns):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
-    with few_threads(configure("default")):
+    with few_threads(columns):
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
-    with few_threads(configure("paper")):
+    with few_threads(Config()):
         assert torch.get_num_threads() == before
     monkeypatch.setenv("OMP_NUM_THREADS", str(before))
-    with few_threads(configure("default")):
+    with few_threads(columns):
         assert torch.get_num_threads() == before
 
 
-def test_a_device_that_is_not_there_is_refused(tiny):
+def test_a_device_or_a_precision_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match="device 'toaster' cannot be used here"):
-        launch(tiny, device="toaster")
+        launch(device="toaster")
+    with pytest.raises(UsageError, match="precision: 'float8' is none of float32, bfloat16"):
+        launch(device="cpu", precision="float8")
 
 
-def test_a_count_that_disagrees_with_torchrun_is_refused(tiny, monkeypatch):
+def test_a_count_that_disagrees_with_torchrun_is_refused(monkeypatch):
     for name, value in (("RUN_ID", "x"),):
         monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("WORLD_SIZE", "4")
     with pytest.raises(UsageError, match="devices: 3 asked for, but 2 processes were started"):
-        launch(tiny, device="cpu", devices=3)
+        launch(device="cpu", devices=3)
 
 
 def trained_by(n_processes, out, batch):

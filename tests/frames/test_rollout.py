@@ -1,10 +1,13 @@
 import pytest
 import torch
 
+from nextbar.frames.config import Sampling
 from nextbar.frames.model import build_model
 from nextbar.frames.rollout import latent_noise, roll_out
 
 from .conftest import SHAPE
+
+STILL = Sampling(temperature=0)
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def test_model_2_begins_with_the_decoded_noise(model):
 
 def test_model_1_goes_on_from_the_given_frame_and_does_not_return_it(model):
     given = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(0))
-    frames = roll_out(model, given[:, None], n_frames=1, seeds=[7], temperature=0)
+    frames = roll_out(model, given[:, None], n_frames=1, seeds=[7], sampling=STILL)
     with torch.no_grad():
         expected = model.generator(model.encoder(given)[0])
     torch.testing.assert_close(frames[:, 0], expected)
@@ -46,7 +49,7 @@ def test_longer_sequences_begin_like_shorter_ones(model):
 def test_other_seeds_give_other_sequences_and_no_temperature_the_same(model):
     a, b = roll_out(model, None, n_frames=2, seeds=[1, 2])
     assert not torch.equal(a, b)
-    a, b = roll_out(model, None, n_frames=2, seeds=[1, 2], temperature=0)
+    a, b = roll_out(model, None, n_frames=2, seeds=[1, 2], sampling=STILL)
     assert torch.equal(a, b)
 
 
@@ -57,7 +60,7 @@ def test_what_is_perceived_is_returned_and_fed_back(model):
         seen.append(frames.clone())
         return torch.zeros_like(frames)
 
-    frames = roll_out(model, None, n_frames=3, seeds=[0], temperature=0, perceive=perceive)
+    frames = roll_out(model, None, n_frames=3, seeds=[0], sampling=STILL, perceive=perceive)
     assert frames.abs().max() == 0
     assert torch.equal(seen[1], seen[2]), "both were decoded from the same silent frame"
 

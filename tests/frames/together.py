@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from nextbar.frames.config import configure
+from nextbar.frames.config import Config
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import launch
@@ -22,20 +22,17 @@ from .conftest import SHAPE, squares
 def main() -> None:
     out, batch = Path(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
-    config = configure(
-        "paper",
+    config = Config(
         latent=8,
         encoder_channels=(4, 8),
         generator_channels=(8, 4),
         generator_strides=(2,),
         discriminator_channels=(4,),
-        discriminator_strides=(2,),
         batch=batch,
         batch_norm=False,
         epochs=1,
-        precision="float32",
     )
-    replicas = launch(config, device="cpu")
+    replicas = launch(device="cpu")
     pairs = PairBatches(squares(n_videos=5), np.arange(5), batch, seed=0)
     training = begin_training(build_model(SHAPE, config))
     figures = [now.figures for now in train(training, pairs, replicas)]

@@ -4,4 +4,4 @@ from functools import partial
 
 from nextbar.music import prepare
 
-prepare_corpus = partial(prepare.prepare_corpus, onsets=False, common_key=False)
+prepare = partial(prepare.prepare, onsets=False, common_key=False)

@@ -9,7 +9,7 @@ from nextbar.music.corpus import Corpus
 from nextbar.music.kind import BarKind
 
 from .midi_files import make_notes, midi, track, tune_bytes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def path(tmp_path):
     folder.mkdir()
     for i in range(12):
         (folder / f"{i:02d}.mid").write_bytes(tune_bytes(transpose=i))
-    return prepare_corpus(folder, tmp_path / "corpus", onsets=True).path
+    return prepare(folder, tmp_path / "corpus", onsets=True).path
 
 
 def corpus_of(tmp_path, n_pieces):
@@ -27,7 +27,7 @@ def corpus_of(tmp_path, n_pieces):
     folder.mkdir()
     for i in range(n_pieces):
         (folder / f"{i:02d}.mid").write_bytes(tune_bytes(transpose=i))
-    return prepare_corpus(folder, tmp_path / f"corpus{n_pieces}")
+    return prepare(folder, tmp_path / f"corpus{n_pieces}")
 
 
 def test_an_opened_corpus_knows_its_bars(path):
@@ -95,7 +95,7 @@ def test_notes_held_over_bar_lines_are_whole_again(tmp_path):
     (tmp_path / "in" / "a.mid").write_bytes(
         midi(track([(1680, 2400, 60, 90), (4080, 240, 60, 90)]))
     )
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert np.array_equal(corpus.notes(0, 3), make_notes((14, 20, 60, 90), (34, 2, 60, 90)))
 
 

@@ -8,7 +8,7 @@ from nextbar.music import musicxml
 from nextbar.music.midi import parse_tunes
 
 from .midi_files import make_notes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 HEAD = '<?xml version="1.0"?><score-partwise version="3.1"><part-list><score-part id="P1">'
 HEAD += "<part-name>Tune</part-name></score-part></part-list>"
@@ -47,7 +47,7 @@ def test_musicxml_is_read_plain_and_packed_its_pickup_in_a_bar_of_its_own(tmp_pa
         archive.writestr("META-INF/container.xml", root)
         archive.writestr("x.xml", PICKUP)
     (tmp_path / "in" / "c.xml").write_bytes(b"<html/>")
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert [corpus.piece_name(i) for i in (0, 1)] == ["a.musicxml", "b.mxl"]
     assert corpus.manifest["refused"] == {"not MusicXML": 1}
     expected = make_notes((12, 4, 67, 90), (16, 16, 60, 90), (32, 8, 62, 90), (40, 8, 64, 90))

@@ -16,7 +16,7 @@ from nextbar.music.spool import pack_all, unpack
 from nextbar.music.workers import Lost, map_in_workers
 
 from .midi_files import make_notes, midi, raw_midi, signature, track, tune_bytes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 END = b"\x00\xff\x2f\x00"
 ON, OFF = b"\x00\x90\x3c\x50", b"\x83\x60\x80\x3c\x00"  # 480 ticks in between
@@ -85,7 +85,7 @@ def test_the_nastiest_files_are_taken_or_refused_one_by_one(tmp_path):
         (folder / f"{name.replace('/', '%')}.mid").write_bytes(data)
     for i in range(3):
         (folder / f"good{i}.mid").write_bytes(tune_bytes(transpose=i))
-    corpus = prepare_corpus(folder, tmp_path / "out")
+    corpus = prepare(folder, tmp_path / "out")
     refused = {r["file"].removesuffix(".mid").replace("%", "/"): r for r in corpus.refused()}
     taken = {corpus.piece_name(piece).removesuffix(".mid") for piece in range(corpus.n_pieces)}
     assert taken == {*TAKEN, "good0", "good1", "good2"}
@@ -100,7 +100,7 @@ def test_the_seconds_grid_survives_them_too(tmp_path):
     folder.mkdir()
     for i, data in enumerate([*TAKEN.values(), *(data for data, _ in REFUSED.values())]):
         (folder / f"{i:02d}.mid").write_bytes(data)
-    corpus = prepare_corpus(folder, tmp_path / "out", grid="seconds")
+    corpus = prepare(folder, tmp_path / "out", grid="seconds")
     assert corpus.manifest["files_taken"] >= 8
     reasons = set(corpus.manifest["refused"])
     assert not reasons & {"crashed the reader", "took too long", "needs too much memory"}
@@ -110,7 +110,7 @@ def test_notes_of_one_pitch_that_overlap_become_notes_that_follow_each_other(tmp
     (tmp_path / "in").mkdir()
     events = b"\x00\x90\x3c\x50\x83\x60\x90\x3c\x60\x83\x60\x80\x3c\x00\x9a\x40\x80\x3c\x00" + END
     (tmp_path / "in" / "a.mid").write_bytes(raw_midi(events))
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", min_bars=1)
+    corpus = prepare(tmp_path / "in", tmp_path / "out", min_bars=1)
     notes = corpus.notes(0, corpus.n_bars)
     assert notes["start"].tolist() == [0, 4]
     assert notes["start"][0] + notes["duration"][0] <= notes["start"][1]
@@ -122,7 +122,7 @@ def test_a_gap_of_minutes_is_music_and_gives_silent_bars(tmp_path):
     (tmp_path / "in" / "a.mid").write_bytes(
         midi(track([(0, 480, 60, 90), (1920 * 100, 480, 62, 90)]))
     )
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.n_bars == 101
     assert np.array_equal(corpus.notes(100, 101), make_notes((0, 4, 62, 90)))
 

@@ -10,20 +10,21 @@ import mido
 import numpy as np
 import pytest
 
+import nextbar
 from nextbar.errors import CorpusError, OutputError, UsageError
-from nextbar.music import prepare, spool
+from nextbar.music import spool
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
-    merge_corpora,
+    merge,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .midi_files import make_notes, midi, signature, track, tune_bytes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_links_that_lead_out_of_the_folder_are_not_followed(tmp_path):
 
 
 def test_a_corpus_holds_every_bar_of_every_tune(folder, tmp_path):
-    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus")
     assert (corpus.n_pieces, corpus.n_bars) == (12, 24)
     assert corpus.piece_index.tolist() == list(range(0, 25, 2))
     assert corpus.piece_name(3) == "03.mid"
@@ -96,7 +97,7 @@ def test_a_corpus_holds_every_bar_of_every_tune(folder, tmp_path):
 def test_the_manifest_says_what_was_made_of_what(folder, tmp_path):
     (folder / "notes.txt").touch()
     (folder / "broken.mid").write_bytes(b"nothing")
-    manifest = prepare_corpus(folder, tmp_path / "corpus", onsets=True).manifest
+    manifest = prepare(folder, tmp_path / "corpus", onsets=True).manifest
     assert manifest["source"] == "songs"
     assert manifest["ignored"] == {".txt": 1}
     assert (manifest["files_taken"], manifest["files_refused"]) == (12, 1)
@@ -116,7 +117,7 @@ def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
     (folder / "00.mid").write_bytes(
         midi(track([(30, 450, 60, 90), (480, 1920, 62, 90), (0, 9, 120, 90)]))
     )
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     lines = (tmp_path / "corpus" / "pieces.jsonl").read_text().splitlines()
     first = json.loads(lines[0])
     assert len(lines) == 12
@@ -143,7 +144,7 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     (folder / "04.mid").write_bytes(waltz())
     (folder / "05.mid").write_bytes((folder / "02.mid").read_bytes())
     (folder / "06.mid").write_bytes(midi(track([(0, 480, 60, 90)])))
-    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus")
     assert [(r["file"], r["reason"], r["message"]) for r in corpus.refused()] == [
         ("03.mid", "empty file", "03.mid: it has no content"),
         (
@@ -165,10 +166,10 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
 
 def test_duplicates_can_be_kept_and_are_on_the_seconds_grid(folder, tmp_path):
     (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
-    assert prepare_corpus(folder, tmp_path / "a").n_pieces == 12
-    assert prepare_corpus(folder, tmp_path / "b", duplicates="keep").n_pieces == 13
-    assert prepare_corpus(folder, tmp_path / "c", grid="seconds").n_pieces == 13
-    refused = prepare_corpus(folder, tmp_path / "d", grid="seconds", duplicates="refuse")
+    assert prepare(folder, tmp_path / "a").n_pieces == 12
+    assert prepare(folder, tmp_path / "b", duplicates="keep").n_pieces == 13
+    assert prepare(folder, tmp_path / "c", grid="seconds").n_pieces == 13
+    refused = prepare(folder, tmp_path / "d", grid="seconds", duplicates="refuse")
     assert refused.n_pieces == 12
 
 
@@ -178,16 +179,16 @@ def test_the_metre_is_four_four_unless_most_pieces_share_another(tmp_path):
     for i in range(4):
         (folder / f"a-waltz{i}.mid").write_bytes(waltz(60 + i))
         (folder / f"four{i}.mid").write_bytes(waltz(60 + i, numerator=4))
-    half = prepare_corpus(folder, tmp_path / "half")  # 4 of 8 are waltzes: not more than half
+    half = prepare(folder, tmp_path / "half")  # 4 of 8 are waltzes: not more than half
     assert (half.metre, half.n_steps, half.n_pieces) == ((4, 4), 16, 4)
     (folder / "four0.mid").unlink()
-    most = prepare_corpus(folder, tmp_path / "most")  # 4 of 7
+    most = prepare(folder, tmp_path / "most")  # 4 of 7
     assert (most.metre, most.n_steps, most.n_pieces) == ((3, 4), 12, 4)
 
 
 def test_a_metre_asked_for_is_taken(folder, tmp_path):
     (folder / "waltz.mid").write_bytes(waltz())
-    corpus = prepare_corpus(folder, tmp_path / "corpus", metre="3/4")
+    corpus = prepare(folder, tmp_path / "corpus", metre="3/4")
     assert (corpus.metre, corpus.n_pieces, corpus.n_bars) == ((3, 4), 1, 2)
     assert corpus.manifest["refused"] == {"metre 4/4": 12}
 
@@ -195,7 +196,7 @@ def test_a_metre_asked_for_is_taken(folder, tmp_path):
 def test_the_seconds_grid_takes_every_metre_and_pads_the_last_bar(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "waltz.mid").write_bytes(waltz())  # 6 quarters at 120: 3 s = 24 steps
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", grid="seconds")
+    corpus = prepare(tmp_path / "in", tmp_path / "out", grid="seconds")
     assert (corpus.n_bars, corpus.n_steps, corpus.tempo) == (2, 16, 120.0)
     assert np.array_equal(corpus.notes(0, 2), make_notes((0, 12, 60, 80), (12, 12, 62, 80)))
     assert corpus.manifest["metres"] == {}
@@ -207,7 +208,7 @@ def test_one_track_can_be_chosen_by_number_or_name(tmp_path):
     bass = track([(0, 3840, 40, 90)], channel=1, name="Bass")
     (tmp_path / "in" / "a.mid").write_bytes(midi(melody, bass))
     for chosen, pitches in (("all", {72, 74, 40}), ("2", {40}), ("melody", {72, 74})):
-        corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", track=chosen)
+        corpus = prepare(tmp_path / "in", tmp_path / "out", track=chosen)
         assert set(corpus.bar_notes["pitch"].tolist()) == pitches
 
 
@@ -216,7 +217,7 @@ def test_an_abc_file_of_many_tunes_gives_a_piece_for_each(tmp_path):
     tune = "X:{}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n\n"
     text = tune.format(1) + tune.format(2) + "X:3\nM:4/4\nK:C\n\n"
     (tmp_path / "in" / "book.abc").write_text(text)
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert [corpus.piece_name(piece) for piece in range(2)] == ["book.abc#1", "book.abc#2"]
     assert [refusal["file"] for refusal in corpus.refused()] == ["book.abc#3"]
     assert (corpus.manifest["files_taken"], corpus.manifest["files_refused"]) == (1, 0)
@@ -225,8 +226,8 @@ def test_an_abc_file_of_many_tunes_gives_a_piece_for_each(tmp_path):
 def test_the_same_files_and_options_give_the_same_bytes(folder, tmp_path):
     (folder / "broken.mid").write_bytes(b"nothing")
     moved = shutil.copytree(folder, tmp_path / "elsewhere" / "songs")
-    prepare_corpus(folder, tmp_path / "a", onsets=True, track=1)
-    prepare_corpus(moved, tmp_path / "b", onsets=True, track="1")
+    prepare(folder, tmp_path / "a", onsets=True, track=1)
+    prepare(moved, tmp_path / "b", onsets=True, track="1")
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
@@ -234,7 +235,7 @@ def test_the_fingerprint_tells_other_music_grids_and_splits_apart_but_not_other_
     folder, tmp_path
 ):
     def fingerprint(**options):
-        return prepare_corpus(folder, tmp_path / "corpus", **options).fingerprint
+        return prepare(folder, tmp_path / "corpus", **options).fingerprint
 
     first = fingerprint()
     assert len({first, fingerprint(onsets=True), fingerprint(held_out_every=5)}) == 3
@@ -248,7 +249,7 @@ def test_the_fingerprint_tells_other_music_grids_and_splits_apart_but_not_other_
 def test_every_file_is_reported_as_it_is_done(folder, tmp_path):
     (folder / "03.mid").write_bytes(b"")
     seen = []
-    prepare_corpus(folder, tmp_path / "corpus", report=seen.append)
+    prepare(folder, tmp_path / "corpus", report=seen.append)
     assert [now.n_done for now in seen] == list(range(1, 13))
     assert {now.n_files for now in seen} == {12}
     assert (seen[-1].n_pieces, seen[-1].n_refused, seen[-1].file) == (11, 1, "11.mid")
@@ -280,7 +281,7 @@ def test_a_file_that_has_gone_is_a_refusal(tmp_path):
 
 def test_an_empty_folder_may_become_the_corpus(folder, tmp_path):
     (tmp_path / "corpus").mkdir()
-    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 12
+    assert prepare(folder, tmp_path / "corpus").n_pieces == 12
 
 
 def test_a_file_name_of_no_valid_text_is_shown_readably(tmp_path):
@@ -290,13 +291,13 @@ def test_a_file_name_of_no_valid_text_is_shown_readably(tmp_path):
         (tmp_path / "in" / name).write_bytes(tune_bytes())
     except OSError:
         pytest.skip("this file system takes no such names")
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.piece_name(0) == "caf\\xe9.mid"
 
 
 def error_of(kind, source, out, **options):
     with pytest.raises(kind) as caught:
-        prepare_corpus(source, out, **options)
+        prepare(source, out, **options)
     return str(caught.value)
 
 
@@ -337,22 +338,22 @@ def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path):
 
 
 def test_a_corpus_is_replaced_whole(folder, tmp_path):
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     (folder / "00.mid").unlink()
-    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 11
+    assert prepare(folder, tmp_path / "corpus").n_pieces == 11
     assert Corpus.open(tmp_path / "corpus").n_pieces == 11
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "songs"]
 
 
 def test_a_corpus_whose_renewal_fails_stays_as_it_was(folder, tmp_path):
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     before = contents(tmp_path / "corpus")
 
     def interrupt(_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_corpus(folder, tmp_path / "corpus", onsets=True, report=interrupt)
+        prepare(folder, tmp_path / "corpus", onsets=True, report=interrupt)
     assert contents(tmp_path / "corpus") == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "songs"]
 
@@ -369,7 +370,7 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
     assert "could not be written: a part of this path is a file" in error_of(
         OutputError, folder, tmp_path / "file" / "corpus"
     )
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     (tmp_path / "corpus" / "diary.txt").touch()
     assert error_of(OutputError, folder, tmp_path / "corpus") == (
         f"{tmp_path}/corpus holds other things than its corpus (diary.txt), so it is not replaced;"
@@ -436,7 +437,7 @@ def test_a_collection_of_music21_needs_no_folder(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare_corpus("music21:ryansmammoth", tmp_path / "out", report=stop_soon)
+        prepare("music21:ryansmammoth", tmp_path / "out", report=stop_soon)
     assert seen[0].n_files == 1059
 
 
@@ -451,7 +452,7 @@ def test_without_music21_the_way_to_install_it_is_told(tmp_path, monkeypatch):
 def test_the_authors_released_set_gives_exactly_their_count_of_bars(tmp_path):
     with zipfile.ZipFile(shared_data("nottingham-524.zip")) as files:
         files.extractall(tmp_path / "nottingham")
-    corpus = prepare_corpus(tmp_path / "nottingham", tmp_path / "out", grid="seconds", track=1)
+    corpus = prepare(tmp_path / "nottingham", tmp_path / "out", grid="seconds", track=1)
     assert corpus.n_bars == 18_798
     assert corpus.n_pieces == 524
     assert corpus.manifest["pairs"] == 18_274
@@ -468,8 +469,8 @@ def test_the_authors_released_set_gives_exactly_their_count_of_bars(tmp_path):
 def test_the_corpus_does_not_depend_on_the_number_of_workers(folder, tmp_path, n_workers):
     (folder / "broken.mid").write_bytes(b"nothing")
     (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
-    prepare_corpus(folder, tmp_path / "a", workers=2)
-    prepare_corpus(folder, tmp_path / "b", workers=n_workers)
+    prepare(folder, tmp_path / "a", workers=2)
+    prepare(folder, tmp_path / "b", workers=n_workers)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
@@ -481,7 +482,7 @@ def parse_or_die(data, *, name, options):
 
 def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "parse_file", parse_or_die)
-    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus")
     assert corpus.n_pieces == 11
     [refusal] = corpus.refused()
     assert (refusal["file"], refusal["reason"]) == ("05.mid", "crashed the reader")
@@ -490,13 +491,13 @@ def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, mon
     )
     # It is no property of the file: the next run tries again.
     monkeypatch.undo()
-    assert prepare_corpus(folder, tmp_path / "corpus").n_pieces == 12
+    assert prepare(folder, tmp_path / "corpus").n_pieces == 12
 
 
 def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
     (folder / "waltz.mid").write_bytes(waltz())
     (folder / "broken.mid").write_bytes(b"nothing")
-    prepare_corpus(folder, tmp_path / "corpus", onsets=True)
+    prepare(folder, tmp_path / "corpus", onsets=True)
     (folder / "03.mid").unlink()
     (folder / "03-new.mid").write_bytes(tune_bytes(transpose=20, n_bars=5))
     (folder / "07.mid").write_bytes(tune_bytes(transpose=30))
@@ -508,25 +509,25 @@ def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
         return parse_file(data, name=name, options=options)
 
     monkeypatch.setattr(spool, "parse_file", parse_and_log)
-    prepare_corpus(folder, tmp_path / "corpus", onsets=True)
+    prepare(folder, tmp_path / "corpus", onsets=True)
     assert sorted(log.read_text().split()) == ["03-new.mid", "07.mid"]
-    prepare_corpus(folder, tmp_path / "fresh", onsets=True)
+    prepare(folder, tmp_path / "fresh", onsets=True)
     assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
 
 
 def test_other_options_of_reading_make_everything_new_again(folder, tmp_path):
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     for options in ({"grid": "seconds"}, {"common_key": True}, {"min_bars": 1}, {"onsets": True}):
-        prepare_corpus(folder, tmp_path / "corpus", **options)
-        prepare_corpus(folder, tmp_path / "fresh", **options)
+        prepare(folder, tmp_path / "corpus", **options)
+        prepare(folder, tmp_path / "fresh", **options)
         assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
 
 
 def test_new_files_may_turn_the_metre_over(folder, tmp_path):
-    prepare_corpus(folder, tmp_path / "corpus")
+    prepare(folder, tmp_path / "corpus")
     for i in range(20):
         (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
-    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus")
     assert (corpus.metre, corpus.n_pieces) == ((3, 4), 20)
     assert corpus.manifest["metres"] == {"3/4": 20, "4/4": 12}
 
@@ -539,7 +540,7 @@ def test_corpora_of_other_metres_have_bars_of_their_own_length(tmp_path, numerat
         notes = [(bar * b, bar, 60 + i + b, 80) for b in range(4)]
         data = midi(mido.MidiTrack([signature(numerator, denominator)]), track(notes))
         (tmp_path / "in" / f"{i}.mid").write_bytes(data)
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.n_bars == 12
     assert corpus.n_steps == 16 * numerator // denominator
     assert np.array_equal(
@@ -550,7 +551,7 @@ def test_corpora_of_other_metres_have_bars_of_their_own_length(tmp_path, numerat
 
 def test_each_file_is_recorded_with_its_size_and_hash(folder, tmp_path):
     (folder / "03.mid").write_bytes(b"")
-    corpus = prepare_corpus(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus")
     lines = list(Lines(corpus.path / "files.jsonl"))
     assert [line["file"] for line in lines] == [f"{i:02d}.mid" for i in range(12)]
     assert lines[3]["reasons"] == {"empty file": 1}
@@ -569,15 +570,15 @@ def test_the_mean_shift_is_told_in_milliseconds(tmp_path):
     (tmp_path / "in").mkdir()
     # At 120 a step lasts 125 ms and 120 ticks: 24 and 0 ticks are 25 and 0 ms.
     (tmp_path / "in" / "a.mid").write_bytes(midi(track([(24, 456, 60, 90), (480, 2400, 62, 90)])))
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.manifest["mean_shift_ms"] == 12.5
 
 
 def test_augmentation_adds_training_pieces_in_other_keys_and_leaves_held_out_ones_alone(
     folder, tmp_path
 ):
-    plain = prepare_corpus(folder, tmp_path / "plain")
-    more = prepare_corpus(folder, tmp_path / "more", augment=2)
+    plain = prepare(folder, tmp_path / "plain")
+    more = prepare(folder, tmp_path / "more", augment=2)
     assert (plain.n_pieces, more.n_pieces) == (12, 12 + 4 * 10)  # 2 of 12 are held out
     assert more.pieces("held_out").tolist() == plain.pieces("held_out").tolist() == [0, 10]
     assert len(more.pieces("training")) == 50
@@ -598,7 +599,7 @@ def test_augmentation_stays_inside_the_piano(tmp_path):
     for i, pitch in enumerate((60, 106, 22)):
         notes = midi(track([(0, 1920, pitch, 90), (1920, 1920, pitch, 90)]))
         (tmp_path / "in" / f"{i}.mid").write_bytes(notes)
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", augment=3)
+    corpus = prepare(tmp_path / "in", tmp_path / "out", augment=3)
     names = [corpus.piece_name(i) for i in range(3, corpus.n_pieces)]
     assert names == ["1.mid -3", "1.mid -2", "1.mid -1", "2.mid -1"] + [
         f"{i}.mid +{n}" for n in (1, 2, 3) for i in (1, 2) if i == 2 or n <= 2
@@ -609,29 +610,29 @@ def test_shards_merged_are_the_corpus_of_one_run(folder, tmp_path):
     (folder / "waltz.mid").write_bytes(waltz())
     (folder / "broken.mid").write_bytes(b"nothing")
     (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
-    whole = prepare_corpus(folder, tmp_path / "whole", metre="4/4")
+    whole = prepare(folder, tmp_path / "whole", metre="4/4")
     parts = [tmp_path / f"part{i}" for i in range(1, 4)]
     for i, part in enumerate(parts, start=1):
-        prepare_corpus(folder, part, metre="4/4", shard=f"{i}/3")
-    merged = merge_corpora(parts[::-1], tmp_path / "merged")
+        prepare(folder, part, metre="4/4", shard=f"{i}/3")
+    merged = merge(parts[::-1], tmp_path / "merged")
     assert merged.manifest["refused"] == {"duplicate": 1, "metre 3/4": 1, "not a MIDI file": 1}
     assert contents(merged.path) == contents(whole.path)
 
 
 def test_shards_that_do_not_belong_together_are_not_merged(folder, tmp_path):
     for i in (1, 2):
-        prepare_corpus(folder, tmp_path / f"part{i}", metre="4/4", shard=f"{i}/2")
-    prepare_corpus(folder, tmp_path / "other", metre="4/4", shard="2/2", onsets=True)
+        prepare(folder, tmp_path / f"part{i}", metre="4/4", shard=f"{i}/2")
+    prepare(folder, tmp_path / "other", metre="4/4", shard="2/2", onsets=True)
     with pytest.raises(CorpusError) as caught:
-        merge_corpora([tmp_path / "part1", tmp_path / "part1"], tmp_path / "out")
+        merge([tmp_path / "part1", tmp_path / "part1"], tmp_path / "out")
     assert str(caught.value) == "these are not the shards of one corpus, each once: 1/2, 1/2"
     with pytest.raises(CorpusError) as caught:
-        merge_corpora([tmp_path / "part1", tmp_path / "other"], tmp_path / "out")
+        merge([tmp_path / "part1", tmp_path / "other"], tmp_path / "out")
     assert str(caught.value) == (
         f"{tmp_path}/other was made with other options than {tmp_path}/part1; prepare it again"
     )
     with pytest.raises(UsageError, match="there is nothing to merge"):
-        merge_corpora([], tmp_path / "out")
+        merge([], tmp_path / "out")
 
 
 @pytest.mark.parametrize("n_pieces", [2, 5, 23])
@@ -639,7 +640,7 @@ def test_a_split_is_by_piece_however_few_there_are(tmp_path, n_pieces):
     (tmp_path / "in").mkdir()
     for i in range(n_pieces):
         (tmp_path / "in" / f"{i:02d}.mid").write_bytes(tune_bytes(transpose=i))
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     held_out, training = corpus.pieces("held_out"), corpus.pieces("training")
     assert held_out.tolist() == list(range(0, n_pieces, 10))
     assert sorted([*held_out, *training]) == list(range(n_pieces))
@@ -650,7 +651,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
     folder, tmp_path
 ):
     options = {
-        name: prepare.prepare_corpus(folder, tmp_path / name, **chosen).manifest["options"]
+        name: nextbar.prepare(folder, tmp_path / name, **chosen).manifest["options"]
         for name, chosen in {
             "metre": {},
             "augmented": {"augment": 2},

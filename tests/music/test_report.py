@@ -9,7 +9,7 @@ from nextbar.music.report import write_report
 from nextbar.music.summary import advise, summarise
 
 from .midi_files import midi, signature, track, tune_bytes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 
 def prepared(tmp_path, files, **options):
@@ -17,7 +17,7 @@ def prepared(tmp_path, files, **options):
     folder.mkdir(exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    return prepare_corpus(folder, tmp_path / "corpus", **options)
+    return prepare(folder, tmp_path / "corpus", **options)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from nextbar.music.corpus import Corpus
 from nextbar.music.sources import find_music_files, list_archive, show_name, unpack_listing
 
 from .midi_files import tune_bytes
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 
 def write_zip(path, files, compression=zipfile.ZIP_DEFLATED):
@@ -40,8 +40,8 @@ def test_an_archive_gives_the_very_corpus_that_its_unpacked_files_give(tmp_path,
     archive = write_zip(tmp_path / "songs.zip", songs)
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tmp_path / "songs")
-    packed = prepare_corpus(archive, tmp_path / "a")
-    unpacked = prepare_corpus(tmp_path / "songs", tmp_path / "b")
+    packed = prepare(archive, tmp_path / "a")
+    unpacked = prepare(tmp_path / "songs", tmp_path / "b")
     assert packed.fingerprint == unpacked.fingerprint
     names = [corpus.piece_name(piece) for corpus in (packed, unpacked) for piece in range(6)]
     assert names[:6] == names[6:] == sorted(songs)
@@ -52,7 +52,7 @@ def test_archives_inside_a_folder_are_read_where_they_lie(tmp_path, songs):
     write_zip(tmp_path / "in" / "deep" / "b.ZIP", songs)
     (tmp_path / "in" / "deep" / "c.mid").write_bytes(tune_bytes(transpose=9))
     (tmp_path / "in" / "a.mid").write_bytes(tune_bytes(transpose=10))
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     inside = [f"deep/b.ZIP/{name}" for name in sorted(songs)]
     assert [corpus.piece_name(i) for i in range(8)] == ["a.mid", *inside, "deep/c.mid"]
 
@@ -60,7 +60,7 @@ def test_archives_inside_a_folder_are_read_where_they_lie(tmp_path, songs):
 def test_a_file_twice_in_archives_and_folders_counts_once(tmp_path, songs):
     write_zip(tmp_path / "in" / "a.zip", songs)
     write_zip(tmp_path / "in" / "b.zip", songs)
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert (corpus.n_pieces, corpus.manifest["refused"]) == (6, {"duplicate": 6})
     assert refusals(tmp_path / "out")["b.zip/set0/tune0.mid"][1] == (
         "b.zip/set0/tune0.mid: duplicate of a.zip/set0/tune0.mid, byte for byte"
@@ -72,7 +72,7 @@ def test_a_file_twice_in_archives_and_folders_counts_once(tmp_path, songs):
 )
 def test_paths_that_lead_out_of_an_archive_are_refused(tmp_path, songs, name):
     write_zip(tmp_path / "in" / "a.zip", {**songs, name: tune_bytes(transpose=20)})
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.n_pieces == 6
     [(reason, message)] = refusals(tmp_path / "out").values()
     assert reason == "unsafe path"
@@ -115,7 +115,7 @@ def test_a_file_that_is_larger_than_its_archive_says_is_not_read_to_the_end(tmp_
         begin = data.index(signature)
         data[begin + at : begin + at + 4] = struct.pack("<I", 10)
     path.write_bytes(data)
-    corpus = prepare_corpus(path, tmp_path / "out")
+    corpus = prepare(path, tmp_path / "out")
     assert corpus.n_pieces == 1
     assert refusals(tmp_path / "out")["a.mid"][0] == "damaged archive"
 
@@ -124,7 +124,7 @@ def test_what_is_no_archive_and_what_is_cut_short_are_refused(tmp_path, songs):
     whole = write_zip(tmp_path / "in" / "a.zip", songs)
     (tmp_path / "in" / "b.zip").write_bytes(b"no archive at all")
     (tmp_path / "in" / "c.zip").write_bytes(whole.read_bytes()[:900])
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out")
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert corpus.n_pieces == 6
     assert {name: reason for name, (reason, _) in refusals(tmp_path / "out").items()} == {
         "b.zip": "damaged archive",
@@ -136,7 +136,7 @@ def test_one_damaged_file_of_an_archive_costs_that_file_only(tmp_path, songs):
     path = write_zip(tmp_path / "a.zip", songs, zipfile.ZIP_STORED)
     data = path.read_bytes()
     path.write_bytes(data.replace(songs["set0/tune2.mid"][30:60], bytes(30)))
-    corpus = prepare_corpus(path, tmp_path / "out")
+    corpus = prepare(path, tmp_path / "out")
     assert corpus.n_pieces == 5
     reason, message = refusals(tmp_path / "out")["set0/tune2.mid"]
     assert reason == "damaged archive"
@@ -166,4 +166,4 @@ def test_archives_stand_apart_from_files_as_other_readers_of_folders_need(tmp_pa
 def test_an_archive_without_music_says_what_was_seen(tmp_path):
     archive = write_zip(tmp_path / "a.zip", {"a.txt": "", "b.txt": ""})
     with pytest.raises(CorpusError, match=r"has no .*; seen: 2 \.txt; give the folder"):
-        prepare_corpus(archive, tmp_path / "out")
+        prepare(archive, tmp_path / "out")

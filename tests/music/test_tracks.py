@@ -8,7 +8,7 @@ from nextbar.music.grid import quantise_to_metre
 from nextbar.music.midi import choose_notes, parse_tunes
 
 from .midi_files import make_notes, midi, only_tune, track
-from .prepared import prepare_corpus
+from .prepared import prepare
 
 
 def melody_of(*tracks):
@@ -52,7 +52,7 @@ def test_the_melody_can_be_asked_for_by_the_corpus(tmp_path):
     (tmp_path / "in").mkdir()
     data = midi(chords(48, 52, 55), line(72, channel=1))
     (tmp_path / "in" / "a.mid").write_bytes(data)
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", track="melody")
+    corpus = prepare(tmp_path / "in", tmp_path / "out", track="melody")
     assert set(corpus.bar_notes["pitch"].tolist()) == {72}
 
 
@@ -104,10 +104,10 @@ def test_under_the_pedal_a_repeated_note_still_ends_the_one_before(tmp_path):
     (tmp_path / "in").mkdir()
     part = piano([(0, 120, 60), (480, 120, 60)], [(0, 127), (3840, 0)])
     (tmp_path / "in" / "a.mid").write_bytes(midi(part))
-    corpus = prepare_corpus(tmp_path / "in", tmp_path / "out", pedal=True)
+    corpus = prepare(tmp_path / "in", tmp_path / "out", pedal=True)
     assert np.array_equal(corpus.notes(0, 2), make_notes((0, 4, 60, 90), (4, 28, 60, 90)))
     for grid in ("metre", "seconds"):
-        dry = prepare_corpus(tmp_path / "in", tmp_path / "dry", grid=grid, min_bars=1)
+        dry = prepare(tmp_path / "in", tmp_path / "dry", grid=grid, min_bars=1)
         assert dry.notes(0, 1)["duration"].tolist() == [1, 1]
 
 

@@ -1,10 +1,6 @@
-"""A training on disk: one safetensors file for all that is a tensor, JSON for the rest.
+"""A training on disk: one safetensors file for all that is a tensor, replaced whole.
 
-    RUN/
-      run.json                  what the run is: version, config, frame shape, origin; written once
-      checkpoint.safetensors    weights, optimiser moments, epoch and step; replaced whole
-      history.jsonl             one line an epoch
-
+Beside it stands what the run says of itself (:mod:`nextbar.frames.record`).
 What is exported to be given away is such a folder, too, with no more than it
 takes to write: encoder and generator, in half precision, a tenth of the size.
 
@@ -14,7 +10,6 @@ and noise depend on seed, epoch and step alone.
 """
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -23,56 +18,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nextbar.errors import ConfigError, RunError
-from nextbar.files import (
-    folder_written_whole,
-    write_bytes_atomically,
-    write_json_atomically,
-)
+from nextbar.errors import RunError
+from nextbar.files import folder_written_whole, write_bytes_atomically
 from nextbar.frames.config import Config
 from nextbar.frames.model import Model, build_model
-from nextbar.frames.networks import Shape
-from nextbar.frames.training import Figures, Training, begin_training
+from nextbar.frames.record import (
+    DESCRIPTION,
+    FORMAT,
+    PROGRESS,
+    WEIGHTS,
+    Description,
+    describe_run,
+    read_description,
+    read_progress,
+)
+from nextbar.frames.training import Training, begin_training
 
-FORMAT = 2
-PROGRESS = "nextbar"
 EXPORTED = "exported."
 """What the names of weights that were exported begin with."""
-DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.jsonl"
-
-
-def describe_run(run: Path, config: Config, shape: Shape, origin: dict[str, Any]) -> None:
-    """Writes ``run.json``. origin: what the frames came from, as the caller wants it kept."""
-    write_json_atomically(
-        run / DESCRIPTION,
-        {
-            "format": FORMAT,
-            "kind": "nextbar run",
-            "config": config.to_dict(),
-            "shape": list(shape),
-            "origin": origin,
-        },
-    )
-
-
-def read_description(run: Path) -> tuple[Config, Shape, dict[str, Any]]:
-    """Configuration, frame shape and origin of a run. Raises RunError where it is none."""
-    path = run / DESCRIPTION
-    if not path.is_file():
-        found = "there is no such folder" if not run.is_dir() else f"it has no {DESCRIPTION}"
-        raise RunError(f"{run} is not a run: {found}; make one with `nextbar train`")
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        if described["kind"] != "nextbar run" or described["format"] != FORMAT:
-            raise RunError(
-                f"{path}: made by another version or another program "
-                f"(kind {described['kind']!r}, format {described['format']!r}, expected {FORMAT})"
-            )
-        channels, height, width = (int(side) for side in described["shape"])
-        config = Config(**described["config"])
-        return config, (channels, height, width), dict(described["origin"])
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
-        raise RunError(f"{path} is damaged or not of nextbar ({error}); restore it") from error
 
 
 def save_training(run: Path, training: Training) -> None:
@@ -98,7 +61,7 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
     """
     _, shape, _ = read_description(run)
     training = begin_training(build_model(shape, config).to(device))
-    tensors, progress = _read_tensors(run)
+    progress, tensors = read_progress(run), _read_tensors(run)
     if any(name.startswith(EXPORTED) for name in tensors):
         raise RunError(
             f"{run} was exported to write with, and cannot be trained on; begin a new run"
@@ -116,13 +79,12 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     """The networks to write with, in evaluation mode, and the epoch they come from."""
     config, shape, _ = read_description(run)
     model = build_model(shape, config)
-    tensors, progress = _read_tensors(run, only=EXPORTED)
+    progress, tensors = read_progress(run), _read_tensors(run, only=EXPORTED)
     if tensors:
         _fill(writing_networks(model), tensors, run, EXPORTED)
     else:
         which = "averaged." if config.average else "model."
-        tensors, progress = _read_tensors(run, only=which)
-        _fill(model, tensors, run, which)
+        _fill(model, _read_tensors(run, only=which), run, which)
     return model.to(device).eval(), progress["epoch"]
 
 
@@ -134,7 +96,7 @@ def export_model(run: Path, out: Path, origin: dict[str, Any]) -> None:
     config, shape, _ = read_description(run)
     model, epoch = load_model(run, torch.device("cpu"))
     with folder_written_whole(out) as folder:
-        describe_run(folder, config, shape, origin)
+        describe_run(folder, Description(config, shape, origin))
         progress = {"format": FORMAT, "epoch": epoch, "step": 0}
         tensors = {
             EXPORTED + name: tensor.half().contiguous()
@@ -149,55 +111,15 @@ def writing_networks(model: Model) -> nn.ModuleDict:
     return nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
 
 
-def read_epoch(run: Path) -> int:
-    """How many epochs the checkpoint has behind it."""
-    return _read_tensors(run, only=PROGRESS)[1]["epoch"]
-
-
-def has_checkpoint(run: Path) -> bool:
-    """Whether training in this run has come as far as its first checkpoint."""
-    return (run / WEIGHTS).is_file()
-
-
-def append_history(run: Path, epoch: int, figures: Figures, seconds: float) -> None:
-    """Adds an epoch's line; lines of later epochs, of work that was lost, are dropped."""
-    kept = [line for line in read_history(run) if (line["epoch"] or 0) < epoch]
-    known = {name: x if math.isfinite(x) else None for name, x in figures._asdict().items()}
-    kept.append({"epoch": epoch, "seconds": round(seconds, 3), **known})
-    text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in kept)
-    write_bytes_atomically(run / HISTORY, text.encode())
-
-
-def read_history(run: Path) -> list[dict[str, float | None]]:
-    """One record an epoch, in order, None for what it did not compute; empty before the first."""
-    path = run / HISTORY
-    if not path.is_file():
-        return []
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); restore or remove it") from error
-
-
-def _read_tensors(run: Path, only: str = "") -> tuple[dict[str, Tensor], dict[str, int]]:
+def _read_tensors(run: Path, only: str = "") -> dict[str, Tensor]:
+    """The tensors of a checkpoint whose names begin so."""
     path = run / WEIGHTS
-    if not path.is_file():
-        raise RunError(
-            f"{run} has no {WEIGHTS}: its training stopped before the first checkpoint; "
-            "run `nextbar train` again"
-        )
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
             names = [name for name in file.keys() if name.startswith(only)]  # noqa: SIM118
-            tensors = {name: file.get_tensor(name) for name in names}
+            return {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path} is truncated or no checkpoint ({error}); restore it") from error
-    try:
-        progress = json.loads(metadata[PROGRESS])
-        return tensors, {key: int(progress[key]) for key in ("epoch", "step")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{path} is not a checkpoint of nextbar: it has no {error}") from error
 
 
 def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path, which: str = "model.") -> None:

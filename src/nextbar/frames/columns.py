@@ -1,29 +1,27 @@
 """Encoder, generator and discriminator that look at a frame's columns whole. Not in the paper.
 
 A frame (channels, height, width) is read as ``width`` columns of channels x
-height numbers, and convolutions go along the width only. In music a column is
-a step in time and a row a pitch: what a pitch means does not move with it, as
-an edge in an image does, and a convolution over pitches would have to find that
-out. It costs a fraction of the paper's networks and learns more (docs/recipe.md).
-In and out go the same shapes as in
-:mod:`nextbar.frames.networks`, whose contracts these networks keep.
+height numbers, and convolutions go along the width only, which is for frames
+whose rows mean something by themselves: what a row says does not move with it,
+as an edge in an image does. It costs a fraction of the paper's networks and
+learns more (docs/recipe.md). In and out go the same shapes as in
+:mod:`nextbar.frames.plane`.
 
 Inside, maps are the last axis, (B, width, maps), and every convolution is one
 matrix product: several times as fast on a CPU as convolution kernels are.
 """
 
 from functools import partial
-from itertools import pairwise
-from math import ceil, prod
+from math import ceil
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nextbar.frames.chain import LOG_VARIANCES, Chain, Gaussian, Mixture
 from nextbar.frames.config import Config
-from nextbar.frames.latents import LOG_VARIANCES, Chain, Gaussian, Mixture
-from nextbar.frames.networks import FIRST_BIAS, Drawn, Shape, Verdict, drawn_from
+from nextbar.frames.contracts import FIRST_BIAS, Drawn, Shape, Verdict, levels_of
 
 
 def columns_of(frames: Tensor) -> Tensor:
@@ -99,28 +97,6 @@ def moments(maps: Tensor) -> Gaussian:
     """
     mean, log_variance = (half.flatten(1) for half in maps.float().chunk(2, dim=-1))
     return Gaussian(mean, log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES))
-
-
-class ColumnEncoder(nn.Module):
-    """A frame -> mean and log-variance of the next frame's latent, as ``Encoder``. Paper Eq. 3.
-
-    The first layer looks at each column by itself, each other one halves the
-    width (rounded up); a residual block behind each.
-    """
-
-    def __init__(self, shape: Shape, config: Config) -> None:
-        super().__init__()
-        channels, height, width = shape
-        maps = config.encoder_channels
-        layers: list[nn.Module] = [nn.Linear(channels * height, maps[0]), Residual(maps[0])]
-        for before, out in pairwise(maps):
-            layers += [Along(before, out, stride=2), Residual(out)]
-        self.hidden = nn.Sequential(*layers, nn.ReLU(), nn.Flatten())
-        self.output = nn.Linear(maps[-1] * halved(width, len(maps) - 1), 2 * config.latent)
-
-    def forward(self, frames: Tensor) -> Gaussian:
-        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
-        return moments(self.output(self.hidden(columns_of(frames))))
 
 
 class ChainEncoder(nn.Module):
@@ -204,7 +180,8 @@ class Remember(nn.Module):
     """What was read in each column of the history -> what attention finds there.
 
     Attention as in Vaswani et al. (2017), with a learned score for each distance in time, as
-    Raffel et al. (2020) have it: a tune comes back after so many steps, wherever frames begin.
+    Raffel et al. (2020) have it: what comes back does so after so many columns, wherever frames
+    begin.
     """
 
     def __init__(self, read: int, maps: int, width: int, config: Config) -> None:
@@ -235,7 +212,7 @@ class Parts(nn.Module):
 
     A recurrent unit (GRU, Cho et al. 2014) carries the parts before along; what
     it carries is looked for in the history, if that is remembered: where the
-    tune was at this turn before, and what came then.
+    sequence was at this turn before, and what came then.
     """
 
     def __init__(self, maps: int, config: Config) -> None:
@@ -289,9 +266,9 @@ class Parts(nn.Module):
 class PartsEncoder(nn.Module):
     """A frame -> mean and log-variance of its own latent in parts, one for each column.
 
-    The posterior of ``latent_in_parts``: all parts at once, since it sees the
-    whole frame. It sees nothing else: what a latent means does not depend on
-    the frames before, which leaves the prior less to learn.
+    The posterior, used only while training: all parts at once, since it sees
+    the whole frame. It sees nothing else: what a latent means does not depend
+    on the frames before, which leaves the prior less to learn.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
@@ -313,68 +290,43 @@ class PartsEncoder(nn.Module):
 
 
 class ColumnGenerator(nn.Module):
-    """A latent -> a frame, as ``Generator``. Paper Eq. 6.
+    """A latent, with a part for each column -> a frame, as ``Generator``. Paper Eq. 6.
 
-    A projection to few columns, deconvolutions that widen them, two residual
-    blocks behind each, and one more convolution to all rows of all channels.
+    A projection, then maps of each of ``generator_channels``, two residual
+    blocks behind each, and one more convolution to all rows of all channels,
+    which says where something is (a gate) apart from how much (a level).
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
-        self.shape, self.sparse = shape, config.sparse
-        channels, height, width = shape
-        first = config.generator_channels[0]
-        self.start = (ceil(width / prod(config.generator_strides)), first)
-        self.in_parts = config.latent_in_parts
-        self.project = (
-            Along(config.latent, first)
-            if self.in_parts
-            else nn.Linear(config.latent, prod(self.start))
-        )
-        layers: list[nn.Module] = []
-        for nth, maps in enumerate(config.generator_channels):
-            if nth:
-                before, stride = (
-                    config.generator_channels[nth - 1],
-                    config.generator_strides[nth - 1],
-                )
-                layers.append(Widen(before, maps, stride))
-            layers += [Residual(maps), Residual(maps)]
-        last = Along(maps, channels * height * (1 + self.sparse))
+        self.shape = shape
+        channels, height, _ = shape
+        first, *others = config.generator_channels
+        self.project = Along(config.latent, first)
+        layers: list[nn.Module] = [Residual(first), Residual(first)]
+        maps = first
+        for out in others:
+            layers += [Along(maps, out), Residual(out), Residual(out)]
+            maps = out
+        last = Along(maps, 2 * channels * height)
         nn.init.zeros_(last.product.bias)
         with torch.no_grad():
             # A gate of twice the bias is as likely as (1 + tanh) / 2 of it is great.
-            last.product.bias[: channels * height] = FIRST_BIAS * (1 + self.sparse)
+            last.product.bias[: channels * height] = 2 * FIRST_BIAS
         self.layers = nn.Sequential(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """latent: (B, latent). Returns frames (B, C, H, W) in [0, 1]."""
+        """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1]."""
         return self.decode(latent)[0].frames()
 
     def decode(self, *latents: Tensor) -> list[Drawn]:
-        """What is drawn of several batches of latents, each (B, latent), in one pass."""
-        latent = torch.cat(latents)
-        if self.in_parts:
-            latent = latent.view(len(latent), self.start[0], -1)
-        start = self.project(latent).view(-1, *self.start)  # (all B, columns, maps)
-        columns = self.layers(start)[:, : self.shape[2]]  # strides may overshoot
-        maps = columns.transpose(1, 2).float().unflatten(1, (-1, self.shape[1]))
+        """What is drawn of several batches of latents, each (B, width * latent), in one pass."""
+        channels, height, width = self.shape
+        latent = torch.cat(latents).view(-1, width, latents[0].shape[1] // width)
+        columns = self.layers(self.project(latent))  # (all B, W, 2 C H)
+        maps = columns.transpose(1, 2).float().unflatten(1, (2, channels, height))
         counts = [len(latent) for latent in latents]
-        return [drawn_from(part, sparse=self.sparse) for part in torch.split(maps, counts)]
-
-
-class Widen(nn.Module):
-    """A deconvolution along the width: (B, width, maps) -> (B, width * stride, out)."""
-
-    def __init__(self, maps: int, out: int, stride: int) -> None:
-        super().__init__()
-        self.along = Along(maps, out * stride)
-        self.stride = stride
-
-    def forward(self, columns: Tensor) -> Tensor:
-        """columns: (B, width, maps)."""
-        wide: Tensor = self.along(columns)  # (B, width, stride * out)
-        return wide.reshape(len(wide), self.stride * wide.shape[1], -1)
+        return [Drawn(levels_of(part[:, 1]), part[:, 0]) for part in torch.split(maps, counts)]
 
 
 class ColumnDiscriminator(nn.Module):
@@ -389,9 +341,8 @@ class ColumnDiscriminator(nn.Module):
         channels, height, width = shape
         maps = channels * height
         layers: list[nn.Module] = []
-        for out, stride in zip(
-            config.discriminator_channels, config.discriminator_strides, strict=True
-        ):
+        for nth, out in enumerate(config.discriminator_channels):
+            stride = 2 if nth else 1
             layers += [Along(maps, out, stride=stride), nn.LeakyReLU(0.2)]
             maps, width = out, ceil(width / stride)
         self.hidden = nn.Sequential(*layers, nn.Flatten())

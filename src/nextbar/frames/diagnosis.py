@@ -1,8 +1,10 @@
 """What has gone wrong with a training, told from its figures."""
 
 import math
+from typing import TYPE_CHECKING
 
-from nextbar.frames.training import Figures
+if TYPE_CHECKING:
+    from nextbar.frames.training import Figures
 
 IGNORED_NATS = 0.1
 """Under this KL divergence, for a whole frame, the latent tells nothing of it."""
@@ -13,7 +15,7 @@ SILENT = 0.05
 """Frames whose greatest value is under this on average show nothing."""
 
 
-def diagnose(figures: Figures) -> list[str]:
+def diagnose(figures: "Figures") -> list[str]:
     """A sentence for each thing that has gone wrong in an epoch; none where nothing has.
 
     figures: averages over the epoch.

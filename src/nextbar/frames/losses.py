@@ -3,7 +3,7 @@
 Each loss is a mean over the batch, so that its size does not depend on the
 batch; sums over the dimensions of a latent or of a feature map are sums, as
 the paper writes them. Weights are applied where a total is summed, in
-``training.py``, and nowhere here.
+``gradients.py``, and nowhere here. The two that are not the paper's say so.
 """
 
 import torch
@@ -30,20 +30,6 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """
     per_dimension = mean.square() + log_variance.exp() - log_variance - 1
     return 0.5 * per_dimension.sum(dim=1).mean()
-
-
-def kl_between(
-    mean: Tensor, log_variance: Tensor, prior_mean: Tensor, prior_log_variance: Tensor
-) -> Tensor:
-    """KL divergence of N(mean, exp(log_variance)) from the learned prior, in nats, >= 0.
-
-    All (batch, latent). Returns a scalar, the mean over the batch. With a prior
-    of mean 0 and log-variance 0 it is Eq. 5. Not in the paper: Denton & Fergus
-    (2018), "Stochastic Video Generation with a Learned Prior", Eq. 5.
-    """
-    distance = (mean - prior_mean).square() * torch.exp(-prior_log_variance)
-    log_ratio = log_variance - prior_log_variance
-    return 0.5 * (distance + log_ratio.exp() - log_ratio - 1).sum(dim=1).mean()
 
 
 def kl_of_draw(log_density: Tensor, prior_log_density: Tensor) -> Tensor:
@@ -77,7 +63,7 @@ def reconstruction(levels: Tensor, gates: Tensor | None, current: Tensor) -> Ten
 
 
 LEVEL_SPREAD = 0.05
-"""How far off a level is usual: a velocity of 6 in 127."""
+"""How far off a level usually is, of 1."""
 
 
 def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class Sequences:
 
     frames: (all frames of all sequences, one after the other). index:
     (sequences + 1,), sequence s is frames ``index[s]`` to ``index[s + 1]``.
-    full_scale: the stored value that stands for 1.0 (127 for velocities, 255
-    for bytes of video, 1 for floats).
+    full_scale: the stored value that stands for 1.0 (255 for bytes of video, 1
+    for floats).
     """
 
     frames: Frames

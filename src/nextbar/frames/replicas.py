@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from nextbar.frames.config import Config
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+
+Precision = Literal["float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,16 +40,17 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(config: Config, device: torch.device) -> torch.dtype:
-    """What the networks compute in: weights and losses stay in float32 whatever it is."""
-    if config.precision == "auto":
-        has_bfloat16 = (
-            torch.cuda.is_bf16_supported()
-            if device.type == "cuda"
-            else device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-        )
-        return torch.bfloat16 if has_bfloat16 else torch.float32
-    return torch.bfloat16 if config.precision == "bfloat16" else torch.float32
+def choose_precision(device: torch.device) -> Precision:
+    """What networks compute in best on a device: bfloat16 where its processor has that.
+
+    Weights and losses stay in float32 whatever it is.
+    """
+    has_bfloat16 = (
+        torch.cuda.is_bf16_supported()
+        if device.type == "cuda"
+        else device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    )
+    return "bfloat16" if has_bfloat16 else "float32"
 
 
 @contextmanager
@@ -141,14 +145,18 @@ def _summed(fabric: "Fabric", tensor: Tensor) -> Tensor:
     return total
 
 
-def launch(config: Config, *, device: str = "auto", devices: int | None = None) -> Replicas:
+def launch(
+    *, device: str = "auto", devices: int | None = None, precision: Precision = "float32"
+) -> Replicas:
     """The processes of a training, started where they do not run yet.
 
     device: auto, cpu, cuda, mps, ... devices: processes on this machine, one a
     device. By default one; under ``torchrun`` or SLURM as many, on as many
-    machines, as that has started. Raises UsageError where the two disagree, or
-    the device cannot be used.
+    machines, as that has started. precision: what networks compute in. Raises
+    UsageError where the two disagree, or the device or precision cannot be used.
     """
+    if precision not in get_args(Precision):
+        raise UsageError(f"precision: {precision!r} is none of {', '.join(get_args(Precision))}")
     from lightning_fabric import Fabric  # imported here: it takes a second or two
 
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # our caller speaks
@@ -169,7 +177,7 @@ def launch(config: Config, *, device: str = "auto", devices: int | None = None) 
         devices=n_devices if chosen.type == "cpu" or chosen.index is None else [chosen.index],
         num_nodes=n_nodes,
         strategy="ddp" if n_devices * n_nodes > 1 else "auto",
-        precision="bf16-mixed" if choose_precision(config, chosen) == torch.bfloat16 else "32-true",
+        precision="bf16-mixed" if precision == "bfloat16" else "32-true",
     )
     fabric.launch()
     return Replicas(fabric)

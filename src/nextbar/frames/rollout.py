@@ -1,11 +1,14 @@
 """Writing a sequence frame by frame: testing models 1 and 2 of the paper (Fig. 1b)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nextbar.frames.chain import AS_TRAINED
+from nextbar.frames.config import Sampling
 from nextbar.frames.model import Model
 from nextbar.frames.replicas import few_threads
 
@@ -21,8 +24,7 @@ def roll_out(
     *,
     n_frames: int,
     seeds: Sequence[int],
-    temperature: float = 1.0,
-    follow: float = 1.0,
+    sampling: Sampling = AS_TRAINED,
     perceive: Callable[[Tensor], Tensor] = lambda frames: frames,
 ) -> Tensor:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
@@ -31,12 +33,11 @@ def roll_out(
     from (testing model 1, in the paper one, x_0; they are not part of the
     result), or None: the first frame is decoded from noise (testing model 2).
     What the history does not reach back to is not looked at. Sequence i depends
-    on ``seeds[i]``, its first frames and the temperature alone. temperature: what
-    the noise is multiplied by (of a mixture: see ``Mixture.draw``); 0 takes the
-    mean of every distribution. follow: 0-1, see :func:`next_latent`.
-    perceive: what becomes of a generated frame before it is encoded again and
-    returned (for music: the notes that will be heard). Departure: the paper
-    encodes the raw output; that is the default here.
+    on ``seeds[i]``, its first frames and the sampling alone. sampling: how
+    latents are drawn; at a temperature of 0 the mean of every distribution is
+    taken, for ``follow`` see :func:`next_latent`. perceive: what becomes of a
+    generated frame before it is encoded again and returned. Departure: the
+    paper encodes the raw output; that is the default here.
     """
     groups = []
     noise = latent_noise(seeds, n_frames, model.noise_size)
@@ -44,9 +45,7 @@ def roll_out(
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
         with few_threads(model.config):
-            group = _roll_out_group(
-                model, start, _pad(noise[begin:end]), temperature, follow, perceive
-            )
+            group = _roll_out_group(model, start, _pad(noise[begin:end]), sampling, perceive)
         groups.append(group[: end - begin])
     return torch.cat(groups)
 
@@ -69,8 +68,7 @@ def _roll_out_group(
     model: Model,
     first: Tensor | None,
     noise: Tensor,
-    temperature: float,
-    follow: float,
+    sampling: Sampling,
     perceive: Callable[[Tensor], Tensor],
 ) -> Tensor:
     model.eval()
@@ -79,7 +77,7 @@ def _roll_out_group(
     frames = list(given)
     for noise_now in noise.to(device).unbind(dim=1):
         before = torch.stack(frames[-model.memory :], dim=1) if frames else None
-        latent = next_latent(model, before, noise_now, temperature=temperature, follow=follow)
+        latent = next_latent(model, before, noise_now, sampling)
         frames.append(perceive(model.generator(latent)))
     return torch.stack(frames[len(given) :], dim=1).cpu()
 
@@ -88,28 +86,24 @@ def next_latent(
     model: Model,
     before: Tensor | None,
     noise: Tensor,
-    *,
-    temperature: float = 1.0,
-    follow: float = 1.0,
+    sampling: Sampling = AS_TRAINED,
 ) -> Tensor:
     """What the next frame is decoded from, (B, latent).
 
     before: (B, T, C, H, W), the frames before, the latest last, or None: the
     noise itself, as in the paper's testing model 2, or what E has learned to
-    say of nothing (``forget``). follow: how much of E's distribution is kept
-    against that one, whose mean and log-variance are 0 in the paper: 1 is E's,
-    as there; 0 forgets the frames before; between, see ``draw`` of
-    :mod:`nextbar.frames.latents`. Departure: the paper has no such choice.
+    say of nothing (``forget``). ``sampling.follow``: how much of E's distribution
+    is kept against that one, whose mean and log-variance are 0 in the paper: 1
+    is E's, as there; 0 forgets the frames before; between, see ``draw`` of
+    :mod:`nextbar.frames.chain`. Departure: the paper has no such choice.
     """
     if before is None:
-        return model.beginning(noise).draw(noise, temperature=temperature)
+        return model.beginning(noise).draw(noise, replace(sampling, follow=1))
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
     history = model.history_of(before.unbind(dim=1)).contiguous(memory_format=torch.channels_last)
     reading = model.encoder(history)
-    beginning = model.beginning(noise) if follow < 1 else None
-    latent: Tensor = reading.draw(
-        noise, temperature=temperature, beginning=beginning, follow=follow
-    )
+    beginning = model.beginning(noise) if sampling.follow < 1 else None
+    latent: Tensor = reading.draw(noise, sampling, beginning=beginning)
     return latent
 
 
@@ -117,9 +111,7 @@ def next_frames(
     model: Model,
     before: Tensor | None,
     noise: Tensor,
-    *,
-    temperature: float = 1.0,
-    follow: float = 1.0,
+    sampling: Sampling = AS_TRAINED,
 ) -> tuple[Tensor, Tensor]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
@@ -134,13 +126,7 @@ def next_frames(
         with torch.inference_mode(), few_threads(model.config):
             model.eval()
             start = None if before is None else _pad(before[chosen]).to(_device(model))
-            latent = next_latent(
-                model,
-                start,
-                _pad(noise[chosen]).to(_device(model)),
-                temperature=temperature,
-                follow=follow,
-            )
+            latent = next_latent(model, start, _pad(noise[chosen]).to(_device(model)), sampling)
         latents.append(latent[:n_rows].cpu())
         frames.append(decode(model, latents[-1]))
     return torch.cat(frames), torch.cat(latents)

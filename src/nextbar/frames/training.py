@@ -33,8 +33,8 @@ class Figures(NamedTuple):
     """What one step, or an epoch on average, came to.
 
     encoder, generator, discriminator: the totals of Eqs. 8, 10 and 9;
-    reconstruction: cross-entropy of a frame in nats; feature: Eq. 7; kl: Eq. 5,
-    or the KL between the encoders of a learned prior, in nats; d_real,
+    reconstruction: how unlikely a frame is, in nats; feature: Eq. 7; kl: Eq. 5,
+    or in columns the KL from the learned prior, in nats; d_real,
     d_predicted, d_sampled: mean probability D gives to real frames, to G(z_t)
     and to the other fake; loudest: mean over the predicted frames of each one's
     greatest value. What a step does not compute is not-a-number in it.
@@ -52,7 +52,7 @@ class Figures(NamedTuple):
     d_sampled: float = math.nan
 
 
-class Progress(NamedTuple):
+class StepDone(NamedTuple):
     """One step done, of ``n_steps`` in all; epoch and step count from 1.
 
     n_pairs: how many pairs the step saw. figures: averages over the epoch so
@@ -74,7 +74,7 @@ class Training:
     model: Model
     encoder_optimiser: torch.optim.Adam
     generator_optimiser: torch.optim.Adam
-    discriminator_optimiser: torch.optim.Adam
+    discriminator_optimiser: torch.optim.Adam | None
     epoch: int = 0
     step: int = 0
     steps_per_epoch: int = 1
@@ -89,11 +89,10 @@ class Training:
     @property
     def optimisers(self) -> dict[str, torch.optim.Adam]:
         """The optimisers by the name of their network."""
-        return {
-            "encoder": self.encoder_optimiser,
-            "generator": self.generator_optimiser,
-            "discriminator": self.discriminator_optimiser,
-        }
+        found = {"encoder": self.encoder_optimiser, "generator": self.generator_optimiser}
+        if self.discriminator_optimiser is not None:
+            found["discriminator"] = self.discriminator_optimiser
+        return found
 
 
 def begin_training(model: Model) -> Training:
@@ -108,17 +107,20 @@ def begin_training(model: Model) -> Training:
         betas = (config.momentum, 0.999)
         return torch.optim.AdamW(parameters, rate, betas, weight_decay=decay, fused=fused)
 
-    averaged = copy.deepcopy(model).requires_grad_(False) if config.average else None
+    of_discriminator = None
+    if model.discriminator is not None:
+        parameters = [*model.discriminator.parameters()]
+        of_discriminator = adam(parameters, config.discriminator_learning_rate)
     return Training(
         model,
         adam(model.encoder_parameters(), config.learning_rate, config.weight_decay),
-        adam(list(model.generator.parameters()), config.learning_rate, config.weight_decay),
-        adam(list(model.discriminator.parameters()), config.discriminator_learning_rate),
-        averaged=averaged,
+        adam([*model.generator.parameters()], config.learning_rate, config.weight_decay),
+        of_discriminator,
+        averaged=copy.deepcopy(model).requires_grad_(False) if config.average else None,
     )
 
 
-def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterator[Progress]:
+def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterator[StepDone]:
     """Trains until ``config.epochs`` epochs are done, yielding after each step.
 
     Continues behind ``training.epoch``. replicas: the processes that train
@@ -132,7 +134,6 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
     training.steps_per_epoch = pairs.n_batches
     while training.epoch < config.epochs:
         epoch = training.epoch + 1
-        adversary = training.epoch >= config.adversary_after
         totals = np.zeros(len(Figures._fields))
         done = training.step - training.epoch * pairs.n_batches  # of an epoch cut short
         batches = pairs.epoch(epoch, skip=done, rank=replicas.rank, world=replicas.world)
@@ -146,18 +147,17 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
                     previous.to(device),
                     current.to(device),
                     noises.to(device),
-                    adversary=adversary,
                     joint=replicas.joint(n_joint),
                 )
             training.step += 1
             _follow_average(training)
             totals += figures
-            _check_finite(epoch, training.step, figures, adversary)
+            _check_finite(training, epoch, figures)
             ends_epoch = training.step == epoch * pairs.n_batches
             training.epoch += ends_epoch
             averages = Figures(*(totals / nth).tolist())
             n_steps = config.epochs * pairs.n_batches
-            yield Progress(epoch, training.step, n_steps, n_joint, ends_epoch, averages)
+            yield StepDone(epoch, training.step, n_steps, n_joint, ends_epoch, averages)
 
 
 @contextmanager
@@ -211,7 +211,6 @@ def train_step(
     current: Tensor,
     noises: Tensor,
     *,
-    adversary: bool,
     joint: Joint,
 ) -> Figures:
     """D once, E and G ``generator_updates`` times (the paper: twice) on one batch of pairs.
@@ -219,40 +218,34 @@ def train_step(
     previous, current: (B, C, H, W) in [0, 1]; noises: (updates, B, ``noise_size``).
     The first update of E and G and that of D are taken from the same forward
     pass, as in Larsen et al. (2016), Algorithm 1, which the paper builds on;
-    the others follow. adversary: without it D rests, and E and G learn from
-    what needs no D. joint: computes in the chosen precision and averages
+    the others follow. joint: computes in the chosen precision and averages
     gradients over the processes that train together.
     """
+    model, optimisers = training.model, training.optimisers
     figures: dict[str, Tensor] = {}
     for nth, noise in enumerate(noises):
+        updates = {}
         # A context of its own for each pass: within one, autocast keeps the weights as they were.
         with joint.autocast():
-            synthesis = training.model.synthesise(previous, current, noise, both=adversary)
-            judged = judge(training.model, previous, current, synthesis, d_learns=not nth)
-        d_update, d_gradients = None, None
-        if judged is not None and not nth:
-            d_update, d_gradients, d_figures = discriminator_gradients(training.model, judged)
-            figures |= d_figures
-        rate, clip = calm(training), training.model.config.clip
-        encoder_update, generator_update, latest = encoder_and_generator_gradients(
-            training.model, current, synthesis, judged, d_gradients, warmth=warmth(training)
+            synthesis = model.synthesise(previous, current, noise)
+            judged = judge(model, previous, current, synthesis)
+        if judged is not None and nth == 0:
+            updates["discriminator"], of_d = discriminator_gradients(model, judged)
+            figures |= of_d
+        updates["encoder"], updates["generator"], latest = encoder_and_generator_gradients(
+            model, current, synthesis, judged, warmth=warmth(training)
         )
         figures |= latest
-        if d_update is not None:
-            _apply(training.discriminator_optimiser, joint.average(d_update), rate, clip)
-        _apply(training.encoder_optimiser, joint.average(encoder_update), rate, clip)
-        _apply(training.generator_optimiser, joint.average(generator_update), rate, clip)
+        for network, gradients in updates.items():
+            apply(optimisers[network], joint.average(gradients), calm(training), model.config.clip)
     with torch.no_grad():
-        joint.average_buffers(training.model)
+        joint.average_buffers(model)
         values = joint.average([torch.stack([value.detach() for value in figures.values()])])[0]
     return Figures(**dict(zip(figures, values.tolist(), strict=True)))
 
 
-def _apply(
-    optimiser: torch.optim.Optimizer,
-    gradients: Sequence[Tensor],
-    rate: float = 1.0,
-    clip: float = 0.0,
+def apply(
+    optimiser: torch.optim.Optimizer, gradients: Sequence[Tensor], rate: float, clip: float
 ) -> None:
     """One step of the optimiser down the given gradients, one for each of its parameters.
 
@@ -273,15 +266,14 @@ def _apply(
     optimiser.zero_grad()
 
 
-def _check_finite(epoch: int, step: int, figures: Figures, adversary: bool) -> None:
-    """Raises TrainingError that names what is no longer a finite number."""
-    computed = figures if adversary else figures[: Figures._fields.index("feature")]
-    if math.isfinite(sum(computed)):
+def _check_finite(training: Training, epoch: int, figures: Figures) -> None:
+    """Raises TrainingError that names what was computed and is no longer a finite number."""
+    of_all = [name for name in Figures._fields if name not in Figures._field_defaults]
+    computed = of_all if training.model.discriminator is None else Figures._fields
+    broken = [name for name in computed if not math.isfinite(getattr(figures, name))]
+    if not broken:
         return
-    broken = [
-        name for name, x in zip(Figures._fields, computed, strict=False) if not math.isfinite(x)
-    ]
     raise TrainingError(
-        f"training diverged in epoch {epoch}, step {step}: {', '.join(broken)} is no longer a "
-        "finite number: begin a new run with lower learning rates"
+        f"training diverged in epoch {epoch}, step {training.step}: {', '.join(broken)} is no "
+        "longer a finite number: begin a new run with lower learning rates"
     )

@@ -22,7 +22,7 @@ The arrays are memory-mapped, so that a corpus may be larger than memory.
 import hashlib
 import json
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -277,6 +277,28 @@ def _json_object(line: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("a line is no JSON object")
     return value
+
+
+def corpus_of(origin: Mapping[str, Any]) -> Corpus:
+    """The corpus that a run of this origin was trained on, if it is still there and unchanged."""
+    recorded = origin["corpus"]
+    if "path" not in recorded:
+        raise CorpusError(
+            "the model came without the corpus that it was trained on; begin from noise or a file"
+        )
+    try:
+        corpus = Corpus.open(recorded["path"])
+    except CorpusError as error:
+        raise CorpusError(
+            f"the corpus that this run was trained on cannot be used: {error}; "
+            "or begin from noise or a file"
+        ) from error
+    if corpus.fingerprint != recorded["fingerprint"]:
+        raise CorpusError(
+            f"{corpus.path} is no longer the corpus that this run was trained on; prepare it as "
+            "it was, or begin from noise or a file"
+        )
+    return corpus
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ __all__ = [
     "Progress",
     "find_music_files",
     "find_source",
-    "prepare_corpus",
+    "prepare",
     "read_pieces",
 ]
 
@@ -89,7 +89,7 @@ class _Plan:
     ignored: dict[str, int]
 
 
-def prepare_corpus(
+def prepare(
     source: str | Path,
     out: str | Path,
     *,
@@ -114,7 +114,7 @@ def prepare_corpus(
     them, one zip archive, or ``music21:NAME`` for a collection of an installed
     music21. workers: processes that read files; the cores there are, if None;
     the corpus does not depend on it. shard: "2/8" reads the second eighth of
-    the files only, for :func:`merge_corpora`. The other options: see
+    the files only, for :func:`merge`. The other options: see
     :class:`CorpusOptions`; onsets and common_key are what the grid wants, if None:
     both on the metre grid (but no common key where ``augment`` is given), neither
     on the seconds grid, which is the paper's. report: called after each file. The same files and
@@ -156,12 +156,12 @@ def prepare_corpus(
     return Corpus.open(out)
 
 
-def merge_corpora(
+def merge(
     shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
-    shards: corpora that ``prepare_corpus`` made with ``shard``, "1/N" to
+    shards: corpora that ``prepare`` made with ``shard``, "1/N" to
     "N/N". The result has the bytes that one run over all files would have
     given. Files that equal one of an earlier shard are refused as
     duplicates there too. Raises CorpusError for shards that do not belong

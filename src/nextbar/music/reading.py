@@ -181,6 +181,19 @@ def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> File
     return finish([parse_file(data, name=name, options=options)], options)[0]
 
 
+def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:
+    """The first tune of a file on the kind's grid. Raises UsageError or MusicFileError."""
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: there is no such file; give a MIDI or ABC file, held-out, training or noise"
+        )
+    result = read_pieces(path, name=path.name, options=options_of_kind(kind, track=track))
+    if not result.pieces:
+        refusal = result.refusals[0]
+        raise MusicFileError(refusal.message, name=path.name, reason=refusal.reason)
+    return result.pieces[0]
+
+
 class ParsedTune(NamedTuple):
     """A tune whose notes are chosen, but not on the grid yet."""
 

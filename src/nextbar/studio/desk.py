@@ -10,21 +10,23 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from nextbar import api
-from nextbar.bar_by_bar import notes_of_bar
-from nextbar.beginning import corpus_of
-from nextbar.composer import Composition
 from nextbar.errors import CorpusError, UsageError
+from nextbar.frames.config import Sampling
+from nextbar.judging import pieces_of_corpus
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.nearness import KnownBars
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
-from nextbar.music.corpus import Corpus
+from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.midi import to_score
 from nextbar.music.sheet import musicxml_bytes
-from nextbar.sketch import Change, Sketch, Workbench
+from nextbar.writing.bar_by_bar import notes_of_bar
+from nextbar.writing.composer import load
+from nextbar.writing.piece import Composition
+from nextbar.writing.sketch import Sketch
+from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
 MOST_TUNES: Final = 5_000
@@ -39,7 +41,7 @@ class Desk:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
-        self.composer = api.load(path)
+        self.composer = load(path)
         self.bench = Workbench(self.composer)
         self.kind = self.composer.kind
         self.corpus: Corpus | None = None
@@ -74,7 +76,7 @@ class Desk:
             "tempo": kind.tempo,
             "common_key": kind.common_key,
             "median_velocity": round(kind.median_velocity),
-            "temperature": self.composer.temperature,
+            "temperature": self.composer.sampling.temperature,
             "tunes": self.corpus is not None,
             "why_no_tunes": self.why_no_corpus,
         }
@@ -116,14 +118,22 @@ class Desk:
     def compose(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
         sketch = Sketch.from_json(asked["piece"])
-        options = {key: asked[key] for key in ("bars", "seed", "temperature", "follow")}
-        yield from self._follow(sketch, self.bench.compose(sketch, **options))
+        steps = self.bench.compose(
+            sketch, bars=asked["bars"], seed=asked["seed"], sampling=_sampling(asked)
+        )
+        yield from self._follow(sketch, steps)
 
     def roll_again(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
         sketch = Sketch.from_json(asked["piece"])
-        options = {name: value for name, value in asked.items() if name != "piece"}
-        yield from self._follow(sketch, self.bench.roll_again(sketch, **options))
+        steps = self.bench.roll_again(
+            sketch,
+            bar=asked["bar"],
+            seed=asked["seed"],
+            sampling=_sampling(asked),
+            with_following=asked["with_following"],
+        )
+        yield from self._follow(sketch, steps)
 
     def _follow(self, sketch: Sketch, steps: Iterator[tuple[Sketch, Change]]) -> Iterator[Json]:
         for sketch, change in steps:
@@ -137,8 +147,7 @@ class Desk:
             sketch,
             bar=asked["bar"],
             seeds=range(asked["seed"], asked["seed"] + asked["count"]),
-            temperature=asked["temperature"],
-            follow=asked["follow"],
+            sampling=_sampling(asked),
         )
         return {"bars": [self._show_change(sketch, change) for change in found]}
 
@@ -217,7 +226,7 @@ class Desk:
         if self.corpus is None:
             return {}
         return real_values(
-            api.pieces_of_corpus(self.corpus, "held_out"),
+            pieces_of_corpus(self.corpus, "held_out"),
             n_bars=n_bars,
             n_steps=self.kind.n_steps,
             training=TrainingBars.of_corpus(self.corpus),
@@ -257,6 +266,10 @@ class Desk:
         if self.corpus is None:
             raise UsageError(self.why_no_corpus)
         return self.corpus
+
+
+def _sampling(asked: Json) -> Sampling:
+    return Sampling(temperature=asked["temperature"], follow=asked["follow"])
 
 
 def _rows(notes: BarNotes) -> list[list[int]]:

@@ -11,7 +11,8 @@ import pytest
 import symusic
 
 import nextbar
-from nextbar.sketch import Sketch, Workbench
+from nextbar.writing.sketch import Sketch
+from nextbar.writing.workbench import Workbench
 
 from ...fixtures import let_it_sound
 from ...music.midi_files import midi, track

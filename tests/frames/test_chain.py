@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from nextbar.frames.latents import Chain, Gaussian, Mixture
+from nextbar.frames.chain import Chain, Gaussian, Mixture
+from nextbar.frames.config import Sampling
 
 LEFT, RIGHT = -5.0, 5.0
 
@@ -33,7 +34,7 @@ def test_one_normal_is_the_paper_s_latent():
 def test_half_followed_a_normal_lies_half_way_and_its_deviation_at_the_root():
     beginning = Gaussian(torch.zeros(1, 1), torch.zeros(1, 1))
     reading = Gaussian(torch.full((1, 1), 4.0), torch.full((1, 1), 2 * math.log(9.0)))
-    (drawn,) = reading.draw(torch.ones(1, 1), beginning=beginning, follow=0.5)
+    (drawn,) = reading.draw(torch.ones(1, 1), Sampling(follow=0.5), beginning=beginning)
     assert drawn.item() == pytest.approx(2 + 3)  # between 1 and 9 by equal ratios lies 3
 
 
@@ -103,6 +104,6 @@ def test_the_parts_of_a_chain_are_drawn_one_after_the_other():
 def test_a_chain_half_followed_takes_each_part_from_either():
     here = Chain(torch.full((1000, 4, 1), 20.0), torch.zeros(1, 1000, 1), counting, 1)
     nothing = here._replace(contexts=torch.zeros(1000, 4, 1))
-    drawn = here.draw(noise(1000, 12), beginning=nothing, follow=0.5)
+    drawn = here.draw(noise(1000, 12), Sampling(follow=0.5), beginning=nothing)
     steps = torch.diff(drawn, dim=1, prepend=torch.zeros(1000, 1))
     assert (steps > 10).float().mean().item() == pytest.approx(0.5, abs=0.04)

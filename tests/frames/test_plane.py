@@ -2,18 +2,18 @@ import pytest
 import torch
 
 from nextbar.errors import ConfigError
-from nextbar.frames.config import configure, override
-from nextbar.frames.model import Model, Posterior, build_model
+from nextbar.frames.config import Config, override
+from nextbar.frames.model import build_model
+from nextbar.frames.plane import deconvolution_strides
 
 
 def count(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-@pytest.mark.parametrize("preset", ["paper"])
 @pytest.mark.parametrize("shape", [(1, 88, 16), (2, 88, 12), (3, 17, 29)])
-def test_frames_of_any_size_come_back_in_their_size(preset, shape):
-    model = build_model(shape, configure(preset))
+def test_frames_of_any_size_come_back_in_their_size(shape):
+    model = build_model(shape, Config())
     frames = torch.zeros(3, *shape)
     mean, log_variance = model.encoder(frames)
     assert mean.shape == log_variance.shape == (3, model.config.latent)
@@ -27,7 +27,7 @@ def test_frames_of_any_size_come_back_in_their_size(preset, shape):
 
 
 def test_the_paper_preset_has_the_sizes_of_table_1():
-    model = build_model((1, 88, 16), configure("paper"))
+    model = build_model((1, 88, 16), Config())
     # conv 5x5 without bias + batch norm (2 a map): 25*8 + 25*8*16 + 25*16*32 + 2*(8+16+32)
     # fully connected: 32 maps of 11x2 -> 256 units
     assert count(model.encoder) == 200 + 3200 + 12800 + 112 + (32 * 11 * 2 + 1) * 256
@@ -40,7 +40,7 @@ def test_the_paper_preset_has_the_sizes_of_table_1():
 
 
 def test_the_features_of_eq_7_are_a_map_and_not_the_logit():
-    verdict = build_model((1, 88, 16), configure("paper")).discriminator(torch.zeros(2, 1, 88, 16))
+    verdict = build_model((1, 88, 16), Config()).discriminator(torch.zeros(2, 1, 88, 16))
     assert verdict.features.shape == (2, 88 * 16)
 
 
@@ -52,19 +52,26 @@ def test_the_same_seed_builds_the_same_weights_and_another_others(tiny):
     assert not torch.equal(other.encoder.output.bias[:8], first.encoder.output.bias[:8])
 
 
-def test_a_learned_prior_brings_a_posterior_that_sees_both_frames(tiny):
-    assert build_model((1, 16, 16), tiny).posterior is None
-    posterior = Model((1, 16, 16), override(tiny, learned_prior=True)).posterior
-    assert isinstance(posterior, Posterior)
-    assert posterior.encoder.hidden[0].in_channels == 2
-
-
 @pytest.fixture(autouse=True)
 def _fixed_weights():
     with torch.random.fork_rng(devices=[]):
         yield
 
 
+def test_the_paper_has_no_posterior_and_what_is_never_learned_from_is_not_there(tiny, columns):
+    assert build_model((1, 16, 16), tiny).posterior is None
+    resting = override(columns, feature_weight=0, adversarial_weight=0)
+    assert build_model((1, 16, 16), resting).discriminator is None
+    assert build_model((1, 16, 16), columns).discriminator is not None
+
+
+def test_strides_that_are_not_given_are_one():
+    config = Config(generator_strides=(2,))
+    assert deconvolution_strides(config) == (2, 1, 1)
+    generator = build_model((1, 88, 16), config).generator
+    assert generator.start == (44, 8, 64)
+
+
 def test_frames_too_small_for_the_strides_are_refused():
     with pytest.raises(ConfigError, match=r"frames of 88 x 4 .* divide each side by 8"):
-        build_model((1, 88, 4), configure("paper"))
+        build_model((1, 88, 4), Config())

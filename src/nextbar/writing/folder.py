@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from nextbar._version import __version__
-from nextbar.beginning import read_piece
-from nextbar.composer import Composer, Composition
 from nextbar.errors import NextbarError, UsageError
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import write_midi
+from nextbar.music.reading import read_piece
+from nextbar.writing.composer import Composer
+from nextbar.writing.piece import Composition
 
 RECORD = "generated.json"
 SHEET = "all.png"
@@ -21,7 +22,7 @@ PIECES_ON_SHEET = 24
 
 
 @dataclass(frozen=True)
-class Written:
+class PieceWritten:
     """How far the writing is: ``n_done`` of ``n_pieces``, the newest MIDI file."""
 
     n_done: int
@@ -80,7 +81,7 @@ def write_pieces(
     *,
     wav: bool,
     pictures: bool,
-    progress: Callable[[Written], None] | None = None,
+    progress: Callable[[PieceWritten], None] | None = None,
 ) -> list[Path]:
     """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
 
@@ -100,7 +101,7 @@ def write_pieces(
                 **made.details,
             }
             if progress is not None:
-                progress(Written(nth, n_pieces, path))
+                progress(PieceWritten(nth, n_pieces, path))
     finally:
         if pieces:
             _write_record(folder, composer, pieces)

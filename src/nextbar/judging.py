@@ -1,13 +1,12 @@
-"""What composed pieces are measured beside: real music, from a corpus or a folder."""
+"""What is compared with what: pieces of a folder, real music beside them, and chance."""
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nextbar.beginning import HELD_OUT, NOISE, corpus_of, read_piece
 from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.measures.classifiers import (
     WINDOW_BARS,
@@ -18,19 +17,113 @@ from nextbar.measures.classifiers import (
 )
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import LEARNED
-from nextbar.measures.pieces import Piece
-from nextbar.measures.table import Report
+from nextbar.measures.pieces import Piece, reference_windows
+from nextbar.measures.report_files import write_report
+from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
-from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.corpus import MANIFEST, Corpus, corpus_of
 from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.prepare import find_music_files
-from nextbar.pieces_folder import Record, read_record
+from nextbar.music.reading import read_piece
+from nextbar.writing.folder import Record, read_record
+from nextbar.writing.piece import HELD_OUT, NOISE
 
 PLAIN_BARS = BarKind(
     "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
 )
 """What MIDI files are read as where neither a record nor a reference says otherwise."""
+
+
+def evaluate(
+    folder: str | Path,
+    *,
+    reference: str | Path | None = None,
+    training: str | Path | None = None,
+    out: str | Path | None = None,
+    bars: int | None = None,
+    classifiers: bool = False,
+    seed: int = 0,
+) -> Report:
+    """The measures of a folder of MIDI files beside real music and chance.
+
+    reference: a corpus, whose held-out tunes are the real music, or a folder of
+    MIDI files. For pieces that nextbar generated it may be left out: the
+    corpus of their run is taken. training: a corpus in whose training tunes
+    copies are looked for, the reference's if not given. out: a folder to
+    write the report to, as files (``measures.report_files``). classifiers: ask
+    networks too whether they can tell; that takes minutes, the rest seconds.
+    Files that cannot be read are named in the report's notes and counted. bars:
+    how many bars of each piece are measured; a piece that has fewer is taken to
+    end in silence. If not given, as many as keep the most music; pieces that
+    have fewer are then left out, of longer ones the first bars are measured.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "there is no such folder"
+        raise UsageError(f"{folder}: {what}; give a folder of MIDI files")
+    record = read_record(folder)
+    real_music = find_reference(record, reference, training)
+    kind = real_music.kind
+    pieces, notes = read_folder(folder, kind, record)
+    real = real_music.pieces
+    n_bars = _bars_to_compare(pieces, real) if bars is None else bars
+    if n_bars < 1:
+        raise UsageError(f"bars: {bars} is not 1 or more")
+    n_left_out, n_long = len(notes), sum(piece.n_bars > n_bars for piece in pieces)
+    n_short = sum(piece.n_bars < n_bars for piece in pieces)
+    if n_short and bars is None:
+        n_left_out += n_short
+        notes.append(
+            f"generated: {n_short} of {len(pieces)} pieces are shorter than {n_bars} bars and were "
+            "left out; --bars takes them to end in silence, or cuts all to fewer"
+        )
+    elif n_short:
+        notes.append(f"generated: {n_short} pieces of fewer bars were taken to end in silence")
+    if n_long:
+        notes.append(f"generated: of {n_long} longer pieces the first {n_bars} bars were measured")
+    pieces = [
+        _first_bars(piece, n_bars, kind.n_steps)
+        for piece in pieces
+        if piece.n_bars >= n_bars or bars is not None
+    ]
+    notes += real_music.notes
+    report = compare(
+        pieces, real, n_steps=kind.n_steps, training_bars=real_music.training, seed=seed
+    )
+    report = replace(report.with_notes(notes), n_left_out=n_left_out)
+    if classifiers:
+        report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
+    if out is not None:
+        windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
+        write_report(
+            out,
+            report,
+            pieces,
+            windows,
+            n_steps=kind.n_steps,
+            steps_per_quarter=kind.steps_per_quarter,
+            title=f"Measures of {folder.name or folder.resolve().name}",
+        )
+    return report
+
+
+def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
+    """The bars that keep the most music, but no more than half of the real pieces have.
+
+    Of n pieces with at least b bars, n * b bars can be compared. One short piece
+    among a hundred should not cut all to its length.
+    """
+    lengths = sorted(piece.n_bars for piece in real)
+    most = lengths[len(lengths) // 2] if lengths else max(piece.n_bars for piece in pieces)
+    longest_first = sorted((min(piece.n_bars, most) for piece in pieces), reverse=True)
+    kept = [n * bars for n, bars in enumerate(longest_first, 1)]
+    return longest_first[kept.index(max(kept))]
+
+
+def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
+    notes = piece.notes[piece.notes["start"] < n_bars * n_steps]
+    return piece._replace(notes=notes, n_bars=n_bars)
 
 
 @dataclass(frozen=True)

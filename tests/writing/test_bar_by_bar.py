@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 
 import nextbar
-from nextbar.bar_by_bar import Draw, WrittenBar, blend, notes_of_bar, write_bars
-from nextbar.beginning import begin_from
 from nextbar.errors import UsageError
-from nextbar.sketch import Sketch, Workbench, Written
+from nextbar.frames.config import Sampling
+from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
+from nextbar.writing.beginning import begin_from
+from nextbar.writing.piece import Draw
+from nextbar.writing.sketch import Sketch, Written
+from nextbar.writing.workbench import Workbench
 
-from .fixtures import REMEMBERING, let_it_sound, write_tune
-from .music.midi_files import make_notes
+from ..fixtures import REMEMBERING, let_it_sound, write_tune
+from ..music.midi_files import make_notes
 
-PLAIN = {"temperature": 1.0, "follow": 1.0}
+PLAIN = {"sampling": Sampling()}
 
 
 @pytest.fixture(scope="module", params=["one bar", "four bars"])
@@ -37,13 +40,15 @@ def bench(model):
 def composed(bench, n_bars=4, *, sketch=None, seed=1, **options):
     """A sketch with so many more bars."""
     sketch = sketch or bench.begin()
-    for grown, _ in bench.compose(sketch, bars=n_bars, seed=seed, **{**PLAIN, **options}):
+    sampling = Sampling(**options)
+    for grown, _ in bench.compose(sketch, bars=n_bars, seed=seed, sampling=sampling):
         sketch = grown
     return sketch
 
 
 def test_bars_written_one_by_one_are_those_of_a_piece_written_at_once(bench):
-    (at_once,) = bench.composer.compose([None], bars=6, seeds=[5], temperature=0.8, follow=0.5)
+    asked = Sampling(temperature=0.8, follow=0.5)
+    (at_once,) = bench.composer.compose([None], bars=6, seeds=[5], sampling=asked)
     sketch = composed(bench, 6, seed=5, temperature=0.8, follow=0.5)
     one_by_one = bench.composition(sketch)
     assert len(at_once.notes) > 6
@@ -103,7 +108,7 @@ def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path)
 
 def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_the_prior(model):
     silent, loud = (np.full((1, *model.kind.frame_shape), v, np.uint8) for v in (0, 90))
-    draws = [Draw(3, 2, 1.0, 0.0)] * 2
+    draws = [Draw(3, 2, Sampling(follow=0))] * 2
     after_silence, after_noise = write_bars(model, [silent, loud], draws)
     (from_noise,) = write_bars(model, [None], [Draw(3, 2)])
     np.testing.assert_array_equal(after_silence.roll, after_noise.roll)
@@ -115,7 +120,8 @@ def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_t
 def test_bars_side_by_side_are_as_if_written_alone(model):
     one, three = (np.full((n, *model.kind.frame_shape), 60, np.uint8) for n in (1, 3))
     rolls = [None, one, None, three]
-    draws = [Draw(1, 0), Draw(2, 1, 0.5, 0.7), Draw(3, 0, 2.0), Draw(4, 3, 0.5, 0.7)]
+    half = Sampling(temperature=0.5, follow=0.7)
+    draws = [Draw(1, 0), Draw(2, 1, half), Draw(3, 0, Sampling(temperature=2)), Draw(4, 3, half)]
     together = write_bars(model, rolls, draws)
     for roll, draw, bar in zip(rolls, draws, together, strict=True):
         (alone,) = write_bars(model, [roll], [draw])
@@ -277,6 +283,6 @@ def test_a_workbench_that_remembers_two_bars_writes_the_same_piece(bench, monkey
         2,
         bench.blends(sketch, bar=2, first=sketch.bars[0], second=sketch.bars[5], steps=3)[1].recipe,
     )
-    monkeypatch.setattr("nextbar.sketch.BARS_IN_MIND", 2)
+    monkeypatch.setattr("nextbar.writing.workbench.BARS_IN_MIND", 2)
     forgetful = Workbench(bench.composer)
     np.testing.assert_array_equal(forgetful.rolls(sketch), bench.rolls(sketch))

@@ -9,7 +9,7 @@ from safetensors import safe_open
 import nextbar
 from nextbar.cli import main
 from nextbar.errors import CorpusError, OutputError, RunError
-from nextbar.frames.checkpoint import DESCRIPTION, WEIGHTS
+from nextbar.frames.record import DESCRIPTION, WEIGHTS
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,28 @@ import numpy.typing as npt
 import torch
 
 from nextbar._version import __version__
-from nextbar.errors import CorpusError, OutputError, RunError, TrainingError
-from nextbar.frames import checkpoint
-from nextbar.frames.config import DEFAULT_PRESET, Config, configure, override
+from nextbar.errors import CorpusError, OutputError, RunError, TrainingError, UsageError
+from nextbar.frames import checkpoint, record
+from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences, previous_frames
-from nextbar.frames.replicas import Replicas, few_threads, launch
-from nextbar.frames.training import Progress, Training, begin_training
+from nextbar.frames.record import Description
+from nextbar.frames.replicas import (
+    Precision,
+    Replicas,
+    choose_device,
+    choose_precision,
+    few_threads,
+    launch,
+)
+from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
-from nextbar.watch import Watch
+from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
+from nextbar.training.watch import Watch
 
-MAY_CHANGE = ("epochs", "checkpoint_epochs", "sample_epochs")
+MAY_CHANGE = ("epochs",)
 """Fields that may differ when a run is continued: they change how long, not what."""
 
 
@@ -52,7 +60,7 @@ def export(run: str | Path, out: str | Path) -> Path:
     out; without its corpus it cannot begin from held-out bars, nor be trained
     on. Raises RunError for no run, OutputError where ``out`` is taken.
     """
-    _, _, origin = checkpoint.read_description(Path(run))
+    origin = record.read_description(Path(run)).origin
     corpus = {name: x for name, x in origin.get("corpus", {}).items() if name != "path"}
     source = str(corpus.get("source", ""))
     if Path(source).is_absolute():
@@ -82,17 +90,23 @@ def train(
     config: dict[str, Any] | None = None,
     device: str = "auto",
     devices: int | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    precision: Precision | None = None,
+    checkpoint_epochs: int = 1,
+    sample_epochs: int = 5,
+    progress: Callable[[StepDone], None] | None = None,
     **fields: Any,
 ) -> Run:
     """The run in the folder ``out``, trained to its last epoch; continued if it exists already.
 
     preset: where the configuration starts from. config: fields that replace
     the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
-    run that exists goes on as it was begun; only ``epochs``,
-    ``checkpoint_epochs`` and ``sample_epochs`` may be other then. devices: how
-    many processes train together on this machine; under ``torchrun`` or SLURM
-    as many as that has started. progress: called after each step, in the first
+    run that exists goes on as it was begun; only ``epochs`` may be other then.
+    devices: how many processes train together on this machine; under
+    ``torchrun`` or SLURM as many as that has started. precision: what networks
+    compute in, "bfloat16" or "float32"; None is what the run was begun with,
+    at first bfloat16 where the processor has it. checkpoint_epochs,
+    sample_epochs: epochs between two checkpoints, and between two pictures of
+    what the model writes. progress: called after each step, in the first
     process. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
     and raises KeyboardInterrupt.
 
@@ -101,26 +115,42 @@ def train(
     where it cannot be written, TrainingError where a loss is no longer finite
     or a process that trains along has ended.
     """
+    for name, epochs in (
+        ("checkpoint_epochs", checkpoint_epochs),
+        ("sample_epochs", sample_epochs),
+    ):
+        if epochs < 1:
+            raise UsageError(f"{name}: {epochs} is not 1 or more")
     opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
     run = Path(out)
     chosen = {**(config or {}), **fields}
-    if (run / checkpoint.DESCRIPTION).exists():
-        settings = _continued_config(run, opened, preset, chosen)
+    if (run / record.DESCRIPTION).exists():
+        before = record.read_description(run)
+        settings = _continued_config(run, before, opened, preset, chosen)
+        computed_in = _continued_precision(run, before, precision)
+        description = before._replace(config=settings)
     else:
-        settings = fitted(configure(preset or DEFAULT_PRESET, **chosen), opened, chosen)
+        start = find_preset(preset or DEFAULT_PRESET)
+        settings = fitted(start, override(start.config, **chosen), opened, chosen)
+        computed_in = precision or choose_precision(choose_device(device))
+        origin = _origin(opened, start, computed_in)
+        description = Description(settings, opened.kind.frame_shape, origin)
     pairs = training_pairs(opened, settings)
-    replicas = launch(settings, device=device, devices=devices)
-    if checkpoint.has_checkpoint(run):
+    replicas = launch(device=device, devices=devices, precision=computed_in)
+    if record.has_checkpoint(run):
         training = checkpoint.load_training(run, settings, replicas.device)
     else:
         model = build_model(opened.kind.frame_shape, settings)
         training = begin_training(model.to(replicas.device))
     watch = None
     if replicas.is_first:
-        _describe(run, opened, settings)
-        watch = Watch(run, opened, training, progress)
+        _describe(run, description)
+        sampling = Sampling(**description.origin["sampling"])
+        watch = Watch(
+            run, opened, training, sampling, sample_epochs=sample_epochs, progress=progress
+        )
     try:
-        _train_to_the_end(run, training, pairs, replicas, watch)
+        _train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
     except TrainingError as error:
         raise TrainingError(f"{error}; {_last_good(run)}") from error
     finally:
@@ -129,20 +159,17 @@ def train(
     return Run(run, training.epoch, settings, replicas.is_first)
 
 
-def fitted(config: Config, corpus: Corpus, chosen: Collection[str]) -> Config:
+def fitted(preset: Preset, config: Config, corpus: Corpus, chosen: Collection[str]) -> Config:
     """The configuration for a corpus that may be small: what is in ``chosen`` stays as it is.
 
     The batch is no larger than there are pairs, and there are as many epochs as
-    ``least_updates`` take.
+    the preset's least updates take.
     """
     n_pairs = len(previous_frames(corpus.piece_index, corpus.pieces("training")))
     if "batch" not in chosen and n_pairs >= FEWEST_PAIRS:
         config = override(config, batch=min(config.batch, n_pairs))
     if "epochs" not in chosen and n_pairs:
-        updates_an_epoch = ceil(n_pairs / config.batch) * config.generator_updates
-        config = override(
-            config, epochs=max(config.epochs, ceil(config.least_updates / updates_an_epoch))
-        )
+        config = override(config, epochs=preset.epochs_for(n_pairs, config))
     return config
 
 
@@ -151,10 +178,10 @@ FEWEST_PAIRS = 2
 
 
 def _last_good(run: Path) -> str:
-    if not checkpoint.has_checkpoint(run):
+    if not record.has_checkpoint(run):
         return "there is no checkpoint yet"
-    path = run / checkpoint.WEIGHTS
-    return f"the last good checkpoint, {path}, is of epoch {checkpoint.read_epoch(run)}"
+    path = run / record.WEIGHTS
+    return f"the last good checkpoint, {path}, is of epoch {record.read_epoch(run)}"
 
 
 def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
@@ -173,40 +200,50 @@ def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
 
 
 def _continued_config(
-    run: Path, corpus: Corpus, preset: str | None, chosen: dict[str, Any]
+    run: Path, begun: Description, corpus: Corpus, preset: str | None, chosen: dict[str, Any]
 ) -> Config:
     """The configuration to go on with. Raises RunError where that would be another run."""
-    begun, _, origin = checkpoint.read_description(run)
-    before = origin.get("corpus", {})
+    before = begun.origin.get("corpus", {})
     if before.get("fingerprint") != corpus.fingerprint:
         raise RunError(
             f"{run} was begun on another corpus than {corpus.path} is now ({before.get('path')}, "
             f"{before.get('bars')} bars); choose another folder for a new run"
         )
-    wanted = override(begun, **chosen)
+    wanted = override(begun.config, **chosen)
     if preset is not None:
-        wanted = fitted(configure(preset, **chosen), corpus, chosen)
+        start = find_preset(preset)
+        wanted = fitted(start, override(start.config, **chosen), corpus, chosen)
     names = [name for name in wanted.to_dict() if preset is not None or name in chosen]
     for name in names:
-        was, now = getattr(begun, name), getattr(wanted, name)
+        was, now = getattr(begun.config, name), getattr(wanted, name)
         if was != now and name not in MAY_CHANGE:
-            raise RunError(
-                f"{run} was begun with {name} {was}, not {now}; leave it out to continue, "
-                "or choose another folder for a new run"
-            )
-    return override(begun, **{name: getattr(wanted, name) for name in MAY_CHANGE if name in chosen})
+            raise RunError(_begun_otherwise(run, name, was, now))
+    changes = {name: getattr(wanted, name) for name in MAY_CHANGE if name in chosen}
+    return override(begun.config, **changes)
 
 
-def _describe(run: Path, corpus: Corpus, config: Config) -> None:
-    """Writes run.json; refuses a folder that holds something else."""
-    if (run / checkpoint.DESCRIPTION).exists():
-        if checkpoint.read_description(run)[0] == config:
-            return
-    elif run.exists() and not (run.is_dir() and not any(run.iterdir())):
-        raise OutputError(f"{run} exists and is not a run; choose another folder")
-    origin = {
+def _continued_precision(run: Path, begun: Description, wanted: Precision | None) -> Precision:
+    """What to go on computing in: what the run was begun with. RunError where that is not it."""
+    was: Precision = begun.origin["precision"]
+    if wanted not in (None, was):
+        raise RunError(_begun_otherwise(run, "precision", was, wanted))
+    return was
+
+
+def _begun_otherwise(run: Path, name: str, was: Any, now: Any) -> str:
+    return (
+        f"{run} was begun with {name} {was}, not {now}; leave it out to continue, "
+        "or choose another folder for a new run"
+    )
+
+
+def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, Any]:
+    """What a run keeps of where it comes from."""
+    return {
         "nextbar": __version__,
         "torch": str(torch.__version__),
+        "precision": precision,
+        "sampling": asdict(preset.sampling),
         "corpus": {
             "path": str(corpus.path.resolve()),
             "source": corpus.manifest["source"],
@@ -216,18 +253,32 @@ def _describe(run: Path, corpus: Corpus, config: Config) -> None:
             **corpus.kind.to_json(),
         },
     }
-    checkpoint.describe_run(run, config, corpus.kind.frame_shape, origin)
+
+
+def _describe(run: Path, description: Description) -> None:
+    """Writes run.json; refuses a folder that holds something else."""
+    if (run / record.DESCRIPTION).exists():
+        if record.read_description(run) == description:
+            return
+    elif run.exists() and not (run.is_dir() and not any(run.iterdir())):
+        raise OutputError(f"{run} exists and is not a run; choose another folder")
+    record.describe_run(run, description)
 
 
 def _train_to_the_end(
-    run: Path, training: Training, pairs: PairBatches, replicas: Replicas, watch: Watch | None
+    run: Path,
+    training: Training,
+    pairs: PairBatches,
+    replicas: Replicas,
+    watch: Watch | None,
+    checkpoint_epochs: int,
 ) -> None:
     """Trains, and saves what is due. watch: in the first process, which alone writes."""
     config = training.model.config
     with _interrupt_noted() as interrupted, _partners_needed(replicas), few_threads(config):
         for now in train_model(training, pairs, replicas):
             is_last = now.ends_epoch and now.epoch == config.epochs
-            is_due = now.ends_epoch and now.epoch % config.checkpoint_epochs == 0
+            is_due = now.ends_epoch and now.epoch % checkpoint_epochs == 0
             stops = replicas.any(interrupted.is_set()) and not is_last
             if watch is not None:
                 if now.ends_epoch:

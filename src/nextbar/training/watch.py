@@ -16,11 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboardX import SummaryWriter
 
-from nextbar.composer import Beginning, Composer
-from nextbar.frames import checkpoint
-from nextbar.frames.training import Progress, Training
+from nextbar.frames import record
+from nextbar.frames.config import Sampling
+from nextbar.frames.training import StepDone, Training
 from nextbar.music.corpus import Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+from nextbar.writing.composer import Composer
+from nextbar.writing.piece import Beginning
 
 SAMPLE_BARS = 5
 SAMPLES_OF_EACH = 4
@@ -34,35 +36,40 @@ class Watch:
         run: Path,
         corpus: Corpus,
         training: Training,
-        progress: Callable[[Progress], None] | None,
+        sampling: Sampling,
+        *,
+        sample_epochs: int,
+        progress: Callable[[StepDone], None] | None,
     ) -> None:
         self._run = run
         self._corpus = corpus
         self._training = training
+        self._sampling = sampling
+        self._sample_epochs = sample_epochs
         self._progress = progress
         self._epoch_began = time.monotonic()
         # Events of epochs that were lost with an interruption are hidden by the purge.
         self._events = SummaryWriter(str(run / "events"), purge_step=training.epoch + 1)
 
-    def record(self, now: Progress) -> None:
+    def record(self, now: StepDone) -> None:
         """Writes an epoch's figures down. To be called before its checkpoint is written.
 
         Whatever comes between the two, no epoch of a checkpoint lacks its line:
         a line too many is dropped when the epoch is trained again.
         """
         seconds = time.monotonic() - self._epoch_began
-        checkpoint.append_history(self._run, now.epoch, now.figures, seconds)
+        record.append_history(self._run, now.epoch, now.figures._asdict(), seconds)
         for name, value in now.figures._asdict().items():
             if value == value:  # what the epoch did not compute is not-a-number
                 self._events.add_scalar(name, value, now.epoch)
         self._events.add_scalar("seconds", seconds, now.epoch)
         self._events.flush()
 
-    def show(self, now: Progress) -> None:
+    def show(self, now: StepDone) -> None:
         """Draws samples where they are due, and tells the caller of the step."""
         if now.ends_epoch:
-            config = self._training.model.config
-            if now.epoch % config.sample_epochs == 0 or now.epoch == config.epochs:
+            is_last = now.epoch == self._training.model.config.epochs
+            if now.epoch % self._sample_epochs == 0 or is_last:
                 self._draw_samples(now.epoch)
             self._epoch_began = time.monotonic()
         if self._progress is not None:
@@ -71,13 +78,15 @@ class Watch:
     def close(self) -> None:
         """Ends the events, and draws the losses so far."""
         self._events.close()
-        history = checkpoint.read_history(self._run)
+        history = record.read_history(self._run)
         if history:
             save_png(draw_history(history), self._run / "losses.png")
 
     def _draw_samples(self, epoch: int) -> None:
         kind, model = self._corpus.kind, self._training.writer
-        composer = Composer(model, kind, origin={}, path=self._run, checkpoint="")
+        composer = Composer(
+            model, kind, origin={}, path=self._run, checkpoint="", sampling=self._sampling
+        )
         starts = _first_bars(self._corpus, SAMPLES_OF_EACH)
         seeds = range(SAMPLES_OF_EACH)
         pieces = composer.compose([None] * len(seeds), bars=SAMPLE_BARS, seeds=seeds)

@@ -1,19 +1,17 @@
 """What a piece goes on from: noise, a bar of the corpus, or a file of the user's."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nextbar.composer import Beginning, Composer
-from nextbar.errors import CorpusError, MusicFileError, UsageError
+from nextbar.errors import CorpusError, UsageError
 from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
-from nextbar.music.corpus import Corpus
+from nextbar.music.corpus import corpus_of
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.reading import Piece, options_of_kind, read_pieces
-
-NOISE, HELD_OUT, TRAINING = "noise", "held-out", "training"
+from nextbar.music.reading import read_piece
+from nextbar.writing.composer import Composer
+from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING, Beginning
 
 
 def begin_from(
@@ -54,28 +52,6 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
     ]
 
 
-def corpus_of(origin: dict[str, Any]) -> Corpus:
-    """The corpus that a run of this origin was trained on, if it is still there and unchanged."""
-    recorded = origin["corpus"]
-    if "path" not in recorded:
-        raise CorpusError(
-            "the model came without the corpus that it was trained on; begin from noise or a file"
-        )
-    try:
-        corpus = Corpus.open(recorded["path"])
-    except CorpusError as error:
-        raise CorpusError(
-            f"the corpus that this run was trained on cannot be used: {error}; "
-            "or begin from noise or a file"
-        ) from error
-    if corpus.fingerprint != recorded["fingerprint"]:
-        raise CorpusError(
-            f"{corpus.path} is no longer the corpus that this run was trained on; prepare it as "
-            "it was, or begin from noise or a file"
-        )
-    return corpus
-
-
 def begin_from_file(
     kind: BarKind, start: str, *, track: int | str = "all", memory: int = 1
 ) -> Beginning:
@@ -100,19 +76,6 @@ def begin_from_file(
     last = np.arange(max(0, chosen - memory), chosen)
     rolls = draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets)
     return Beginning(kept, chosen, rolls, f"{path.stem}-bar{chosen}", semitones)
-
-
-def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:
-    """The first tune of a file on the kind's grid. Raises UsageError or MusicFileError."""
-    if not path.is_file():
-        raise UsageError(
-            f"{path}: there is no such file; give a MIDI or ABC file, held-out, training or noise"
-        )
-    result = read_pieces(path, name=path.name, options=options_of_kind(kind, track=track))
-    if not result.pieces:
-        refusal = result.refusals[0]
-        raise MusicFileError(refusal.message, name=path.name, reason=refusal.reason)
-    return result.pieces[0]
 
 
 def _split_bar_number(start: str) -> tuple[Path, int | None]:

@@ -3,7 +3,7 @@
 In the paper that is one normal distribution (:class:`Gaussian`). In a
 :class:`Chain` the latent has parts, one after the other, and each part's
 distribution is a :class:`Mixture` of normals that depends on the parts before
-it, too: a mixture can say "this note or that one", which one normal cannot.
+it, too: a mixture can say "this or that", which one normal cannot.
 """
 
 import math
@@ -14,7 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nextbar.frames.config import Sampling
 from nextbar.frames.losses import draw_latent
+
+AS_TRAINED = Sampling()
+"""Latents drawn as they were while training."""
 
 LOG_VARIANCES = 10.0
 """Log-variances stay within plus and minus this: without normalisation over the batch nothing
@@ -30,29 +34,24 @@ class Gaussian(NamedTuple):
     def draw(
         self,
         noise: Tensor,
+        sampling: Sampling = AS_TRAINED,
         *,
-        temperature: float = 1.0,
         beginning: "Gaussian | None" = None,
-        follow: float = 1.0,
     ) -> Tensor:
         """A latent, (B, latent). Paper Eq. 4.
 
-        noise: (B, latent), from N(0, I), multiplied by the temperature.
-        beginning: what is read where there are no frames before; needed if follow
-        is less than 1. follow: 0-1, how much of this reading is kept against
-        that: the mean lies on the straight line from one to the other, and the
-        deviation changes by equal ratios.
+        noise: (B, latent or more), from N(0, I); the first ``latent`` numbers are
+        multiplied by the temperature. beginning: what is read where there are no
+        frames before; needed if ``sampling.follow`` is less than 1, which is how
+        much of this reading is kept against that: the mean lies on the straight
+        line from one to the other, and the deviation changes by equal ratios.
         """
         mean, log_variance = self
-        if follow < 1:
+        if sampling.follow < 1:
             assert beginning is not None
-            mean = torch.lerp(beginning.mean, mean, follow)
-            log_variance = torch.lerp(beginning.log_variance, log_variance, follow)
-        return draw_latent(mean, log_variance, noise * temperature)
-
-    def given(self, latent: Tensor) -> "Gaussian":  # noqa: ARG002
-        """Itself: what it says of a latent does not depend on it."""
-        return self
+            mean = torch.lerp(beginning.mean, mean, sampling.follow)
+            log_variance = torch.lerp(beginning.log_variance, log_variance, sampling.follow)
+        return draw_latent(mean, log_variance, noise[:, : mean.shape[1]] * sampling.temperature)
 
     def log_density(self, latent: Tensor) -> Tensor:
         """The logarithm of the density at a latent (B, latent), (B,)."""
@@ -126,32 +125,31 @@ class Chain(NamedTuple):
     def draw(
         self,
         noise: Tensor,
+        sampling: Sampling = AS_TRAINED,
         *,
-        temperature: float = 1.0,
         beginning: "Chain | None" = None,
-        follow: float = 1.0,
     ) -> Tensor:
         """A latent, (B, parts * latent), drawn part after part.
 
         noise: (B, parts * latent + 2 * parts), from N(0, I): what moves each part,
-        then what chooses its normal, then what decides if it follows. temperature:
-        see :meth:`Mixture.draw`. beginning: what is read where there are no frames
-        before; needed if follow is less than 1. follow: 0-1, the probability of
-        each part to be drawn from this reading, and not from that.
+        then what chooses its normal, then what decides if it follows. The
+        temperature: see :meth:`Mixture.draw`. beginning: what is read where there
+        are no frames before; needed if ``sampling.follow`` is less than 1, which is
+        the probability of each part to be drawn from this reading, and not from that.
         """
         n_rows, n_parts, _ = self.contexts.shape
         moves = noise[:, : n_parts * self.latent].view(n_rows, n_parts, -1)
         choices, followed = noise[:, n_parts * self.latent :].chunk(2, dim=1)
-        follows = torch.special.ndtr(followed) < follow
+        follows = torch.special.ndtr(followed) < sampling.follow
         part, state = noise.new_zeros(n_rows, 1, self.latent), self.state
         first_state = None if beginning is None else beginning.state
         parts = []
         for nth in range(n_parts):
             now = slice(nth, nth + 1)
-            how = (moves[:, now], choices[:, now], temperature)
+            how = (moves[:, now], choices[:, now], sampling.temperature)
             mixture, state = self.step(self.contexts[:, now], part, state, now)
             drawn = mixture.draw(*how)
-            if follow < 1:
+            if sampling.follow < 1:
                 assert beginning is not None
                 assert first_state is not None
                 other, first_state = beginning.step(

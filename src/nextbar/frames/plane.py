@@ -13,61 +13,14 @@ What the paper leaves open, and what stands here:
 """
 
 from math import ceil, prod
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nextbar.errors import ConfigError
+from nextbar.frames.chain import Gaussian
 from nextbar.frames.config import Config
-from nextbar.frames.latents import Gaussian
-
-Shape = tuple[int, int, int]
-"""(channels, height, width) of a frame."""
-
-
-FIRST_BIAS = -2.0
-"""Where the bias before G's Tanh begins: frames near 0 (0.02), as sparse as music, not at 0.5."""
-
-
-class Drawn(NamedTuple):
-    """What G draws of a batch of frames, each (B, C, H, W).
-
-    levels: how much, in [0, 1]; in the paper that is all. gates: with
-    ``sparse``, the logit of something being there.
-    """
-
-    levels: Tensor
-    gates: Tensor | None = None
-
-    def frames(self) -> Tensor:
-        """The frames, in [0, 1]: the levels, 0 where nothing is likelier than something."""
-        return self.levels if self.gates is None else self.levels * (self.gates > 0)
-
-    def shown(self) -> Tensor:
-        """What D is shown: the levels, or, with gates, 1 where something is and 0 elsewhere.
-
-        Whole, as what is heard in the end, with the gradient of the
-        probability (Bengio et al. 2013, the straight-through estimator).
-        """
-        if self.gates is None:
-            return self.levels
-        likely = torch.sigmoid(self.gates)
-        return (self.gates > 0).float() + likely - likely.detach()
-
-
-def shown(frames: Tensor, config: Config) -> Tensor:
-    """Real frames as D is shown them, beside :meth:`Drawn.shown`."""
-    return (frames > 0).float() if config.sparse else frames
-
-
-def drawn_from(maps: Tensor, *, sparse: bool) -> Drawn:
-    """What the last maps of a generator say: (B, C, H, W), or (B, 2 C, H, W) if sparse."""
-    if not sparse:
-        return Drawn(0.5 * (1 + torch.tanh(maps)))
-    gates, levels = maps.chunk(2, dim=1)
-    return Drawn(0.5 * (1 + torch.tanh(levels)), gates)
-
+from nextbar.frames.contracts import FIRST_BIAS, Drawn, Shape, Verdict, levels_of
 
 THIN = 8
 """Maps up to this many are normalised in the plain layout: with the channels innermost the
@@ -124,14 +77,15 @@ class Generator(nn.Module):
     def __init__(self, shape: Shape, config: Config) -> None:
         super().__init__()
         channels, self.height, self.width = shape
-        growth = prod(config.generator_strides)
+        strides = deconvolution_strides(config)
+        growth = prod(strides)
         first, *others = config.generator_channels
         self.start = (ceil(self.height / growth), ceil(self.width / growth), first)
         self.project = nn.Linear(config.latent, prod(self.start))
         layers: list[nn.Module] = [Norm(first)] if config.batch_norm else []
         layers.append(nn.ReLU(inplace=config.batch_norm))  # never on a view of the projection
         maps = first
-        for out, stride in zip(others, config.generator_strides, strict=True):
+        for out, stride in zip(others, strides, strict=True):
             layers.append(
                 nn.ConvTranspose2d(
                     maps, out, 3, stride, 1, output_padding=stride - 1, bias=not config.batch_norm
@@ -141,8 +95,7 @@ class Generator(nn.Module):
                 layers.append(Norm(out))
             layers.append(nn.ReLU(inplace=True))
             maps = out
-        self.sparse = config.sparse
-        last = nn.Conv2d(maps, channels * (1 + config.sparse), 3, padding=1)
+        last = nn.Conv2d(maps, channels, 3, padding=1)
         nn.init.constant_(last.bias, FIRST_BIAS)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers, last)
 
@@ -162,14 +115,7 @@ class Generator(nn.Module):
     def _grow(self, start: Tensor) -> Drawn:
         maps = start.view(-1, *self.start).permute(0, 3, 1, 2)  # (B, maps, height, width)
         maps = self.layers(maps)[:, :, : self.height, : self.width]  # strides may overshoot
-        return drawn_from(maps.float(), sparse=self.sparse)
-
-
-class Verdict(NamedTuple):
-    """What D says of a batch: features (B, F), D_l of Eq. 7, and logits (B,) before the Sigmoid."""
-
-    features: Tensor
-    logits: Tensor
+        return Drawn(levels_of(maps.float()))
 
 
 class Discriminator(nn.Module):
@@ -182,11 +128,9 @@ class Discriminator(nn.Module):
         super().__init__()
         channels, height, width = shape
         layers: list[nn.Module] = []
-        for out, stride in zip(
-            config.discriminator_channels, config.discriminator_strides, strict=True
-        ):
-            layers += [nn.Conv2d(channels, out, 3, stride, 1), nn.LeakyReLU(0.2, inplace=True)]
-            channels, height, width = out, ceil(height / stride), ceil(width / stride)
+        for out in config.discriminator_channels:
+            layers += [nn.Conv2d(channels, out, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+            channels = out
         layers.append(nn.Conv2d(channels, 1, 3, padding=1))
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(height * width, 1)
@@ -197,19 +141,21 @@ class Discriminator(nn.Module):
         return Verdict(features.float(), self.output(features).squeeze(1).float())
 
 
-def check_shape(shape: Shape, config: Config) -> None:
+def deconvolution_strides(config: Config) -> tuple[int, ...]:
+    """The stride of each deconvolution: 1, as in the paper, where none is given."""
+    n_deconvolutions = len(config.generator_channels) - 1
+    return (*config.generator_strides, *[1] * n_deconvolutions)[:n_deconvolutions]
+
+
+def check_sides(shape: Shape, config: Config) -> None:
     """Raises ConfigError where frames are too small for the networks' strides."""
     _, height, width = shape
-    in_columns = config.layout == "columns"
-    sides, named = ((width,), "the width") if in_columns else ((height, width), "each side")
-    halvings = len(config.encoder_channels) - in_columns
     for name, reduction in (
-        ("encoder_channels", 2**halvings),
+        ("encoder_channels", 2 ** len(config.encoder_channels)),
         ("generator_strides", prod(config.generator_strides)),
-        ("discriminator_strides", prod(config.discriminator_strides)),
     ):
-        if min(sides) < reduction:
+        if min(height, width) < reduction:
             raise ConfigError(
                 f"{name}: frames of {height} x {width} are too small for layers that divide "
-                f"{named} by {reduction}; use fewer layers or smaller strides, or larger frames"
+                f"each side by {reduction}; use fewer layers or smaller strides, or larger frames"
             )

@@ -7,7 +7,7 @@ its own file it goes on as it would have gone on by itself.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import torch
 from symusic.core import ScoreTick
 from torch import Tensor
 
-from nextbar.errors import RunError, UsageError
-from nextbar.frames.checkpoint import WEIGHTS, load_model, read_description
+from nextbar.errors import RunError
+from nextbar.frames.checkpoint import load_model
+from nextbar.frames.config import Sampling
 from nextbar.frames.model import Model
+from nextbar.frames.record import WEIGHTS, read_description
+from nextbar.frames.replicas import choose_device
 from nextbar.frames.rollout import roll_out
 from nextbar.music.bars import (
     FULL_VELOCITY,
-    Notes,
     Rolls,
     join_at_bar_lines,
     read_rolls,
@@ -31,41 +33,15 @@ from nextbar.music.bars import (
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import to_score
-
-
-@dataclass(frozen=True)
-class Composition:
-    """One written piece.
-
-    notes: on the corpus's grid, given bars first. n_bars: all of them.
-    n_given_bars: how many of these were given, not written.
-    """
-
-    notes: Notes
-    n_bars: int
-    n_given_bars: int
-    seed: int
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What a piece goes on from: all given notes, and the rolls of the last given bars.
-
-    rolls: (bars, channels, 88, steps) uint8, as many as a model remembers, or
-    fewer; at least one. name: for file names ("mytune-bar8").
-    transposed: semitones that the rolls stand above the notes, to be in the
-    common key of a corpus; what is written is moved back by them.
-    """
-
-    notes: Notes
-    n_bars: int
-    rolls: Rolls
-    name: str
-    transposed: int = 0
-
-
-FAINTEST = 0.5 / FULL_VELOCITY
-"""The intensity from which a cell has a velocity of at least 1."""
+from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.writing.piece import (
+    FAINTEST,
+    Beginning,
+    Composition,
+    check_bars,
+    check_seed,
+    check_threshold,
+)
 
 
 class Composer:
@@ -73,33 +49,37 @@ class Composer:
 
     ``model`` holds the networks, ``kind`` the grid, metre and tempo of the
     music it was trained on, ``origin`` what the run says it was made from,
-    ``checkpoint`` the sha256 of its weights' file.
+    ``checkpoint`` the sha256 of its weights' file, ``sampling`` how it writes
+    where nothing else is asked for.
     """
 
     def __init__(
-        self, model: Model, kind: BarKind, *, origin: dict[str, Any], path: Path, checkpoint: str
+        self,
+        model: Model,
+        kind: BarKind,
+        *,
+        origin: dict[str, Any],
+        path: Path,
+        checkpoint: str,
+        sampling: Sampling,
     ) -> None:
         self.model = model
         self.kind = kind
         self.origin = origin
         self.path = path
         self.checkpoint = checkpoint
-
-    @property
-    def temperature(self) -> float:
-        """The default temperature."""
-        return self.model.config.temperature
+        self.sampling = sampling
 
     @property
     def threshold(self) -> float:
         """The default threshold, 0-1: a third of the median velocity of the training notes.
 
-        What the generator draws in a cell is about the velocity of a note
+        What a generator in a plane draws in a cell is about the velocity of a note
         there times its probability: a note is heard from one chance in three.
         At one in two, a model trained for minutes leaves out a third of the notes.
-        A model of ``sparse`` frames has decided by itself what is heard.
+        A generator in columns has decided by itself what is heard.
         """
-        if self.model.config.sparse:
+        if self.model.config.layout == "columns":
             return FAINTEST
         return self.kind.median_velocity / FULL_VELOCITY / 3
 
@@ -110,28 +90,28 @@ class Composer:
         seed: int = 0,
         beginning: Beginning | None = None,
         temperature: float | None = None,
-        follow: float = 1.0,
+        follow: float | None = None,
         threshold: float | None = None,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
         beginning: what to go on from (testing model 1), from
         ``nextbar.begin_from``; None begins from noise (testing model 2).
-        temperature: 0 and up, how far each bar strays from the likeliest; None is
-        what the configuration says, 1 in the paper.
-        follow: 0-1, how much of what the encoder reads off the bar before is
-        kept; at 0 every bar begins afresh. threshold: the intensity, 0-1,
-        from which a cell is heard. The same arguments give the same piece.
+        temperature, follow: how far each bar strays from the likeliest, and how
+        closely it follows those before, see :class:`nextbar.frames.config.Sampling`;
+        None is what the run says. threshold: the intensity, 0-1, from which a cell
+        is heard. The same arguments give the same piece.
         """
+        sampling = self.asked(temperature, follow)
         (composition,) = self.compose(
-            [beginning],
-            bars=bars,
-            seeds=[seed],
-            temperature=temperature,
-            follow=follow,
-            threshold=threshold,
+            [beginning], bars=bars, seeds=[seed], sampling=sampling, threshold=threshold
         )
         return self.to_score(composition, f"nextbar seed {seed}")
+
+    def asked(self, temperature: float | None, follow: float | None) -> Sampling:
+        """How to write where a temperature or a follow, or neither, is asked for."""
+        asked = {"temperature": temperature, "follow": follow}
+        return replace(self.sampling, **{k: v for k, v in asked.items() if v is not None})
 
     def compose(
         self,
@@ -139,8 +119,7 @@ class Composer:
         *,
         bars: int,
         seeds: Sequence[int],
-        temperature: float | None = None,
-        follow: float = 1.0,
+        sampling: Sampling | None = None,
         threshold: float | None = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
@@ -148,9 +127,10 @@ class Composer:
         beginnings: all None (testing model 2), or none of them (model 1). A
         piece does not depend on the others it is computed with.
         """
-        if temperature is None:
-            temperature = self.temperature
-        check_request(bars, temperature, threshold, seeds, follow=follow)
+        check_bars(bars)
+        check_threshold(threshold)
+        for seed in seeds:
+            check_seed(seed)
         heard_from = self.threshold if threshold is None else threshold
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
@@ -163,8 +143,7 @@ class Composer:
             first,
             n_frames=bars,
             seeds=seeds,
-            temperature=temperature,
-            follow=follow,
+            sampling=self.sampling if sampling is None else sampling,
             perceive=lambda drawn: hear(drawn, heard_from),
         )
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
@@ -227,36 +206,21 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
     return torch.cat([heard, onsets.float()], dim=1)
 
 
-def check_request(
-    bars: int,
-    temperature: float,
-    threshold: float | None,
-    seeds: Sequence[int],
-    *,
-    follow: float = 1.0,
-) -> None:
-    """Raises UsageError for what no piece can be written with."""
-    if not 1 <= bars <= 10_000:
-        raise UsageError(f"bars: {bars} is not between 1 and 10,000")
-    if not 0 <= temperature <= 100:  # not-a-number fails too
-        raise UsageError(f"temperature: {temperature:g} is not between 0 and 100")
-    if not 0 <= follow <= 1:
-        raise UsageError(f"follow: {follow:g} is not between 0 and 1")
-    if threshold is not None and not 0 < threshold <= 1:
-        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
-    if min(seeds) < 0 or max(seeds) >= 2**63:
-        raise UsageError(f"seed: {min(seeds)} is not a whole number from 0 to 2^63 - 1")
+def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
+    """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
-
-def load_composer(run: Path, device: torch.device) -> Composer:
-    """The composer of a run. Raises RunError where it cannot be read."""
+    Nothing in the folder is executed: weights are safetensors, the rest is
+    JSON. Raises RunError where it is no run, or damaged.
+    """
+    run = SHIPPED if run is None else Path(run)
     _, shape, origin = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])
+        sampling = Sampling(**origin["sampling"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run} was not trained on music: {error} is not in its origin") from error
     if shape != kind.frame_shape:
         raise RunError(f"{run} is damaged: frames of {shape}, bars of {kind.frame_shape}")
-    model, _ = load_model(run, device)
+    model, _ = load_model(run, choose_device(device))
     sha256 = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
-    return Composer(model, kind, origin=origin, path=run, checkpoint=sha256)
+    return Composer(model, kind, origin=origin, path=run, checkpoint=sha256, sampling=sampling)

@@ -13,30 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nextbar.composer import Composer, check_request, hear, stack_rolls
 from nextbar.errors import UsageError
 from nextbar.frames.rollout import decode, latent_noise, next_frames
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, Rolls, read_rolls
+from nextbar.writing.composer import Composer, hear, stack_rolls
+from nextbar.writing.piece import Draw
 
 Latent = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Draw:
-    """How a bar is drawn.
-
-    It takes row ``position`` of the seed's noise: the bars of a piece composed
-    with one seed have the positions 0, 1, 2, ... temperature, follow: as in
-    ``Composer.compose``. Raises UsageError for what no bar can be drawn with.
-    """
-
-    seed: int
-    position: int
-    temperature: float = 1.0
-    follow: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_request(self.position + 1, self.temperature, None, [self.seed], follow=self.follow)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +44,11 @@ def write_bars(
     memory = composer.model.memory
     written: list[WrittenBar | None] = [None] * len(draws)
     for from_noise in (True, False):
-        for temperature, follow in sorted({(draw.temperature, draw.follow) for draw in draws}):
+        for sampling in dict.fromkeys(draw.sampling for draw in draws):
             chosen = [
                 i
                 for i, draw in enumerate(draws)
-                if (draw.temperature, draw.follow) == (temperature, follow)
-                and (after[i] is None) == from_noise
+                if draw.sampling == sampling and (after[i] is None) == from_noise
             ]
             if not chosen:
                 continue
@@ -77,9 +59,7 @@ def write_bars(
                 if histories
                 else None
             )
-            frames, latents = next_frames(
-                composer.model, before, noise, temperature=temperature, follow=follow
-            )
+            frames, latents = next_frames(composer.model, before, noise, sampling)
             for i, bar in zip(chosen, _bars_of(composer, frames, latents), strict=True):
                 written[i] = bar
     return [bar for bar in written if bar is not None]

@@ -12,14 +12,15 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 import nextbar
-from nextbar.errors import TrainingError
-from nextbar.frames.checkpoint import read_history
-from nextbar.frames.config import configure, override
+from nextbar.errors import RunError, TrainingError
+from nextbar.frames.config import override
 from nextbar.frames.diagnosis import diagnose
+from nextbar.frames.record import read_history
 from nextbar.frames.training import Figures
-from nextbar.runs import fitted
+from nextbar.training.presets import PRESETS
+from nextbar.training.run import fitted
 
-from .fixtures import TINY
+from ..fixtures import QUICK
 
 HEALTHY = Figures(
     encoder=5, generator=2, kl=4, reconstruction=30, loudest=0.7, feature=1, discriminator=1.5,
@@ -30,7 +31,7 @@ HEALTHY = Figures(
 def train_command(corpus, run, epochs):
     fields = [
         word
-        for name, value in {**TINY, "epochs": epochs}.items()
+        for name, value in {**QUICK, "epochs": epochs}.items()
         if not isinstance(value, bool)
         for word in (
             f"--{name.replace('_', '-')}",
@@ -39,7 +40,7 @@ def train_command(corpus, run, epochs):
     ]
     return [
         sys.executable, "-m", "nextbar", "train", str(corpus), "--out", str(run),
-        "--preset", "paper", "--sample-epochs", "1000", *fields,
+        "--sample-epochs", "1000", *fields,
     ]  # fmt: skip
 
 
@@ -117,13 +118,29 @@ def events(run):
 def test_a_small_corpus_is_seen_often_enough_and_its_batch_fits(trained):
     corpus = nextbar.prepare(trained / "tunes", trained / "fitted")
     # 12 tunes of 6 bars, two of them held out: 10 * 5 = 50 pairs, under a batch of 64
-    small = configure("default")
-    assert fitted(small, corpus, ()).batch == 50
-    assert fitted(small, corpus, ()).epochs == small.least_updates
-    eight = fitted(override(small, batch=20), corpus, ["batch"])
+    preset, paper = PRESETS["default"], PRESETS["paper"]
+    small = preset.config
+    assert fitted(preset, small, corpus, ()).batch == 50
+    assert fitted(preset, small, corpus, ()).epochs == 3000
+    eight = fitted(preset, override(small, batch=20), corpus, ["batch"])
     assert (eight.batch, eight.epochs) == (20, 1000), "3 batches an epoch, 3,000 updates"
-    assert fitted(override(small, epochs=7), corpus, ["epochs", "batch"]).epochs == 7
-    assert fitted(configure("paper"), corpus, ["batch"]) == configure("paper")
+    twice = fitted(preset, override(small, batch=20, generator_updates=2), corpus, ["batch"])
+    assert twice.epochs == 500, "two updates a batch"
+    assert fitted(preset, override(small, epochs=7), corpus, ["epochs", "batch"]).epochs == 7
+    assert fitted(paper, paper.config, corpus, ["batch"]) == paper.config
+
+
+def test_a_run_says_how_to_write_with_it_and_what_it_was_computed_in(trained, tmp_path):
+    origin = nextbar.inspect(trained / "run")["origin"]
+    assert origin["sampling"] == {"temperature": 1.0, "follow": 1.0}, "the paper's"
+    assert origin["precision"] == "float32"
+    shorter = {name: value for name, value in QUICK.items() if name != "precision"}
+    run = tmp_path / "run"
+    nextbar.train(trained / "corpus", run, precision="bfloat16", **{**shorter, "epochs": 1})
+    with pytest.raises(RunError, match="begun with precision bfloat16, not float32; leave it out"):
+        nextbar.train(trained / "corpus", run, precision="float32", epochs=2)
+    nextbar.train(trained / "corpus", run, epochs=2)
+    assert nextbar.inspect(run)["origin"]["precision"] == "bfloat16", "what it was begun with"
 
 
 def test_tensorboard_shows_the_figures_of_the_history(trained):
@@ -137,7 +154,7 @@ def test_tensorboard_shows_the_figures_of_the_history(trained):
 
 def test_what_the_model_writes_is_drawn_and_the_losses_at_the_end(trained, tmp_path):
     run = tmp_path / "run"
-    nextbar.train(trained / "corpus", run, **{**TINY, "epochs": 3, "sample_epochs": 2})
+    nextbar.train(trained / "corpus", run, **{**QUICK, "epochs": 3, "sample_epochs": 2})
     drawn = sorted(path.name for path in (run / "samples").iterdir())
     assert drawn == ["epoch-0002.png", "epoch-0003.png"], "each second epoch, and the last"
     assert (run / "losses.png").read_bytes().startswith(b"\x89PNG")
@@ -145,8 +162,8 @@ def test_what_the_model_writes_is_drawn_and_the_losses_at_the_end(trained, tmp_p
 
 def test_drawing_samples_leaves_the_training_as_it_was(trained, tmp_path):
     for name, every in (("often", 1), ("never", 1000)):
-        fields = {**TINY, "epochs": 2, "sample_epochs": every, "batch_norm": True}
-        nextbar.train(trained / "corpus", tmp_path / name, preset="paper", **fields)
+        fields = {**QUICK, "epochs": 2, "sample_epochs": every, "batch_norm": True}
+        nextbar.train(trained / "corpus", tmp_path / name, **fields)
     a, b = (
         (tmp_path / name / "checkpoint.safetensors").read_bytes() for name in ("often", "never")
     )
@@ -154,7 +171,7 @@ def test_drawing_samples_leaves_the_training_as_it_was(trained, tmp_path):
 
 
 def test_divergence_names_the_step_and_the_last_good_checkpoint(trained, tmp_path):
-    fields = {**TINY, "epochs": 1}
+    fields = {**QUICK, "epochs": 1}
     nextbar.train(trained / "corpus", tmp_path / "run", **fields)
     description = json.loads((tmp_path / "run" / "run.json").read_text())
     description["config"] |= {"learning_rate": 1.0, "epochs": 500, "feature_weight": 1e6}

@@ -9,9 +9,9 @@ import pytest
 import nextbar
 from nextbar.cli import main
 from nextbar.errors import FetchError, OutputError, UsageError
-from nextbar.public_data import Collection, content_sha256, fetch, is_complete
+from nextbar.music.public_data import Collection, content_sha256, fetch, is_complete
 
-from .shared_data import shared_data
+from ..shared_data import shared_data
 
 FILES = {"a.mid": b"MThd one", "b.mid": b"MThd two" * 20_000}
 

@@ -1,0 +1,121 @@
+"""Many pieces at once, as a folder of files."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from nextbar.errors import UsageError
+from nextbar.music import audio
+from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.writing.beginning import begin_from, begin_from_corpus
+from nextbar.writing.composer import Composer, load
+from nextbar.writing.folder import Made, PieceWritten, check_folder, write_pieces
+from nextbar.writing.piece import (
+    HELD_OUT,
+    NOISE,
+    TRAINING,
+    Beginning,
+    check_bars,
+    check_seed,
+    check_threshold,
+)
+
+MOST_PIECES: Final = 100_000
+BARS_AT_ONCE: Final = 8_000
+"""Bars that are written side by side: some 45 MB of frames, however many pieces are asked for."""
+
+
+def generate(
+    run: str | Path | Composer | None,
+    out: str | Path,
+    *,
+    pieces: int = 10,
+    bars: int = 16,
+    from_bar: str = NOISE,
+    track: int | str = "all",
+    temperature: float | None = None,
+    follow: float | None = None,
+    threshold: float | None = None,
+    seed: int = 0,
+    wav: bool = True,
+    pictures: bool = True,
+    device: str = "auto",
+    progress: Callable[[PieceWritten], None] | None = None,
+) -> list[Path]:
+    """The MIDI files written into the folder ``out``, with WAV and PNG beside them.
+
+    run: None takes the trained model that comes with nextbar.
+    bars: how many bars the model writes; given ones come in front and are not
+    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold: see
+    ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
+    on how many are made with it. A file's name says what decided the piece;
+    ``generated.json`` says it in full, with the command that makes it again.
+    """
+    if not 1 <= pieces <= MOST_PIECES:
+        raise UsageError(f"pieces: {pieces} is not between 1 and {MOST_PIECES:,}")
+    seeds = list(range(seed, seed + pieces))
+    check_bars(bars)
+    check_threshold(threshold)
+    check_seed(seeds[0])
+    check_seed(seeds[-1])
+    if wav:
+        audio.find_soundfont()  # complain before the work, not after it
+    composer = run if isinstance(run, Composer) else load(run, device=device)
+    sampling = composer.asked(temperature, follow)
+    check_folder(Path(out), composer)
+    beginnings = _begin_all(composer, from_bar, seeds, track)
+    options = {"bars": bars, "from-bar": from_bar, "track": track}
+    options["temperature"] = sampling.temperature
+    options |= {} if sampling.follow == 1 else {"follow": sampling.follow}
+    options |= {} if threshold is None else {"threshold": threshold}
+
+    def make() -> Iterator[Made]:
+        at_once = max(1, BARS_AT_ONCE // bars)
+        for begin in range(0, pieces, at_once):
+            chosen = slice(begin, begin + at_once)
+            compositions = composer.compose(
+                beginnings[chosen],
+                bars=bars,
+                seeds=seeds[chosen],
+                sampling=sampling,
+                threshold=threshold,
+            )
+            for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
+                start = NOISE if beginning is None else beginning.name
+                name = _name_piece(composer, start, options)
+                command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
+                details = {"options": options, "command": command}
+                yield Made(f"{name}-seed{composition.seed}", composition, details)
+
+    return write_pieces(
+        Path(out), composer, make(), pieces, wav=wav, pictures=pictures, progress=progress
+    )
+
+
+def _begin_all(
+    composer: Composer, from_bar: str, seeds: list[int], track: int | str
+) -> list[Beginning | None]:
+    if from_bar in (HELD_OUT, TRAINING):
+        return list(begin_from_corpus(composer, seeds=seeds, part=from_bar))
+    return [begin_from(composer, from_bar, track=track)] * len(seeds)
+
+
+def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
+    """What decided the piece but its seed, short enough for a file name."""
+    name = f"{start}-{options['bars']}bars"
+    if options["temperature"] != composer.sampling.temperature:
+        name += f"-temperature{options['temperature']:g}"
+    for option in ("follow", "threshold"):
+        if option in options:
+            name += f"-{option}{options[option]:g}"
+    return name
+
+
+def _command(composer: Composer, options: dict[str, Any]) -> str:
+    run = [] if composer.path == SHIPPED else [str(composer.path)]
+    words = ["nextbar", "generate", *run, "--out", "FOLDER"]
+    for name, value in options.items():
+        if (name, value) not in (("track", "all"), ("temperature", composer.sampling.temperature)):
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)

@@ -1,0 +1,85 @@
+"""What a piece goes on from, what it is asked to be, and what came out. No PyTorch."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from nextbar.errors import UsageError
+from nextbar.frames.config import Sampling
+from nextbar.music.bars import FULL_VELOCITY, Notes, Rolls
+
+NOISE: Final = "noise"
+HELD_OUT: Final = "held-out"
+TRAINING: Final = "training"
+"""What a piece may begin from beside a file."""
+MOST_BARS: Final = 10_000
+"""Bars that are written in one piece."""
+LARGEST_SEED: Final = 2**63 - 1
+FAINTEST: Final = 0.5 / FULL_VELOCITY
+"""The intensity from which a cell has a velocity of at least 1."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """One written piece.
+
+    notes: on the corpus's grid, given bars first. n_bars: all of them.
+    n_given_bars: how many of these were given, not written.
+    """
+
+    notes: Notes
+    n_bars: int
+    n_given_bars: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a piece goes on from: all given notes, and the rolls of the last given bars.
+
+    rolls: (bars, channels, 88, steps) uint8, as many as a model remembers, or
+    fewer; at least one. name: for file names ("mytune-bar8").
+    transposed: semitones that the rolls stand above the notes, to be in the
+    common key of a corpus; what is written is moved back by them.
+    """
+
+    notes: Notes
+    n_bars: int
+    rolls: Rolls
+    name: str
+    transposed: int = 0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How a bar is drawn.
+
+    It takes row ``position`` of the seed's noise: the bars of a piece composed
+    with one seed have the positions 0, 1, 2, ... Raises UsageError for what no
+    bar can be drawn with.
+    """
+
+    seed: int
+    position: int
+    sampling: Sampling = Sampling()
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        check_bars(self.position + 1)
+
+
+def check_bars(bars: int) -> None:
+    """Raises UsageError for a number of bars that no piece can have."""
+    if not 1 <= bars <= MOST_BARS:
+        raise UsageError(f"bars: {bars} is not between 1 and {MOST_BARS:,}")
+
+
+def check_seed(seed: int) -> None:
+    """Raises UsageError for what is no seed."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise UsageError(f"seed: {seed} is not a whole number from 0 to 2^63 - 1")
+
+
+def check_threshold(threshold: float | None) -> None:
+    """Raises UsageError for an intensity from which nothing, or all, would be heard."""
+    if threshold is not None and not 0 < threshold <= 1:  # not-a-number fails too
+        raise UsageError(f"threshold: {threshold:g} is not above 0 and at most 1")
