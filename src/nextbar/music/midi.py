@@ -47,7 +47,13 @@ from nextbar.music.midi_events import (
     to_arrays,
 )
 
-MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc", *musicxml.SUFFIXES)
+MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".rmi", ".smf")
+MUSIC_SUFFIXES: Final = (
+    *MIDI_SUFFIXES,
+    ".abc",
+    *musicxml.SUFFIXES,
+    *musicxml.KERN_SUFFIXES,
+)
 LARGEST_FILE_BYTES: Final = 16 * 2**20
 """Larger files are refused: an hour of dense piano is about 1 MB."""
 LONGEST_QUARTERS: Final = 14_400
@@ -110,7 +116,8 @@ class Tune:
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
     where the bars begin at tick 0 (but see ``grid.find_metre``). remarks: what
     was left out or mended while it was read, and how often. drums: whether
-    its notes are those of the drum channel, and not all others.
+    its notes are those of the drum channel, and not all others. short_bars:
+    (tick, ticks) of bars to be filled up: where they end, what they lack.
     """
 
     name: str
@@ -118,6 +125,7 @@ class Tune:
     pickup_quarters: float = 0.0
     remarks: dict[str, int] = field(default_factory=dict)
     drums: bool = False
+    short_bars: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
@@ -216,12 +224,12 @@ def read_bytes(path: str | Path, *, name: str) -> bytes:
 
 
 def parse_tunes(
-    data: bytes, *, name: str, drums: bool = False
+    data: bytes, *, name: str, drums: bool = False, chords: bool = False
 ) -> tuple[list[Tune], list[MusicFileError]]:
     """As :func:`read_tunes`, from a file's bytes; the suffix of ``name`` tells what it is.
 
     drums: a tune's notes are to be those of its drum channel, if it has any and
-    no other track that is called drums.
+    no other track that is called drums. chords: chord symbols are to be played.
     """
     if not data[:4096].strip() and not data.strip():
         return [], [refuse(name, "empty file", "it has no content")]
@@ -229,7 +237,9 @@ def parse_tunes(
     if suffix == ".abc":
         return _parse_abc(data, name)
     if suffix in musicxml.SUFFIXES:
-        return _parse_musicxml(data, name)
+        return _parse_notated(data, name, musicxml.read_musicxml, drums=drums, chords=chords)
+    if suffix in musicxml.KERN_SUFFIXES:
+        return _parse_notated(data, name, musicxml.read_kern, drums=drums, chords=chords)
     tunes: list[Tune] = []
     errors: list[MusicFileError] = []
     try:
@@ -246,10 +256,19 @@ def parse_tunes(
     return tunes, errors
 
 
-def _parse_musicxml(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
+def _parse_notated(
+    data: bytes, name: str, read: Any, *, drums: bool, chords: bool
+) -> tuple[list[Tune], list[MusicFileError]]:
     try:
-        midi, pickup = musicxml.convert_musicxml(data, name)
-        return [_checked(Tune(name, parse_score(midi, name), pickup))], []
+        notated: musicxml.Notated = read(data, name, chords=chords)
+        tune = Tune(
+            name,
+            notated.score,
+            notated.pickup_quarters,
+            remarks=notated.remarks,
+            short_bars=notated.short_bars,
+        )
+        return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
         return [], [error]
 

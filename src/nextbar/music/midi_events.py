@@ -295,7 +295,7 @@ def _match(pitch: Ints, is_on: Flags, latest: Sequence[int] = ()) -> Ints:
 
 def _rank(flags: Flags, group: Ints) -> Ints:
     """How many of the flags are set before each place in its group."""
-    before = np.cumsum(flags) - flags
+    before: Ints = np.cumsum(flags) - flags
     first = np.flatnonzero(np.diff(group, prepend=-1))
     ranks: Ints = before - before[first][group]
     return ranks
