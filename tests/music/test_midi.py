@@ -11,6 +11,7 @@ from nextbar.errors import MusicFileError, OutputError
 from nextbar.music.grid import quantise_to_metre, quantise_to_seconds
 from nextbar.music.midi import (
     LARGEST_FILE_BYTES,
+    NEVER_ENDED,
     choose_notes,
     parse_tunes,
     read_tunes,
@@ -49,10 +50,13 @@ def test_a_missing_end_of_track_does_no_harm():
     assert first_notes(raw_midi(NOTE_ON_AND_OFF)) == [(0, 96, 60, 80)]
 
 
-def test_a_note_that_never_ends_is_left_out():
+def test_a_note_that_never_ends_lasts_to_the_end_of_its_track_and_is_told():
     hanging = b"\x00\x90\x40\x50"
-    assert first_notes(raw_midi(hanging + NOTE_ON_AND_OFF + END_OF_TRACK)) == [(0, 96, 60, 80)]
-    error = refusal(raw_midi(hanging + END_OF_TRACK))
+    later_end = b"\x60\xff\x2f\x00"  # 96 ticks after the other note's end
+    data = raw_midi(hanging + NOTE_ON_AND_OFF + later_end)
+    assert first_notes(data) == [(0, 192, 64, 80), (0, 96, 60, 80)]
+    assert only_tune(data).remarks == {NEVER_ENDED: 1}
+    error = refusal(raw_midi(hanging + END_OF_TRACK))  # it begins where the track ends
     assert str(error) == "tune.mid: it has no notes that begin and end"
     assert error.reason == "no notes"
 

@@ -22,7 +22,7 @@ from nextbar.music.reading import SECONDS_BAR_STEPS, CorpusOptions, other_metre,
 from nextbar.music.spool import PLACE_FIELDS, Gathered, Header, Stored
 
 ROWS_AT_ONCE: Final = 2**20
-READER: Final = f"1, symusic {symusic.__version__}"
+READER: Final = f"2, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 

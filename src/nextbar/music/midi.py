@@ -11,8 +11,10 @@ does not tell: notes that never end are left out.
 
 import os
 import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from symusic.core import (
+    ControlChangeTick,
     NoteTickList,
     ScoreSecond,
     ScoreTick,
@@ -27,25 +30,47 @@ from symusic.core import (
     TimeSignatureTick,
     TrackSecond,
     TrackTick,
+    TrackTickList,
 )
 
 from nextbar.errors import MusicFileError
 from nextbar.files import write_bytes_atomically
 from nextbar.music import abc_tunes, musicxml
 from nextbar.music.bars import Notes
+from nextbar.music.midi_events import (
+    FAR_TICKS,
+    HEADER_BYTES,
+    ask_of_ends,
+    normal_header,
+    read_parts,
+    show_bytes,
+    to_arrays,
+)
 
-MUSIC_SUFFIXES: Final = (".mid", ".midi", ".abc", *musicxml.SUFFIXES)
+MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".rmi", ".smf")
+MUSIC_SUFFIXES: Final = (
+    *MIDI_SUFFIXES,
+    ".abc",
+    *musicxml.SUFFIXES,
+    *musicxml.KERN_SUFFIXES,
+)
 LARGEST_FILE_BYTES: Final = 16 * 2**20
 """Larger files are refused: an hour of dense piano is about 1 MB."""
 LONGEST_QUARTERS: Final = 14_400
 """Two hours at 120 quarters a minute; a stray event far out would make millions of silent bars."""
-HEADER_BYTES: Final = 14
 MOST_SEQUENCES: Final = 1_000
 """Tracks of a file of type 2 that are read: each is a piece."""
 TICKS_PER_STEP: Final = 120
 """A step of a quarter's fourth in files of 480 ticks a quarter, which every program can read."""
 
+NO_LENGTH: Final = "notes of no length, left out"
+DRUMS: Final = "notes on the drum channel, left out (--track drums takes them)"
+NEVER_ENDED: Final = "notes that never end, held to the end of their track"
+
+SUSTAIN: Final = 64
+PEDAL_DOWN: Final = 64
 MELODY: Final = "melody"
+DRUM_TRACK: Final = "drums"
 MELODY_WORDS: Final = (MELODY, "vocal", "lead", "voice", "solo", "sopran")
 MOST_LISTED: Final = 20
 
@@ -57,15 +82,30 @@ RawNotes = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class PitchedTrack:
-    """A track that has notes and is no drums. place: among the score's tracks."""
+    """A track that has notes and is no drums. place: among the score's tracks.
+
+    in_ticks: the same in ticks, of one in seconds, where what has a length may have none.
+    """
 
     place: int
     track: TrackTick | TrackSecond
+    in_ticks: TrackTick | TrackSecond | None = None
 
     @cached_property
     def notes(self) -> RawNotes:
-        """Its notes as arrays, made when they are asked for."""
-        return self.track.notes.numpy()
+        """Its notes but those of no length, as arrays, made when they are asked for."""
+        return _chosen(self.track.notes.numpy(), self.has_length)
+
+    @cached_property
+    def has_length(self) -> npt.NDArray[np.bool_] | None:
+        """Which of its notes have a length, (notes,); None if all have."""
+        duration = (self.in_ticks or self.track).notes.numpy()["duration"]
+        return None if duration.all() else duration != 0
+
+    @property
+    def n_no_length(self) -> int:
+        """How many of its notes have no length."""
+        return 0 if self.has_length is None else int((~self.has_length).sum())
 
 
 @dataclass(frozen=True)
@@ -74,21 +114,35 @@ class Tune:
 
     name: the file's name, with ``#3`` for tune 3 of a file of many.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
-    where the bars begin at tick 0 (but see ``grid.find_metre``).
+    where the bars begin at tick 0 (but see ``grid.find_metre``). remarks: what
+    was left out or mended while it was read, and how often. drums: whether
+    its notes are those of the drum channel, and not all others. short_bars:
+    (tick, ticks) of bars to be filled up: where they end, what they lack.
     """
 
     name: str
     score: ScoreTick
     pickup_quarters: float = 0.0
+    remarks: dict[str, int] = field(default_factory=dict)
+    drums: bool = False
+    short_bars: tuple[tuple[int, int], ...] = ()
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
-        """The tracks that have notes and are no drums, in the file's order."""
-        return pitched_tracks(self.score)
+        """The tracks that have notes and are no drums (or are drums), in the file's order."""
+        return pitched_tracks(self.score, drums=self.drums)
+
+    @property
+    def n_drum_notes(self) -> int:
+        """How many notes are left out as those of drums."""
+        tracks = () if self.drums else self.score.tracks
+        return sum(len(track.notes) for track in tracks if track.is_drum)
 
     @cached_property
     def span(self) -> tuple[int, int, int]:
         """First onset, last end, and shortest duration of the pitched notes, in ticks."""
+        if not any(len(part.notes["time"]) for part in self.pitched):
+            return 0, 0, 0
         time = _join([part.notes["time"] for part in self.pitched])
         duration = _join([part.notes["duration"] for part in self.pitched])
         end = int((time.astype(np.int64) + duration).max())
@@ -104,6 +158,8 @@ class Tune:
     ) -> RawNotes:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
         chosen = choose_tracks(self.pitched, track, name=self.name)
+        if not any(len(part.notes["time"]) for part in chosen):
+            raise refuse(self.name, "no notes", "none of its notes has a length")
         tempos = self.score.tempos
         if in_seconds and not pedal and len(tempos) == 1 and tempos[0].time <= 0:
             # As symusic would, to the last bit, in a third of the time.
@@ -112,9 +168,19 @@ class Tune:
         if in_seconds:
             score: Any = self.score.to("second")
             there = score.tracks
-            chosen = [PitchedTrack(part.place, there[part.place]) for part in chosen]
-        notes = [held_by_pedal(part, chosen) if pedal else part.notes for part in chosen]
+            chosen = [PitchedTrack(p.place, there[p.place], p.track) for p in chosen]
+        end = (score if in_seconds else self.score).end()
+        notes = [held_by_pedal(p, chosen, end=end) if pedal else p.notes for p in chosen]
         return _merge(notes)
+
+    def remarks_on(self, track: int | str = "all") -> dict[str, int]:
+        """What was left out or mended of the chosen tracks, and of drums, and how often."""
+        n_drum, no_length = self.n_drum_notes, 0
+        chosen = choose_tracks(self.pitched, track, name=self.name)
+        no_length = sum(part.n_no_length for part in chosen)
+        if not (n_drum or no_length):
+            return self.remarks
+        return dict(+Counter({**self.remarks, DRUMS: n_drum}) + Counter({NO_LENGTH: no_length}))
 
 
 def read_tunes(
@@ -157,15 +223,23 @@ def read_bytes(path: str | Path, *, name: str) -> bytes:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
 
 
-def parse_tunes(data: bytes, *, name: str) -> tuple[list[Tune], list[MusicFileError]]:
-    """As :func:`read_tunes`, from a file's bytes; the suffix of ``name`` tells what it is."""
+def parse_tunes(
+    data: bytes, *, name: str, drums: bool = False, chords: bool = False
+) -> tuple[list[Tune], list[MusicFileError]]:
+    """As :func:`read_tunes`, from a file's bytes; the suffix of ``name`` tells what it is.
+
+    drums: a tune's notes are to be those of its drum channel, if it has any and
+    no other track that is called drums. chords: chord symbols are to be played.
+    """
     if not data[:4096].strip() and not data.strip():
         return [], [refuse(name, "empty file", "it has no content")]
     suffix = os.path.splitext(name)[1].lower()
     if suffix == ".abc":
         return _parse_abc(data, name)
     if suffix in musicxml.SUFFIXES:
-        return _parse_musicxml(data, name)
+        return _parse_notated(data, name, musicxml.read_musicxml, drums=drums, chords=chords)
+    if suffix in musicxml.KERN_SUFFIXES:
+        return _parse_notated(data, name, musicxml.read_kern, drums=drums, chords=chords)
     tunes: list[Tune] = []
     errors: list[MusicFileError] = []
     try:
@@ -175,16 +249,26 @@ def parse_tunes(data: bytes, *, name: str) -> tuple[list[Tune], list[MusicFileEr
     for number, sequence in enumerate(sequences, start=1):
         tune_name = name if len(sequences) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_checked(Tune(tune_name, parse_score(sequence, tune_name))))
+            score, remarks = read_score(sequence, tune_name)
+            tunes.append(_checked(Tune(tune_name, score, remarks=remarks), drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
 
 
-def _parse_musicxml(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
+def _parse_notated(
+    data: bytes, name: str, read: Any, *, drums: bool, chords: bool
+) -> tuple[list[Tune], list[MusicFileError]]:
     try:
-        midi, pickup = musicxml.convert_musicxml(data, name)
-        return [_checked(Tune(name, parse_score(midi, name), pickup))], []
+        notated: musicxml.Notated = read(data, name, chords=chords)
+        tune = Tune(
+            name,
+            notated.score,
+            notated.pickup_quarters,
+            remarks=notated.remarks,
+            short_bars=notated.short_bars,
+        )
+        return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
         return [], [error]
 
@@ -218,7 +302,16 @@ def _split_sequences(data: bytes) -> list[bytes]:
 
 def parse_score(data: bytes, name: str) -> ScoreTick:
     """The score in a MIDI file's bytes, its notes and times unchecked; else MusicFileError."""
-    data = _unwrap(data, name)
+    return read_score(data, name)[0]
+
+
+def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
+    """As :func:`parse_score`, and what was left out or mended, by kind (:data:`REMARKS`).
+
+    Every channel of a track is one track, whatever programs it plays with.
+    Notes that never end last to the end of their track.
+    """
+    data = normal_header(_unwrap(data, name))
     if len(data) < HEADER_BYTES:
         raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
     division = int.from_bytes(data[12:14], "big")
@@ -226,11 +319,53 @@ def parse_score(data: bytes, name: str) -> ScoreTick:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
     if division == 0:
         raise refuse(name, "no time division", "it states 0 ticks a quarter note")
+    asked = ask_of_ends(data)
+    if asked is not None:
+        try:
+            score = ScoreTick.from_midi(asked, sanitize_data=True)
+        except (RuntimeError, ValueError, OverflowError):
+            pass  # it is damaged in places: below it is told how
+        else:
+            if not _is_doubtful(score):
+                return score, {}
     try:
-        return ScoreTick.from_midi(data, sanitize_data=True)
+        score = ScoreTick.from_midi(data, sanitize_data=True)
     except (RuntimeError, ValueError, OverflowError) as error:
         detail = str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error")
         raise refuse(name, "damaged", f"{detail}; save it anew from a music program") from error
+    try:
+        return score, _read_tracks_anew(score, data)
+    except OverflowError:
+        return score, {}  # its times are refused later
+
+
+def _is_doubtful(score: ScoreTick) -> bool:
+    """Whether symusic may have read a track wrongly: see ``midi_events``."""
+    if not -1 < score.end() < FAR_TICKS:
+        return True
+    heads = [(track.name, track.program) for track in score.tracks]
+    names = {name for name, _ in heads}
+    # Two programs under one name may be one track in which the program changes.
+    return len(set(heads)) > len(names) or any("\ufffd" in name for name in names)
+
+
+def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
+    """Puts exact tracks in the place of the score's own; returns what is to be told of them."""
+    remarks: Counter[str] = Counter()
+    tracks = []
+    for part in read_parts(data):
+        track = TrackTick(show_bytes(part.name), part.program, part.is_drum)
+        arrays = to_arrays(part.notes)
+        keys = ("time", "duration", "pitch", "velocity")
+        track.notes = NoteTickList.from_numpy(*(arrays[key] for key in keys))
+        for time, value in part.pedals.tolist():
+            track.controls.append(ControlChangeTick(time, SUSTAIN, value))
+        tracks.append(track)
+        if not part.is_drum:
+            remarks[NO_LENGTH] += part.n_grace
+            remarks[NEVER_ENDED] += part.n_unended
+    score.tracks = TrackTickList(tracks)
+    return dict(+remarks)
 
 
 def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
@@ -262,8 +397,11 @@ def _tune_from_abc(text: str, name: str) -> Tune:
     return Tune(name, tune.score, pickup if pickup < bar else 0.0)
 
 
-def _checked(tune: Tune) -> Tune:
+def _checked(tune: Tune, *, drums: bool = False) -> Tune:
     """The same tune, if it has pitched notes at times that make sense; else MusicFileError."""
+    if drums and not any(DRUM_TRACK in _plain(part.track.name) for part in tune.pitched):
+        of_drums = replace(tune, drums=True)
+        tune = of_drums if of_drums.pitched else tune
     if not tune.pitched:
         if any(len(track.notes) for track in tune.score.tracks):
             raise refuse(tune.name, "only drums", "all its notes are on the drum channel")
@@ -286,13 +424,13 @@ def refuse(name: str, reason: str, why: str) -> MusicFileError:
     return MusicFileError(f"{name}: {why}", reason=reason, name=name)
 
 
-def pitched_tracks(score: ScoreTick | ScoreSecond) -> list[PitchedTrack]:
-    """The tracks that have notes and are not drums, in the file's order."""
+def pitched_tracks(score: ScoreTick | ScoreSecond, *, drums: bool = False) -> list[PitchedTrack]:
+    """The tracks that have notes and are not drums, or only those, in the file's order."""
     tracks: Sequence[TrackTick | TrackSecond] = score.tracks
     return [
         PitchedTrack(i, track)
         for i, track in enumerate(tracks)
-        if not track.is_drum and len(track.notes)
+        if track.is_drum == drums and len(track.notes)
     ]
 
 
@@ -321,8 +459,8 @@ def choose_tracks(
 
     track: "all"; a number takes the N-th, from 1; "melody" takes the one that
     :func:`find_melody` finds; anything else, every track whose name contains
-    it, in any case. Raises MusicFileError (reason "no such track"), which
-    lists the tracks there are.
+    it, in any case. Of a tune of drums "drums" takes all. Raises
+    MusicFileError (reason "no such track"), which lists the tracks there are.
     """
     if isinstance(track, str) and track.strip().isdecimal():
         track = int(track)
@@ -332,8 +470,10 @@ def choose_tracks(
         chosen = list(tracks[track - 1 : track]) if track >= 1 else []
     elif track.casefold() == MELODY and tracks:
         chosen = find_melody(tracks)
+    elif track.casefold() == DRUM_TRACK and all(part.track.is_drum for part in tracks):
+        chosen = list(tracks)
     else:
-        chosen = [part for part in tracks if track.casefold() in part.track.name.casefold()]
+        chosen = [part for part in tracks if _plain(track) in _plain(part.track.name)]
     if not chosen:
         there_are = ", ".join(
             f'{i} "{part.track.name}" ({len(part.notes["time"])} notes)'
@@ -344,6 +484,11 @@ def choose_tracks(
             name, "no such track", f"no track {track!r}; it has {there_are or 'none'}{more}"
         )
     return chosen
+
+
+def _plain(name: str) -> str:
+    """The name in small letters, characters that look alike being one."""
+    return unicodedata.normalize("NFKD", name).casefold()
 
 
 def find_melody(tracks: Sequence[PitchedTrack]) -> list[PitchedTrack]:
@@ -357,7 +502,7 @@ def find_melody(tracks: Sequence[PitchedTrack]) -> list[PitchedTrack]:
     lies highest (by its median pitch), the first of equal ones.
     """
     for word in MELODY_WORDS:
-        named = [part for part in tracks if word in part.track.name.casefold()]
+        named = [part for part in tracks if word in _plain(part.track.name)]
         if named:
             return named
     most = max(len(part.notes["time"]) for part in tracks)
@@ -371,28 +516,40 @@ def _is_one_at_a_time(onsets: npt.NDArray[Any]) -> bool:
     return bool((counts == 1).mean() >= 0.9)
 
 
-def held_by_pedal(part: PitchedTrack, tracks: Sequence[PitchedTrack]) -> RawNotes:
+def held_by_pedal(part: PitchedTrack, tracks: Sequence[PitchedTrack], *, end: float) -> RawNotes:
     """The notes of a track, each that ends under the sustain pedal ending when it is let go.
 
     A pedal holds the notes of its own track; where one only of the chosen
     ``tracks`` has a pedal, as with one hand of a piano on each, those of all.
-    A note's next onset still ends it, as on a piano (see ``grid.quantise_all``).
+    A pedal that is never let go holds to ``end``. A note's next onset still
+    ends it, as on a piano (see ``grid.quantise_all``).
     """
-    with_pedal = [other.track for other in tracks if len(other.track.pedals)]
-    track = with_pedal[0] if len(with_pedal) == 1 else part.track
-    return _held(part.notes, track.pedals.numpy())
+    own = _pedals(part.track, end)
+    if not len(own):
+        others = [pedals for other in tracks if len(pedals := _pedals(other.track, end))]
+        own = others[0] if len(others) == 1 else own
+    return _held(part.notes, own) if len(own) else part.notes
 
 
-def _held(notes: RawNotes, pedals: RawNotes) -> RawNotes:
-    if not len(pedals["time"]):
-        return notes
-    order = np.argsort(pedals["time"], kind="stable")
-    down = pedals["time"][order]
-    up = np.maximum.accumulate(down + pedals["duration"][order])
+def _pedals(track: TrackTick | TrackSecond, end: float) -> npt.NDArray[Any]:
+    """(begin, end) of each time that the sustain pedal is down, in order; the last may be open."""
+    controls = track.controls.numpy()
+    of_pedal = np.flatnonzero(controls["number"] == SUSTAIN)
+    time = controls["time"][of_pedal]
+    order = np.argsort(time, kind="stable")
+    down = controls["value"][of_pedal][order] >= PEDAL_DOWN
+    changes = np.flatnonzero(np.diff(down, prepend=False))
+    times = np.append(time[order][changes], np.asarray(end, time.dtype))
+    times = times[: len(times) // 2 * 2]
+    return times.reshape(-1, 2)
+
+
+def _held(notes: RawNotes, pedals: npt.NDArray[Any]) -> RawNotes:
+    begin, let_go = pedals.T
     ends = notes["time"] + notes["duration"]
-    pressed = np.searchsorted(down, ends, side="right") - 1
-    let_go = np.where(pressed >= 0, up[np.maximum(pressed, 0)], ends)
-    duration = np.maximum(let_go, ends) - notes["time"]
+    pressed = np.searchsorted(begin, ends, side="right") - 1
+    held = np.where(pressed >= 0, let_go[np.maximum(pressed, 0)], ends)
+    duration = np.maximum(held, ends) - notes["time"]
     return {**notes, "duration": duration.astype(notes["duration"].dtype)}
 
 
@@ -400,6 +557,10 @@ def _in_seconds(notes: RawNotes, seconds_per_tick: float) -> RawNotes:
     start = (notes["time"] * seconds_per_tick).astype(np.float32)
     end = ((notes["time"] + notes["duration"]) * seconds_per_tick).astype(np.float32)
     return {**notes, "time": start, "duration": end - start}
+
+
+def _chosen(notes: RawNotes, which: npt.NDArray[np.bool_] | None) -> RawNotes:
+    return notes if which is None else {key: values[which] for key, values in notes.items()}
 
 
 def _merge(parts: Sequence[RawNotes]) -> RawNotes:
