@@ -7,7 +7,7 @@ import torch
 
 from nextbar.composer import Composer
 from nextbar.music.bars import NOTE
-from nextbar.music.midi import to_score, write_midi
+from nextbar.music.score import to_score, write_midi
 
 TINY = {
     "layout": "plane",

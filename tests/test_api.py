@@ -24,7 +24,7 @@ from nextbar.frames.checkpoint import WEIGHTS, read_history
 from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus
-from nextbar.music.midi import to_score, write_midi
+from nextbar.music.score import to_score, write_midi
 
 from .fixtures import TINY, let_it_sound, write_tune, write_tunes
 

@@ -30,7 +30,7 @@ from nextbar.music.bars import (
 )
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import to_score
+from nextbar.music.score import to_score
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from symusic.core import ControlChangeTick, TempoTick
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music import audio
 from nextbar.music.audio import find_soundfont, render_wav
-from nextbar.music.midi import to_score
+from nextbar.music.score import to_score
 
 from .midi_files import make_notes
 

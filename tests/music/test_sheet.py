@@ -3,7 +3,7 @@
 import pytest
 
 from nextbar.errors import UsageError
-from nextbar.music.midi import to_score
+from nextbar.music.score import to_score
 from nextbar.music.sheet import musicxml_bytes
 
 from .midi_files import make_notes

@@ -22,7 +22,7 @@ from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus
-from nextbar.music.midi import to_score
+from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.sketch import Change, Sketch, Workbench
 
@@ -237,7 +237,7 @@ class Desk:
             name="nextbar",
         )
         if kind == "mid":
-            return bytes(score.dumps_midi())
+            return midi_bytes(score, n_bars=made.n_bars)
         if kind == "musicxml":
             return musicxml_bytes(score, "A piece made with nextbar")
         lasts = made.n_bars * self.kind.bar_seconds * self.kind.tempo / tempo
