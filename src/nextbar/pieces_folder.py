@@ -114,8 +114,7 @@ def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictu
     score = composer.to_score(composition, made.name)
     write_midi(score, path, n_bars=composition.n_bars)
     if wav:
-        lasts = composition.n_bars * kind.bar_seconds
-        sound = audio.render_wav(score, least_seconds=lasts)
+        sound = audio.render_wav(score, n_bars=composition.n_bars)
         write_bytes_atomically(path.with_suffix(".wav"), sound)
     if pictures:
         figure = picture.draw_piano_roll(

@@ -98,6 +98,11 @@ def metre_of(score: ScoreTick) -> Metre:
     return (int(stated[0].numerator), int(stated[0].denominator)) if len(stated) else (4, 4)
 
 
+def tempo_of(score: ScoreTick) -> float:
+    """The score's first tempo, in quarters a minute; 120.0 where it has none."""
+    return 60e6 / max(score.tempos[0].mspq, 1) if len(score.tempos) else 120.0
+
+
 def bars_of(score: ScoreTick, n_bars: int | None = None) -> tuple[int, int]:
     """How many bars the score has, and how many ticks a bar.
 
@@ -107,6 +112,12 @@ def bars_of(score: ScoreTick, n_bars: int | None = None) -> tuple[int, int]:
     numerator, denominator = metre_of(score)
     bar_ticks = 4 * score.ticks_per_quarter * numerator // denominator
     return max(-(-int(last_note_end(score)) // bar_ticks), n_bars or 0), bar_ticks
+
+
+def bar_seconds(score: ScoreTick) -> float:
+    """How long a bar lasts at the score's first metre and tempo."""
+    numerator, denominator = metre_of(score)
+    return 4 * numerator / denominator * 60 / tempo_of(score)
 
 
 def midi_bytes(score: ScoreTick, *, n_bars: int | None = None) -> bytes:

@@ -239,9 +239,8 @@ class Desk:
         if kind == "mid":
             return midi_bytes(score, n_bars=made.n_bars)
         if kind == "musicxml":
-            return musicxml_bytes(score, "A piece made with nextbar")
-        lasts = made.n_bars * self.kind.bar_seconds * self.kind.tempo / tempo
-        return audio.render_wav(score, least_seconds=lasts)
+            return musicxml_bytes(score, "A piece made with nextbar", n_bars=made.n_bars)
+        return audio.render_wav(score, n_bars=made.n_bars)
 
     def _draw(self, made: Composition) -> bytes:
         figure = picture.draw_piano_roll(
