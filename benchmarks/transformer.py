@@ -40,7 +40,7 @@ from nextbar.measures import Piece
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes
 from nextbar.music.corpus import Corpus, Part
 from nextbar.music.grid import transpose
-from nextbar.music.midi import to_score, write_midi
+from nextbar.music.score import to_score, write_midi
 from recipe import BARS, LONG_BARS, held_out_bars, measured, real, shift, show
 
 Tokens = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from nextbar.music.bars import NOTE
-from nextbar.music.midi import to_score, write_midi
+from nextbar.music.score import to_score, write_midi
 from nextbar.writing.composer import Composer
 
 TINY = {

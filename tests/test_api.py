@@ -23,7 +23,7 @@ from nextbar.judging import pieces_of_corpus
 from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus
-from nextbar.music.midi import to_score, write_midi
+from nextbar.music.score import to_score, write_midi
 from nextbar.writing.composer import hear
 
 from .fixtures import QUICK, let_it_sound, write_tune, write_tunes

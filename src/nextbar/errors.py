@@ -2,7 +2,8 @@
 
     NextbarError
     ├── UsageError        a value or an option that makes no sense        (exit code 2)
-    │   └── ConfigError   a field of a configuration, or its value
+    │   ├── ConfigError   a field of a configuration, or its value
+    │   └── TooLongError  music that is too long for what is to be made of it
     ├── MusicFileError    a music file that is refused; carries a short reason
     ├── CorpusError       a folder that is no corpus, or one too small for the task
     ├── RunError          a folder that is no run, or one that is damaged or of another kind
@@ -25,6 +26,10 @@ class UsageError(NextbarError):
 
 class ConfigError(UsageError):
     """A configuration field that does not exist, or a value it cannot take."""
+
+
+class TooLongError(UsageError):
+    """Music that is too long for what is to be made of it, as sound; the rest can be made."""
 
 
 class MusicFileError(NextbarError):

@@ -10,7 +10,7 @@ from symusic.core import ControlChangeTick, TempoTick
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music import audio
 from nextbar.music.audio import find_soundfont, render_wav
-from nextbar.music.midi import to_score
+from nextbar.music.score import to_score
 
 from .midi_files import make_notes
 
@@ -71,8 +71,8 @@ def test_tempo_decides_the_length():
 
 @pytest.mark.usefixtures("sound")
 def test_silence_gives_a_silent_file_of_the_length_asked_for():
-    samples = read(render_wav(to_score(TWO_SECONDS[:0]), least_seconds=3))
-    assert len(samples) == 5 * 48_000
+    samples = read(render_wav(to_score(TWO_SECONDS[:0]), n_bars=3))
+    assert len(samples) == 8 * 48_000  # three bars of 2 s, and 2 s more
     assert not samples.any()
 
 

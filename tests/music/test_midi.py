@@ -1,25 +1,18 @@
 import os
 import struct
 
-import mido
-import numpy as np
 import pytest
-import symusic
-from hypothesis import given, settings
 
-from nextbar.errors import MusicFileError, OutputError
-from nextbar.music.grid import quantise_to_metre, quantise_to_seconds
+from nextbar.errors import MusicFileError
 from nextbar.music.midi import (
     LARGEST_FILE_BYTES,
     NEVER_ENDED,
     choose_notes,
     parse_tunes,
     read_tunes,
-    to_score,
-    write_midi,
 )
 
-from .midi_files import any_notes, make_notes, midi, only_tune, raw_midi, track, tune_bytes
+from .midi_files import midi, only_tune, raw_midi, track, tune_bytes
 
 END_OF_TRACK = b"\x00\xff\x2f\x00"
 NOTE_ON_AND_OFF = b"\x00\x90\x3c\x50\x60\x80\x3c\x00"  # pitch 60, velocity 80, 96 ticks
@@ -179,57 +172,3 @@ def test_a_track_that_is_not_there_lists_those_that_are(wrong):
         f'song.mid: no track {wrong!r}; it has 1 "Melody" (1 notes), 2 "Bass melody" (1 notes)'
     )
     assert caught.value.reason == "no such track"
-
-
-@settings(max_examples=40, deadline=None)
-@given(any_notes())
-def test_notes_that_go_out_come_back_unchanged(tmp_path_factory, notes):
-    path = tmp_path_factory.mktemp("law") / "tune.mid"
-    for metre, steps_per_quarter in (((4, 4), 4), ((6, 8), 6), ((3, 4), 3)):
-        score = to_score(
-            notes, tempo=97, metre=metre, steps_per_quarter=steps_per_quarter, name="law"
-        )
-        write_midi(score, path)
-        [tune], _ = read_tunes(path)
-        again = quantise_to_metre(tune, metre, steps_per_quarter=steps_per_quarter)
-        assert np.array_equal(again.notes, notes)
-        assert again.mean_shift_steps == 0
-
-
-@settings(max_examples=40, deadline=None)
-@given(any_notes())
-def test_notes_of_the_seconds_grid_come_back_unchanged(notes):
-    tune = only_tune(to_score(notes).dumps_midi())
-    assert np.array_equal(quantise_to_seconds(tune).notes, notes)
-
-
-def test_the_same_notes_give_the_same_bytes(tmp_path):
-    notes = make_notes((0, 4, 60, 90), (0, 4, 64, 90), (4, 4, 60, 80))
-    for name in ("a.mid", "b.mid"):
-        write_midi(to_score(notes, tempo=100, name="x"), tmp_path / name)
-    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
-
-
-def test_mido_reads_what_was_written(tmp_path):
-    notes = make_notes((0, 4, 60, 90), (4, 4, 60, 80))
-    write_midi(to_score(notes, tempo=90, metre=(6, 8), name="Tune"), tmp_path / "tune.mid")
-    file = mido.MidiFile(tmp_path / "tune.mid")
-    messages = {message.type: message for part in file.tracks for message in part}
-    assert file.ticks_per_beat == 480
-    assert messages["set_tempo"].tempo == round(60e6 / 90)
-    assert (messages["time_signature"].numerator, messages["time_signature"].denominator) == (6, 8)
-    assert "Tune" in [part.name for part in file.tracks]
-    ons = [m for part in file.tracks for m in part if m.type == "note_on" and m.velocity]
-    assert [(m.note, m.velocity) for m in ons] == [(60, 90), (60, 80)]
-
-
-def test_a_score_is_symusics_own_kind_and_may_be_silent():
-    score = to_score(make_notes()[:0])
-    assert isinstance(score, symusic.Score)
-    assert score.note_num() == 0
-
-
-def test_a_midi_file_that_cannot_be_written_says_so(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="a part of this path is a file, not a folder"):
-        write_midi(to_score(make_notes((0, 1, 60, 90))), tmp_path / "file" / "tune.mid")

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from symusic.core import ControlChangeTick, ScoreTick
 
-from nextbar.errors import UsageError
+from nextbar.errors import TooLongError, UsageError
 from nextbar.music.midi import last_note_end, parse_score
+from nextbar.music.score import bar_seconds
 
 TAIL_SECONDS: Final = 2.0
 """Added after the end of the last note, which rings on."""
@@ -29,25 +30,31 @@ SOUNDFONT: Final = "TimGM6mb.sf2"
 _VOLUME, _EXPRESSION = 7, 11  # MIDI controllers
 
 
-def render_wav(music: ScoreTick | bytes, *, least_seconds: float = 0.0) -> bytes:
+def render_wav(music: ScoreTick | bytes, *, n_bars: int = 0) -> bytes:
     """A WAV file, 16-bit stereo at midirenderer's 48,000 samples a second, peak at -1 dBFS.
 
-    music: a score, or a MIDI file's bytes. It lasts to the end of the last
-    note, or ``least_seconds`` where that is later (for music that ends in
-    silence), and two seconds more. Music without notes gives silence. The
-    same music gives the same bytes. Raises UsageError where the extra is not
-    installed or the music is longer than half an hour.
+    music: a score, or a MIDI file's bytes; each track sounds by its program.
+    It lasts to the end of the last note, or of ``n_bars`` bars at the first
+    metre and tempo where that is later, and two seconds more. Music without
+    notes gives silence. The same music gives the same bytes. Raises UsageError
+    where the extra is not installed, and TooLongError, before anything is
+    made, as :func:`check_length` does.
     """
     renderer = _load_renderer()
     score = parse_score(music, "this MIDI data") if isinstance(music, bytes) else music
-    end_seconds = max(last_note_end(score.to("second")), least_seconds)  # type: ignore[arg-type]
-    if end_seconds > LONGEST_SECONDS:
-        raise UsageError(
-            f"this music lasts {end_seconds:,.0f} s; sound is made for up to {LONGEST_SECONDS:,} s"
-        )
+    end_seconds = max(last_note_end(score.to("second")), bar_seconds(score) * n_bars)  # type: ignore[arg-type]
+    check_length(end_seconds)
     midi = _prepare_for_renderer(score).dumps_midi()
     samples, rate = read_wav(renderer.render_wave_from(_load_soundfont(), midi))
     return write_wav(_finish(samples, rate, round((end_seconds + TAIL_SECONDS) * rate)), rate)
+
+
+def check_length(seconds: float) -> None:
+    """Raises TooLongError for music that no sound is made of, as it lasts over half an hour."""
+    if seconds > LONGEST_SECONDS:
+        raise TooLongError(
+            f"this music lasts {seconds:,.0f} s; sound is made for up to {LONGEST_SECONDS:,} s"
+        )
 
 
 def _prepare_for_renderer(score: ScoreTick) -> ScoreTick:
@@ -67,15 +74,15 @@ def _prepare_for_renderer(score: ScoreTick) -> ScoreTick:
 
 def _finish(samples: npt.NDArray[np.int16], rate: int, n_frames: int) -> npt.NDArray[np.int16]:
     """(n_frames, 2): of that length, the last quarter second faded out, the peak normalised."""
-    sound = np.zeros((n_frames, samples.shape[1]))
+    sound = np.zeros((n_frames, samples.shape[1]), np.float32)  # half an hour is 0.7 GB of them
     n_kept = min(n_frames, len(samples))
     sound[:n_kept] = samples[:n_kept]
     n_fade = min(n_frames, round(FADE_SECONDS * rate))
-    sound[n_frames - n_fade :] *= np.linspace(1, 0, n_fade)[:, None]
+    sound[n_frames - n_fade :] *= np.linspace(1, 0, n_fade, dtype=np.float32)[:, None]
     peak = np.abs(sound).max(initial=0.0)
     if peak > 0:
-        sound *= PEAK * 32767 / peak
-    return np.rint(sound).astype("<i2")
+        sound *= np.float32(PEAK * 32767 / peak)
+    return np.rint(sound, out=sound).astype("<i2")
 
 
 def read_wav(data: bytes) -> tuple[npt.NDArray[np.int16], int]:

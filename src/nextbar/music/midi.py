@@ -1,8 +1,7 @@
-"""MIDI, ABC and MusicXML files <-> tunes and their notes in file time.
+"""MIDI, ABC and MusicXML files -> tunes and their notes in file time.
 
-The way in: :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which
-track); ``grid.py`` then puts the notes on a grid. The way out:
-:func:`to_score`, :func:`write_midi`. Notes that went out come back unchanged.
+:func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which track);
+``grid.py`` then puts the notes on a grid. The way out is ``score.py``.
 
 symusic parses, but draws nothing here: its piano rolls crash on some files.
 Times are checked before anything is allocated in proportion to them. What it
@@ -26,17 +25,13 @@ from symusic.core import (
     NoteTickList,
     ScoreSecond,
     ScoreTick,
-    TempoTick,
-    TimeSignatureTick,
     TrackSecond,
     TrackTick,
     TrackTickList,
 )
 
 from nextbar.errors import MusicFileError
-from nextbar.files import write_bytes_atomically
 from nextbar.music import abc_tunes, musicxml
-from nextbar.music.bars import Notes
 from nextbar.music.midi_events import (
     FAR_TICKS,
     HEADER_BYTES,
@@ -60,8 +55,6 @@ LONGEST_QUARTERS: Final = 14_400
 """Two hours at 120 quarters a minute; a stray event far out would make millions of silent bars."""
 MOST_SEQUENCES: Final = 1_000
 """Tracks of a file of type 2 that are read: each is a piece."""
-TICKS_PER_STEP: Final = 120
-"""A step of a quarter's fourth in files of 480 ticks a quarter, which every program can read."""
 
 NO_LENGTH: Final = "notes of no length, left out"
 DRUMS: Final = "notes on the drum channel, left out (--track drums takes them)"
@@ -572,37 +565,3 @@ def _merge(parts: Sequence[RawNotes]) -> RawNotes:
 
 def _join(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def to_score(
-    notes: Notes,
-    *,
-    tempo: float = 120.0,
-    metre: Metre = (4, 4),
-    steps_per_quarter: int = 4,
-    name: str = "",
-    program: int = 0,
-) -> ScoreTick:
-    """A score of one track; the same notes give the same score.
-
-    notes: dtype ``NOTE``. tempo: quarters a minute. On the seconds grid, a
-    step of 0.125 s is a quarter's fourth at 120. Reading it back and
-    quantising gives the same notes.
-    """
-    score = ScoreTick(TICKS_PER_STEP * steps_per_quarter)
-    score.tempos.append(TempoTick(0, tempo))
-    score.time_signatures.append(TimeSignatureTick(0, *metre))
-    track = TrackTick(name, program, False)
-    track.notes = NoteTickList.from_numpy(
-        (notes["start"] * TICKS_PER_STEP).astype(np.int32),
-        (notes["duration"] * TICKS_PER_STEP).astype(np.int32),
-        notes["pitch"].astype(np.int8),
-        notes["velocity"].astype(np.int8),
-    )
-    score.tracks.append(track)
-    return score
-
-
-def write_midi(score: ScoreTick, path: str | Path) -> None:
-    """Write the score as a MIDI file, whole or not at all; OutputError where that cannot be."""
-    write_bytes_atomically(path, score.dumps_midi())

@@ -20,7 +20,7 @@ from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
-from nextbar.music.midi import to_score
+from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
@@ -246,11 +246,10 @@ class Desk:
             name="nextbar",
         )
         if kind == "mid":
-            return bytes(score.dumps_midi())
+            return midi_bytes(score, n_bars=made.n_bars)
         if kind == "musicxml":
-            return musicxml_bytes(score, "A piece made with nextbar")
-        lasts = made.n_bars * self.kind.bar_seconds * self.kind.tempo / tempo
-        return audio.render_wav(score, least_seconds=lasts)
+            return musicxml_bytes(score, "A piece made with nextbar", n_bars=made.n_bars)
+        return audio.render_wav(score, n_bars=made.n_bars)
 
     def _draw(self, made: Composition) -> bytes:
         figure = picture.draw_piano_roll(

@@ -32,7 +32,7 @@ from nextbar.music.bars import (
 )
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import to_score
+from nextbar.music.score import to_score
 from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.piece import (
     FAINTEST,

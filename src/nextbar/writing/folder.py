@@ -11,8 +11,8 @@ from nextbar.errors import NextbarError, UsageError
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import write_midi
 from nextbar.music.reading import read_piece
+from nextbar.music.score import write_midi
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Composition
 
@@ -113,10 +113,9 @@ def write_pieces(
 def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> None:
     composition, kind = made.composition, composer.kind
     score = composer.to_score(composition, made.name)
-    write_midi(score, path)
+    write_midi(score, path, n_bars=composition.n_bars)
     if wav:
-        lasts = composition.n_bars * kind.bar_seconds
-        sound = audio.render_wav(score, least_seconds=lasts)
+        sound = audio.render_wav(score, n_bars=composition.n_bars)
         write_bytes_atomically(path.with_suffix(".wav"), sound)
     if pictures:
         figure = picture.draw_piano_roll(

@@ -1,0 +1,147 @@
+"""What goes out as a MIDI file."""
+
+import io
+
+import mido
+import numpy as np
+import pytest
+import symusic
+from hypothesis import given, settings
+
+from nextbar.errors import MusicFileError, OutputError, UsageError
+from nextbar.music.grid import quantise_to_metre, quantise_to_seconds
+from nextbar.music.midi import read_tunes
+from nextbar.music.score import Sound, Track, bars_of, midi_bytes, sound_of, to_score, write_midi
+
+from .midi_files import any_notes, make_notes, midi, only_tune, track
+
+
+def by_mido(data):
+    return mido.MidiFile(file=io.BytesIO(data))
+
+
+def last_tick(part):
+    return sum(message.time for message in part)
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_notes())
+def test_notes_that_go_out_come_back_unchanged(tmp_path_factory, notes):
+    path = tmp_path_factory.mktemp("law") / "tune.mid"
+    for metre, steps_per_quarter in (((4, 4), 4), ((6, 8), 6), ((3, 4), 3)):
+        score = to_score(
+            notes, tempo=97, metre=metre, steps_per_quarter=steps_per_quarter, name="law"
+        )
+        write_midi(score, path)
+        [tune], _ = read_tunes(path)
+        again = quantise_to_metre(tune, metre, steps_per_quarter=steps_per_quarter)
+        assert np.array_equal(again.notes, notes)
+        assert again.mean_shift_steps == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(any_notes())
+def test_notes_of_the_seconds_grid_come_back_unchanged(notes):
+    tune = only_tune(to_score(notes).dumps_midi())
+    assert np.array_equal(quantise_to_seconds(tune).notes, notes)
+
+
+def test_the_same_notes_give_the_same_bytes(tmp_path):
+    notes = make_notes((0, 4, 60, 90), (0, 4, 64, 90), (4, 4, 60, 80))
+    for name in ("a.mid", "b.mid"):
+        write_midi(to_score(notes, tempo=100, name="x"), tmp_path / name)
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+
+
+def test_mido_reads_what_was_written(tmp_path):
+    notes = make_notes((0, 4, 60, 90), (4, 4, 60, 80))
+    write_midi(to_score(notes, tempo=90, metre=(6, 8), name="Tune"), tmp_path / "tune.mid")
+    file = mido.MidiFile(tmp_path / "tune.mid")
+    messages = {message.type: message for part in file.tracks for message in part}
+    assert file.ticks_per_beat == 480
+    assert messages["set_tempo"].tempo == round(60e6 / 90)
+    assert (messages["time_signature"].numerator, messages["time_signature"].denominator) == (6, 8)
+    assert "Tune" in [part.name for part in file.tracks]
+    ons = [m for part in file.tracks for m in part if m.type == "note_on" and m.velocity]
+    assert [(m.note, m.velocity) for m in ons] == [(60, 90), (60, 80)]
+
+
+def test_a_score_is_symusics_own_kind_and_may_be_silent():
+    score = to_score(make_notes()[:0])
+    assert isinstance(score, symusic.Score)
+    assert score.note_num() == 0
+
+
+def test_a_midi_file_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="a part of this path is a file, not a folder"):
+        write_midi(to_score(make_notes((0, 1, 60, 90))), tmp_path / "file" / "tune.mid")
+
+
+def test_a_file_ends_where_its_last_bar_ends_though_that_is_silent():
+    notes = make_notes((0, 4, 60, 90), (56, 4, 60, 90))  # up to a quarter before the 4th bar's end
+    assert by_mido(midi_bytes(to_score(notes))).length == 8.0  # 4 bars of 2 s, not 7.5
+    assert by_mido(midi_bytes(to_score(notes), n_bars=6)).length == 12.0
+    # a waltz: 5 bars of 12 steps hold 60 steps, 5 * 3 quarters at 60 a minute are 15 s
+    waltz = to_score(notes, metre=(3, 4), tempo=60)
+    assert by_mido(midi_bytes(waltz)).length == 15.0
+    # bars of 6/8 on a grid of 12 have 36 steps: two of them last 6 quarters, 3 s
+    assert by_mido(midi_bytes(to_score(notes, metre=(6, 8), steps_per_quarter=12))).length == 3.0
+
+
+def test_music_beyond_the_bars_that_are_told_is_kept_to_the_end_of_its_bar():
+    score = to_score(make_notes((17, 1, 60, 90)))
+    assert bars_of(score, 1) == (2, 1920)
+    assert by_mido(midi_bytes(score, n_bars=1)).length == 4.0
+
+
+def test_silence_is_as_long_as_its_bars():
+    file = by_mido(midi_bytes(to_score(make_notes()[:0]), n_bars=3))
+    assert file.length == 6.0
+    assert only_notes(file) == []
+
+
+def only_notes(file):
+    return [m for part in file.tracks for m in part if m.type == "note_on" and m.velocity]
+
+
+def test_two_hands_are_two_tracks_that_end_together_with_names_and_programs():
+    right, left = make_notes((0, 4, 72, 90)), make_notes((8, 8, 48, 70), (16, 1, 50, 70))
+    score = to_score([Track(right, "Right hand — é", 73), Track(left, "Left", 42)], tempo=72)
+    data = midi_bytes(score, n_bars=3)
+    parts = by_mido(data).tracks
+    assert [last_tick(part) for part in parts] == [3 * 1920, 3 * 1920]
+    programs = [[m.program for m in part if m.type == "program_change"] for part in parts]
+    assert programs == [[73], [42]]
+    channels = [{m.channel for m in part if m.type == "note_on"} for part in parts]
+    assert channels[0].isdisjoint(channels[1])
+    names = mido.MidiFile(file=io.BytesIO(data), charset="utf-8").tracks
+    assert [part.name for part in names] == ["Right hand — é", "Left"]
+    assert [m.note for m in only_notes(by_mido(data))] == [72, 48, 50]
+
+
+@pytest.mark.parametrize("program", [-1, 128])
+def test_a_program_that_is_none_is_refused(program):
+    with pytest.raises(UsageError, match=f"program: {program} is not between 0 and 127"):
+        to_score(make_notes((0, 4, 60, 90)), program=program)
+
+
+def test_the_sound_of_a_file_goes_on_in_what_is_written_after_it():
+    file = midi(
+        mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=round(60e6 / 72))]),
+        mido.MidiTrack(
+            [mido.Message("program_change", program=73), *track([(0, 480, 72, 90)], name="Flute")]
+        ),
+        track([(0, 480, 40, 90), (480, 480, 43, 90)], channel=1, name="Harp"),
+    )
+    tune = only_tune(file)
+    assert sound_of(tune) == Sound(pytest.approx(72, abs=1e-4), 0, "Harp")  # it has most notes
+    flute = sound_of(tune, "flute")
+    assert flute == Sound(pytest.approx(72, abs=1e-4), 73, "Flute")
+    again = by_mido(midi_bytes(to_score(make_notes((0, 4, 60, 90)), **flute._asdict())))
+    messages = {message.type: message for part in again.tracks for message in part}
+    assert messages["set_tempo"].tempo == round(60e6 / 72)
+    assert messages["program_change"].program == 73
+    assert messages["track_name"].name == "Flute"
+    with pytest.raises(MusicFileError, match="no track 'oboe'"):
+        sound_of(tune, "oboe")
