@@ -17,7 +17,8 @@ Conventions
 Units
     Percent, 0-100; high is like. NaN where a set has nothing to count. The
     intervals hold the cells fixed in which each set is the lower, or redrawing,
-    which makes histograms more ragged, would push them below their own mean.
+    which makes histograms more ragged, would push them below their own mean. A
+    draw that would come to more than 100 so counts as 100.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -151,7 +152,8 @@ def _overlap_of(first: FloatArray, second: FloatArray) -> Statistic:
     def weighted(weights: FloatArray) -> FloatArray:
         of_first, of_second = weights[:, :n_first], weights[:, n_first:]
         part = divide(of_first @ common[0], of_first @ first.sum(1))
-        return 100 * (part + divide(of_second @ common[1], of_second @ second.sum(1)))
+        part += divide(of_second @ common[1], of_second @ second.sum(1))
+        return np.minimum(100 * part, 100)
 
     return weighted
 
