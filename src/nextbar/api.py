@@ -30,7 +30,7 @@ from nextbar.errors import UsageError
 from nextbar.frames import checkpoint
 from nextbar.frames.replicas import choose_device
 from nextbar.measures.pieces import Piece, reference_windows
-from nextbar.measures.report_files import write_report
+from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music import audio
 from nextbar.music.corpus import MANIFEST, read_manifest
@@ -230,7 +230,7 @@ def evaluate(
         report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
         windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
-        write_report(
+        write_measures_report(
             out,
             report,
             pieces,

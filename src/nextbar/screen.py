@@ -14,7 +14,7 @@ from rich.text import Text
 from nextbar.frames.diagnosis import diagnose
 from nextbar.frames.training import Figures
 from nextbar.frames.training import Progress as Step
-from nextbar.measures.intervals import Interval
+from nextbar.measures.intervals import interval_text
 from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.table import Report
 from nextbar.music.summary import Summary, by_count
@@ -155,7 +155,7 @@ def report_table(report: Report) -> Table:
     for column in columns:
         table.add_column(COLUMNS[column], justify="right", no_wrap=True)
     for row in report.rows():
-        cells = [_show(row.columns.get(column)) for column in columns]
+        cells = [interval_text(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
     return table
 
@@ -176,15 +176,6 @@ def show_meanings(console: Console, report: Report) -> None:
     for row in report.rows():
         name = row.name.replace("_", " ")
         say(console, f"{name}: {row.label}. {row.says}", style="dim")
-
-
-def _show(interval: Interval | None) -> str:
-    """Mean and half the width of the interval."""
-    if interval is None or interval.mean != interval.mean:
-        return "-"
-    digits = interval.decimals
-    half = (interval.high - interval.low) / 2
-    return f"{interval.mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def show_facts(console: Console, facts: dict[str, Any]) -> None:
