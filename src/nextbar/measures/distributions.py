@@ -27,7 +27,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.measures.intervals import Interval, Statistic, bootstrap, divide
+from nextbar.measures.intervals import UNMEASURED, Interval, Statistic, bootstrap, divide
 from nextbar.measures.pieces import FloatArray, IntArray, Piece, sounding_notes
 from nextbar.music.bars import Notes
 
@@ -125,7 +125,7 @@ def overlaps(
     NaN throughout where a set has no pieces.
     """
     if not (len(groups[0]) and len(groups[1])):
-        return {name: Interval(np.nan, np.nan, np.nan) for name in first}
+        return dict.fromkeys(first, UNMEASURED)
     together = np.concatenate([groups[0], groups[1] + _n_groups(groups[0])])
     statistics = {name: _overlap_of(first[name], second[name]) for name in first}
     return bootstrap(statistics, together, rng=rng)

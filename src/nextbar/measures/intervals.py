@@ -46,6 +46,10 @@ class Interval:
         return min(max(math.ceil(-math.log10(half / 3)), 1), 3)
 
 
+UNMEASURED: Final = Interval(np.nan, np.nan, np.nan)
+"""Where there was nothing to measure."""
+
+
 def interval_text(interval: Interval | None) -> str:
     """``12.3 ± 0.4``, mean and half of the interval's width; ``-`` where nothing was measured.
 
@@ -128,6 +132,6 @@ def _draws(groups: IntArray, rng: np.random.Generator) -> Iterator[FloatArray]:
 def _interval(mean: float, drawn: FloatArray) -> Interval:
     known = drawn[~np.isnan(drawn)]
     if np.isnan(mean) or not len(known):
-        return Interval(mean, float("nan"), float("nan"))
+        return Interval(mean, np.nan, np.nan)
     low, high = np.quantile(known, [0.025, 0.975])
     return Interval(mean, float(low), float(high))
