@@ -18,7 +18,7 @@ from nextbar.measures.classifiers import (
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import LEARNED
 from nextbar.measures.pieces import Piece, reference_windows
-from nextbar.measures.report_files import write_report
+from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import MANIFEST, Corpus, corpus_of
@@ -96,7 +96,7 @@ def evaluate(
         report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
         windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
-        write_report(
+        write_measures_report(
             out,
             report,
             pieces,

@@ -13,7 +13,6 @@ reproduction.json     every figure with its interval
 reproduction.md       the table
 """
 
-import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from nextbar.frames.replicas import Precision
 from nextbar.frames.training import StepDone
 from nextbar.judging import evaluate, pieces_of_corpus, read_folder
 from nextbar.measures.figures import draw_figure_3, values_of_figure_3
-from nextbar.measures.intervals import Interval
+from nextbar.measures.intervals import interval_text
 from nextbar.measures.pieces import Piece, reference_windows
 from nextbar.measures.table import Report
 from nextbar.music.corpus import MANIFEST, Corpus
@@ -197,11 +196,11 @@ def tabulate(reports: dict[str, Report]) -> dict[str, dict[str, str]]:
         column = "as_published" if form else "generated"
         cells = {"paper": PAPER.get(row, "-"), "authors' samples": _plain(AUTHORS.get(row))}
         for model, report in reports.items():
-            cells[model.replace("-", " ")] = _interval(report.measures[measure].get(column))
+            cells[model.replace("-", " ")] = interval_text(report.measures[measure].get(column))
         first = next(iter(reports.values())).measures[measure]
         for name in ("reference", "chance"):
             cells["real" if name == "reference" else name] = (
-                "-" if form else _interval(first.get(name))
+                "-" if form else interval_text(first.get(name))
             )
         table[row.replace("_", " ")] = cells
     return table
@@ -209,13 +208,6 @@ def tabulate(reports: dict[str, Report]) -> dict[str, dict[str, str]]:
 
 def _plain(value: float | None) -> str:
     return "-" if value is None else f"{value:g}"
-
-
-def _interval(interval: Interval | None) -> str:
-    if interval is None or not math.isfinite(interval.mean):
-        return "-"
-    digits = 3 if abs(interval.mean) < 1 and abs(interval.high) <= 1 else 1
-    return f"{interval.mean:.{digits}f} ± {(interval.high - interval.low) / 2:.{digits}f}"
 
 
 def _describe(

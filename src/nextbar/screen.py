@@ -15,7 +15,6 @@ from nextbar.frames.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from nextbar.frames.training import Figures, StepDone
-    from nextbar.measures.intervals import Interval
     from nextbar.measures.table import Report
     from nextbar.music.summary import Summary
 
@@ -151,6 +150,7 @@ def _show_counts(counts: dict[str, int]) -> str:
 
 def report_table(report: "Report") -> Table:
     """The measures, a line each: generated, real and chance side by side."""
+    from nextbar.measures.intervals import interval_text
     from nextbar.measures.meanings import COLUMNS
 
     columns = report.columns()
@@ -159,7 +159,7 @@ def report_table(report: "Report") -> Table:
     for column in columns:
         table.add_column(COLUMNS[column], justify="right", no_wrap=True)
     for row in report.rows():
-        cells = [_show(row.columns.get(column)) for column in columns]
+        cells = [interval_text(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
     return table
 
@@ -180,15 +180,6 @@ def show_meanings(console: Console, report: "Report") -> None:
     for row in report.rows():
         name = row.name.replace("_", " ")
         say(console, f"{name}: {row.label}. {row.says}", style="dim")
-
-
-def _show(interval: "Interval | None") -> str:
-    """Mean and half the width of the interval."""
-    if interval is None or interval.mean != interval.mean:
-        return "-"
-    digits = interval.decimals
-    half = (interval.high - interval.low) / 2
-    return f"{interval.mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def show_facts(console: Console, facts: dict[str, Any]) -> None:

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -140,3 +141,178 @@ def test_too_few_pieces_to_split_give_no_figure():
     verdict = told_from_real(first_bars(tunes(1), 2), tunes(2), n_steps=16)
     assert math.isnan(verdict.accuracy.mean)
     assert verdict.n_tested == (0, 0)
+
+
+def on_one_pitch(pitch, n_bars, *, given=0):
+    """A tune that has one note a bar, on a pitch of its own, a step later in each bar."""
+    rows = [(17 * bar, 1, pitch, 90) for bar in range(n_bars)]
+    return Piece(make_notes(rows), n_bars, n_given_bars=given)
+
+
+def pitches_of(rolls):
+    """The pitch of each window, (windows,), where all of its notes are of one."""
+    rows = rolls[:, 0].any(axis=2)  # (windows, pitches)
+    assert rows.sum(axis=1).tolist() == [1] * len(rows)
+    return (rows.argmax(axis=1) + 21).tolist()
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """What the network is given; instead of learning from it, it says what ``says`` has."""
+    from nextbar.measures import judge_network
+
+    class Untrained:
+        says = staticmethod(lambda n: np.ones(n))
+        parts = seed = None
+
+        def train_and_ask(self, *parts, seed):
+            self.parts, self.seed = parts, seed
+            return tuple(self.says(len(rolls)) for rolls in parts[2])
+
+    network = Untrained()
+    monkeypatch.setattr(judge_network, "train_and_ask", network.train_and_ask)
+    return network
+
+
+def test_all_windows_of_a_tune_stand_in_one_part_of_the_split(network):
+    # 20 tunes of 8 bars: windows of 3 from bars 0 to 5. 20 pieces of 8 bars: from bars 0 and 3.
+    real = [on_one_pitch(pitch, 8) for pitch in range(30, 50)]
+    pieces = [on_one_pitch(pitch, 8) for pitch in range(60, 80)]
+    verdict = told_from_real(pieces, real, n_steps=16, n_bars=3)
+    for side, tunes, n_windows in ((0, pieces, 2), (1, real, 6)):
+        found = [pitches_of(part[side]) for part in network.parts]
+        # 60, 15 and 25 % of 20 tunes, each with every one of its windows.
+        assert [len(set(part)) for part in found] == [12, 3, 5]
+        assert [len(part) for part in found] == [12 * n_windows, 3 * n_windows, 5 * n_windows]
+        own = [int(tune.notes["pitch"][0]) for tune in tunes]
+        assert sorted(itertools.chain(*found)) == sorted(own * n_windows)  # so none is in two parts
+    assert verdict.n_tested == (10, 30)
+    # The composed windows are end to end: the note stands a step later in each bar.
+    begins = {tuple(np.flatnonzero(roll[1].any(axis=0))) for roll in network.parts[0].first}
+    assert begins == {(0, 17, 34), (3, 20, 37)}
+
+
+def test_half_against_half_no_tune_is_on_both_sides_or_in_two_parts(network):
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 71)]  # 41 tunes: 21 and 20
+    verdict = real_told_from_real(real, n_steps=16, n_bars=3)
+    found = [set(pitches_of(rolls)) for part in network.parts for rolls in part]
+    assert sum(map(len, found)) == len(set.union(*found)) == 41
+    # 60 % and 75 % of 21 are 12.6 and 15.75; one window of ours a tune, two of theirs.
+    assert [len(part) for part in found] == [13, 12, 3, 3, 5, 5]
+    assert verdict.n_tested == (5, 10)
+
+
+def test_half_against_half_the_order_of_the_tunes_decides_nothing(network):
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 70)]
+    real_told_from_real(real, n_steps=16, n_bars=3)
+    firsts = {pitch for part in network.parts for pitch in pitches_of(part.first)}
+    assert firsts not in (set(range(30, 70, 2)), set(range(31, 70, 2)))
+
+
+def test_a_begun_piece_stands_in_the_part_of_the_tune_that_its_bar_is_of(network):
+    # The second bar of each tune is given, and followed by a bar on a higher pitch.
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 50)]
+    begun = []
+    for tune in real:
+        rows = [(1, 1, int(tune.notes["pitch"][0]), 90), (16, 1, 100, 90)]
+        begun.append(Piece(make_notes(rows), 2, n_given_bars=1))
+    ungiven = [begun[0]._replace(n_given_bars=0), begun[1]._replace(n_given_bars=2)]
+    verdict = next_bar_told_from_real([*ungiven, *begun], real, n_steps=16)
+    for part in network.parts:
+        given = (part.first[:, 0, :, :16].any(axis=2).argmax(axis=1) + 21).tolist()
+        assert set(given) == set(pitches_of(part.second))
+        assert len(given) == len(set(given))
+        assert part.first[:, 0, 100 - 21, 16].all()
+    assert verdict.n_tested == (5, 15)  # three pairs of bars a tune
+
+
+def test_the_pair_that_is_asked_about_is_the_last_given_bar_and_the_first_composed_one(network):
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 50)]
+    begun = [tune._replace(n_given_bars=3) for tune in real]  # bars 0-2 given, bar 3 composed
+    next_bar_told_from_real(begun, real, n_steps=16)
+    for part in network.parts:
+        assert {tuple(np.flatnonzero(roll[1].any(axis=0))) for roll in part.first} == {(2, 19)}
+
+
+def test_true_and_false_pairs_are_of_the_same_tunes_and_no_tune_is_in_two_parts(network):
+    tunes = [on_one_pitch(pitch, 4) for pitch in range(30, 50)]
+    verdict = follows(tunes, n_steps=16)
+    seen = []
+    for part in network.parts:
+        true = pitches_of(part.first)
+        sounding = part.second[:, 0].reshape(-1, 88, 2, 16).any(axis=3)
+        first, second = (sounding[:, :, bar].argmax(axis=1) + 21 for bar in (0, 1))
+        assert first.tolist() == true  # the same first bars
+        assert sorted(second.tolist()) == sorted(true)  # the same second ones, dealt anew
+        assert (first != second).all()
+        seen.append(set(true))
+    assert [len(part) for part in seen] == [12, 3, 5]
+    assert len(set.union(*seen)) == 20
+    assert verdict.n_tested == (15, 15)
+
+
+def test_pairs_with_a_silent_bar_say_nothing_of_what_follows(network):
+    # Bars: sounds, sounds, silent, sounds. Only the first pair has two bars that sound.
+    tunes = [
+        Piece(make_notes([(0, 1, p, 90), (16, 1, p, 90), (48, 1, p, 90)]), 4) for p in range(30, 50)
+    ]
+    assert follows(tunes, n_steps=16).n_tested == (5, 5)
+    assert all(len(rolls) == len(set(pitches_of(rolls))) for rolls, _ in network.parts)
+
+
+def test_accuracy_is_the_mean_of_both_sides_whatever_their_numbers(network):
+    # Of 10 composed windows 8 are called composed; of 30 real ones 15 are not: 80 and 50 %.
+    # All together that would be 23 of 40. A score of 0 does not say composed.
+    says = {10: np.array([0.5] * 8 + [0, -1]), 30: np.array([-2.0] * 14 + [0] + [3] * 15)}
+    network.says = says.__getitem__
+    real = [on_one_pitch(pitch, 8) for pitch in range(30, 50)]
+    pieces = [on_one_pitch(pitch, 8) for pitch in range(60, 80)]
+    verdict = told_from_real(pieces, real, n_steps=16, n_bars=3)
+    assert verdict.accuracy.mean == pytest.approx((80 + 50) / 2)
+    assert verdict.accuracy.low < 65 < verdict.accuracy.high
+
+
+def test_the_interval_is_over_tunes_and_not_over_their_windows(network):
+    # Of 4 tunes 2 train (60 %), one stops, one is asked about: one a side, so that all draws
+    # with both sides in them are alike, though every second window is called wrongly.
+    network.says = lambda n: np.resize([1.0, -1.0], n)
+    real = [on_one_pitch(pitch, 8) for pitch in range(30, 34)]
+    pieces = [on_one_pitch(pitch, 8) for pitch in range(60, 64)]
+    verdict = told_from_real(pieces, real, n_steps=16, n_bars=1)
+    assert verdict.n_tested == (8, 8)
+    assert tuple(vars(verdict.accuracy).values()) == (50, 50, 50)
+
+
+def test_windows_are_never_longer_than_the_shortest_piece(network):
+    real = [on_one_pitch(pitch, 8) for pitch in range(30, 40)]
+    pieces = [on_one_pitch(pitch, 6) for pitch in range(60, 69)] + [on_one_pitch(69, 2)]
+    told_from_real(pieces, real, n_steps=16)
+    assert network.parts[0].first.shape[1:] == (2, 88, 32)
+    assert network.parts[2].second.shape[1:] == (2, 88, 32)
+
+
+def test_of_very_many_windows_some_are_drawn_on_either_side(network, monkeypatch):
+    monkeypatch.setattr(classifiers, "MOST_WINDOWS", 50)
+    real = [on_one_pitch(pitch, 12) for pitch in range(30, 50)]  # 200 windows
+    pieces = [on_one_pitch(pitch, 12) for pitch in range(60, 80)]  # 80 windows
+    told_from_real(pieces, real, n_steps=16, n_bars=3)
+    for side in (0, 1):
+        windows = np.concatenate([part[side] for part in network.parts])
+        assert len(windows) == 50
+        assert len(np.unique(windows, axis=0)) == 50  # none twice
+
+
+def test_seeds_split_and_train_differently(network):
+    real = [on_one_pitch(pitch, 2) for pitch in range(30, 50)]
+    pieces = [on_one_pitch(pitch, 2) for pitch in range(60, 80)]
+    asked = []
+    for seed in (0, 0, 1):
+        for ask in (
+            lambda: told_from_real(pieces, real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
+            lambda: follows(pieces, n_steps=16, seed=seed),  # noqa: B023
+            lambda: real_told_from_real(real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
+        ):
+            ask()
+            asked.append((network.seed, pitches_of(network.parts[2].first)))
+    assert asked[:3] == asked[3:6]
+    assert all(one != other for one, other in zip(asked[:3], asked[6:], strict=True))

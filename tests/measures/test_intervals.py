@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from nextbar.measures import intervals
-from nextbar.measures.intervals import Interval, bootstrap, bootstrap_curve, divide, mean_of
+from nextbar.measures.intervals import (
+    Interval,
+    bootstrap,
+    bootstrap_curve,
+    divide,
+    interval_text,
+    mean_and_ends,
+    mean_of,
+)
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide_each_way():
@@ -33,6 +41,24 @@ def test_pieces_of_one_group_are_drawn_together():
 )
 def test_narrow_intervals_show_more_decimals(half, decimals):
     assert Interval(5, 5 - half, 5 + half).decimals == decimals
+
+
+@pytest.mark.parametrize(
+    ("interval", "text", "ends"),
+    [
+        (Interval(12.34, 11.94, 12.76), "12.3 ± 0.4", "11.9 to 12.8"),  # half 0.41
+        (Interval(93.94, 93.82, 94.08), "93.94 ± 0.13", "93.82 to 94.08"),  # begins with a 1
+        (Interval(0.8321, 0.8304, 0.8344), "0.832 ± 0.002", "0.830 to 0.834"),
+        (Interval(100, 100, 100), "100.0 ± 0.0", "100.0 to 100.0"),
+        (Interval(-0.0001, -0.02, 0.02), "0.000 ± 0.020", "-0.020 to 0.020"),  # no -0.000
+        (Interval(7.25, math.nan, math.nan), "7.2", ""),  # a mean, and nothing to say how sure
+        (Interval(math.nan, math.nan, math.nan), "-", ""),
+        (None, "-", ""),
+    ],
+)
+def test_an_interval_is_shown_with_the_decimals_that_it_is_worth(interval, text, ends):
+    assert interval_text(interval) == text
+    assert mean_and_ends(interval) == (text.split(" ± ")[0], ends)
 
 
 def test_each_value_of_a_curve_has_the_interval_that_it_has_alone():

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nextbar.measures.pieces import reference_windows
-from nextbar.measures.report_files import to_csv, to_html, write_report
+from nextbar.measures.report_files import to_csv, to_html, write_measures_report
 from nextbar.measures.table import compare
 
 from .small_pieces import make_notes, random_piece
@@ -26,7 +26,7 @@ def written(tmp_path_factory):
     report = compare(pieces, real, n_steps=16).with_notes([f"left out: {HOSTILE}: no notes"])
     folder = tmp_path_factory.mktemp("report") / "made"
     windows = reference_windows(real, n_bars=5, n_steps=16)
-    paths = write_report(
+    paths = write_measures_report(
         folder, report, pieces, windows, n_steps=16, steps_per_quarter=4, title=f"of {HOSTILE}"
     )
     return folder, report, paths
@@ -62,6 +62,11 @@ def test_the_page_has_a_line_for_every_measure_and_every_note(written):
     page = (folder / "report.html").read_text()
     assert page.count("<tr>") == 1 + len(report.rows())
     assert page.count("<li>") == len(report.notes)
+    # 25, 25, 0 and 25 notes: a mean of 18.75, drawn between 6.25 and 25.
+    assert re.search(
+        r"notes, a piece<small>.*?</td><td>18\.8<small>6\.2 to 25\.0</small></td>", page
+    )
+    assert "<td>-</td>" in page  # random notes have no diversity as published
 
 
 def test_every_piece_has_a_row_of_its_own_values_and_an_empty_cell_for_what_it_has_not(written):

@@ -1,12 +1,13 @@
 import dataclasses
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 
 from nextbar.errors import UsageError
-from nextbar.measures import paper
+from nextbar.measures import paper, table
 from nextbar.measures.coherence import coherence
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.paper import diversity
@@ -220,7 +221,8 @@ def test_enough_pieces_need_no_excuse(report):
 
 
 def test_a_drawn_diversity_is_said_aloud(pieces, tunes, monkeypatch):
-    monkeypatch.setitem(paper.edit_distances.__kwdefaults__, "max_pieces", 30)
+    few = partial(paper.edit_distances, max_pieces=30)
+    monkeypatch.setattr(table, "edit_distances", few)
     notes = compare(pieces, tunes, n_steps=16).notes
     assert "generated: diversity is of 30 pieces drawn from 40, all their pairs compared" in notes
 

@@ -17,7 +17,7 @@ source. Nothing here needs PyTorch but the three that learn (``told_from_real``,
 
 from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.classifiers import (
-    Verdict,
+    TwoSampleTest,
     follows,
     next_bar_told_from_real,
     real_told_from_real,
@@ -55,7 +55,7 @@ __all__ = [
     "Piece",
     "Report",
     "TrainingBars",
-    "Verdict",
+    "TwoSampleTest",
     "bars_of_pieces",
     "coherence",
     "coherence_by_bar",

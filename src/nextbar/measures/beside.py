@@ -69,6 +69,6 @@ def beside_real(
 def _range(values: FloatArray | None) -> tuple[float, float, float]:
     known = np.empty(0) if values is None else values[np.isfinite(values)]
     if not len(known):
-        return float("nan"), float("nan"), float("nan")
+        return np.nan, np.nan, np.nan
     low, middle, high = np.percentile(known, [LOW, 50, HIGH])
     return float(low), float(middle), float(high)

@@ -40,7 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.measures.copying import bar_contents
-from nextbar.measures.intervals import Interval, bootstrap, divide
+from nextbar.measures.intervals import UNMEASURED, Interval, bootstrap, divide
 from nextbar.measures.pieces import (
     SILENT_VELOCITY,
     FloatArray,
@@ -70,8 +70,8 @@ class Windows(NamedTuple):
     """(windows,): numbered from 0; windows of one group are never in different parts."""
 
 
-class Verdict(NamedTuple):
-    """How often the network was right about windows that it had not seen."""
+class TwoSampleTest(NamedTuple):
+    """How often a network that learned to tell two kinds of windows apart was right on new ones."""
 
     accuracy: Interval
     """Percent; see the module's units."""
@@ -86,7 +86,7 @@ def told_from_real(
     n_steps: int,
     n_bars: int = WINDOW_BARS,
     seed: int = 0,
-) -> Verdict:
+) -> TwoSampleTest:
     """How well a network tells composed pieces from real ones, 50 (cannot) to 100 %.
 
     pieces: composed; bars that they were given are taken for bars of ``real``.
@@ -101,7 +101,7 @@ def told_from_real(
 
 def real_told_from_real(
     real: Sequence[Piece], *, n_steps: int, n_bars: int = WINDOW_BARS, seed: int = 0
-) -> Verdict:
+) -> TwoSampleTest:
     """The same of one half of the real tunes against the other: what is found where nothing is.
 
     Tunes of fewer than ``n_bars`` bars are left out. Each side has half of the
@@ -115,7 +115,7 @@ def real_told_from_real(
 
 def next_bar_told_from_real(
     pieces: Sequence[Piece], real: Sequence[Piece], *, n_steps: int, seed: int = 0
-) -> Verdict:
+) -> TwoSampleTest:
     """How well a network tells (real bar, composed next bar) from (real bar, real next bar).
 
     pieces: only those with ``n_given_bars`` count. real: the tunes that the
@@ -126,7 +126,7 @@ def next_bar_told_from_real(
     return _tell(begun, ours, real, 2, n_steps, np.random.default_rng(seed))
 
 
-def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> Verdict:
+def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> TwoSampleTest:
     """How well a network tells consecutive bars from bars of two pieces, 50 (cannot) to 100 %.
 
     pieces: any, composed or real. The second bars of the false pairs are those
@@ -139,7 +139,7 @@ def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> Verdict:
     both = np.flatnonzero(np.all(np.any(sounds, axis=(1, 3)), axis=1))
     pairs = _draw(_take(pairs, both), rng)
     part = _split(pairs.group, rng)
-    return judge(pairs, _dealt_anew(pairs, part, n_steps, rng), part, rng=rng)
+    return tell_apart(pairs, _dealt_anew(pairs, part, n_steps, rng), part, rng=rng)
 
 
 def windows_of(
@@ -167,7 +167,9 @@ def windows_of(
     return Windows(rolls, group)
 
 
-def judge(ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Generator) -> Verdict:
+def tell_apart(
+    ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Generator
+) -> TwoSampleTest:
     """How well a network that learned from some groups tells ours from others in new groups.
 
     part: (groups,), 0 trains, 1 says when to stop, 2 is asked about. Both sides
@@ -176,7 +178,7 @@ def judge(ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Gene
     sides = (ours, others)
     parts = [part[side.group] for side in sides]
     if any(not np.any(of_side == which) for of_side in parts for which in (TRAIN, STOP, TEST)):
-        return Verdict(Interval(np.nan, np.nan, np.nan), (0, 0))
+        return TwoSampleTest(UNMEASURED, (0, 0))
     from nextbar.measures.judge_network import Sides, train_and_ask  # loads PyTorch
 
     scores = train_and_ask(
@@ -199,7 +201,7 @@ def judge(ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Gene
         return 50 * (shares[0] + shares[1])
 
     drawn_together = np.unique(groups, return_inverse=True)[1]
-    return Verdict(bootstrap({"": accuracy}, drawn_together, rng=rng)[""], n_tested)
+    return TwoSampleTest(bootstrap({"": accuracy}, drawn_together, rng=rng)[""], n_tested)
 
 
 def _tell(
@@ -209,7 +211,7 @@ def _tell(
     n_bars: int,
     n_steps: int,
     rng: np.random.Generator,
-) -> Verdict:
+) -> TwoSampleTest:
     """The verdict on windows of pieces and of real tunes."""
     everywhere = [range(tune.n_bars - n_bars + 1) for tune in real]
     theirs = _draw(windows_of(real, everywhere, n_bars=n_bars, n_steps=n_steps), rng)
@@ -217,7 +219,7 @@ def _tell(
     part = np.concatenate([_split(np.arange(len(real)), rng), _split(np.arange(len(pieces)), rng)])
     tune = _tunes_begun_with(pieces, real, n_steps, rng)
     group = np.where(tune >= 0, tune, np.arange(len(pieces)) + len(real))
-    return judge(ours._replace(group=group[ours.group]), theirs, part, rng=rng)
+    return tell_apart(ours._replace(group=group[ours.group]), theirs, part, rng=rng)
 
 
 def _tunes_begun_with(

@@ -98,7 +98,7 @@ def copied_bars(
     """
     copies = find_copies(bars, training, any_key=any_key)
     n_sounding = int(np.count_nonzero(~copies.is_silent))
-    return 100 * int(copies.is_copy.sum()) / n_sounding if n_sounding else float("nan")
+    return 100 * int(copies.is_copy.sum()) / n_sounding if n_sounding else np.nan
 
 
 def find_copies(

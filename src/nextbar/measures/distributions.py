@@ -17,7 +17,8 @@ Conventions
 Units
     Percent, 0-100; high is like. NaN where a set has nothing to count. The
     intervals hold the cells fixed in which each set is the lower, or redrawing,
-    which makes histograms more ragged, would push them below their own mean.
+    which makes histograms more ragged, would push them below their own mean. A
+    draw that would come to more than 100 so counts as 100.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.measures.intervals import Interval, Statistic, bootstrap, divide
+from nextbar.measures.intervals import UNMEASURED, Interval, Statistic, bootstrap, divide
 from nextbar.measures.pieces import FloatArray, IntArray, Piece, sounding_notes
 from nextbar.music.bars import Notes
 
@@ -124,7 +125,7 @@ def overlaps(
     NaN throughout where a set has no pieces.
     """
     if not (len(groups[0]) and len(groups[1])):
-        return {name: Interval(np.nan, np.nan, np.nan) for name in first}
+        return dict.fromkeys(first, UNMEASURED)
     together = np.concatenate([groups[0], groups[1] + _n_groups(groups[0])])
     statistics = {name: _overlap_of(first[name], second[name]) for name in first}
     return bootstrap(statistics, together, rng=rng)
@@ -151,7 +152,8 @@ def _overlap_of(first: FloatArray, second: FloatArray) -> Statistic:
     def weighted(weights: FloatArray) -> FloatArray:
         of_first, of_second = weights[:, :n_first], weights[:, n_first:]
         part = divide(of_first @ common[0], of_first @ first.sum(1))
-        return 100 * (part + divide(of_second @ common[1], of_second @ second.sum(1)))
+        part += divide(of_second @ common[1], of_second @ second.sum(1))
+        return np.minimum(100 * part, 100)
 
     return weighted
 

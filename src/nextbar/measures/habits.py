@@ -28,7 +28,7 @@ def polyphony(notes: Notes) -> float:
     """
     heard = sounding_notes(notes)
     if not len(heard):
-        return float("nan")
+        return np.nan
     duration = heard["duration"].astype(np.int64)
     along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
     step = np.repeat(heard["start"].astype(np.int64), duration) + along
@@ -62,7 +62,7 @@ def groove_consistency(piece: Piece, *, n_steps: int) -> float:
     heard = sounding_notes(piece.notes)
     begins = heard["start"][heard["start"] < piece.n_bars * n_steps]
     if piece.n_bars < 2 or not len(heard):
-        return float("nan")
+        return np.nan
     pattern = np.zeros(piece.n_bars * n_steps, bool)
     pattern[begins] = True
     bars = pattern.reshape(piece.n_bars, n_steps)
@@ -76,7 +76,7 @@ def empty_bars(piece: Piece, *, n_steps: int) -> float:
     counts a phantom last bar; MuseGAN's gives the bars that are *not* empty.)
     """
     if piece.n_bars < 1:
-        return float("nan")
+        return np.nan
     heard = piece._replace(notes=sounding_notes(piece.notes))
     _, index = bars_of_pieces([heard], n_steps=n_steps)
     return 100 * float(np.mean(np.diff(index) == 0))
@@ -84,6 +84,6 @@ def empty_bars(piece: Piece, *, n_steps: int) -> float:
 
 def _entropy(numbers: np.ndarray) -> float:
     if not len(numbers):
-        return float("nan")
+        return np.nan
     shares: FloatArray = np.unique(numbers, return_counts=True)[1] / len(numbers)
     return float(abs(np.sum(shares * np.log2(shares))))

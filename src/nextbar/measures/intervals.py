@@ -46,6 +46,33 @@ class Interval:
         return min(max(math.ceil(-math.log10(half / 3)), 1), 3)
 
 
+UNMEASURED: Final = Interval(np.nan, np.nan, np.nan)
+"""Where there was nothing to measure."""
+
+
+def interval_text(interval: Interval | None) -> str:
+    """``12.3 ± 0.4``, mean and half of the interval's width; ``-`` where nothing was measured.
+
+    A mean without an interval stands alone.
+    """
+    mean, ends = mean_and_ends(interval)
+    if interval is None or not ends:
+        return mean
+    return f"{mean} ± {(interval.high - interval.low) / 2:.{interval.decimals}f}"
+
+
+def mean_and_ends(interval: Interval | None) -> tuple[str, str]:
+    """``12.3`` and ``11.9 to 12.7``; ``-`` where nothing was measured, and no ends.
+
+    The ends are empty too for a mean without an interval.
+    """
+    if interval is None or not math.isfinite(interval.mean):
+        return "-", ""
+    # The z writes 0.0 for what would be rounded to -0.0.
+    mean, low, high = (f"{value:z.{interval.decimals}f}" for value in vars(interval).values())
+    return mean, f"{low} to {high}" if math.isfinite(interval.high - interval.low) else ""
+
+
 def mean_of(values: FloatArray) -> Statistic:
     """The statistic "mean of ``values`` (pieces,)", over the pieces whose value is not NaN."""
     known = ~np.isnan(values)
@@ -105,6 +132,6 @@ def _draws(groups: IntArray, rng: np.random.Generator) -> Iterator[FloatArray]:
 def _interval(mean: float, drawn: FloatArray) -> Interval:
     known = drawn[~np.isnan(drawn)]
     if np.isnan(mean) or not len(known):
-        return Interval(mean, float("nan"), float("nan"))
+        return Interval(mean, np.nan, np.nan)
     low, high = np.quantile(known, [0.025, 0.975])
     return Interval(mean, float(low), float(high))

@@ -43,7 +43,7 @@ class KnownBars:
         index = np.array([0, len(bar_notes)], np.int64)
         notes, _ = _note_sets(bar_notes, index)
         if not len(notes):
-            return Nearest(float("nan"), -1)
+            return Nearest(np.nan, -1)
         first = np.searchsorted(self._notes, notes, "left")
         last = np.searchsorted(self._notes, notes, "right")
         found = [self._bars[a:b] for a, b in zip(first, last, strict=True)]

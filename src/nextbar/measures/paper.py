@@ -88,7 +88,7 @@ def scale_consistency_as_published(pitches: Sequence1D) -> float:
 
 def _best_scale_percent(pitches: Sequence1D, scales: IntArray) -> float:
     if not len(pitches):
-        return float("nan")
+        return np.nan
     counts = np.bincount(pitches % 12, minlength=12)
     return float(100 * (scales @ counts).max() / len(pitches))
 
@@ -104,7 +104,7 @@ def uniqueness(pitches: Sequence1D) -> float:
     Falls with length by itself, so compare pieces of one length only.
     """
     if not len(pitches):
-        return float("nan")
+        return np.nan
     return 100 * unique_tones(pitches) / len(pitches)
 
 
@@ -113,12 +113,12 @@ def velocity_span(velocities: Sequence1D) -> float:
 
     0 where all notes are equally loud, as in the paper's own training data.
     """
-    return float(np.ptp(velocities)) if len(velocities) else float("nan")
+    return float(np.ptp(velocities)) if len(velocities) else np.nan
 
 
 def tone_span(pitches: Sequence1D) -> float:
     """Highest less lowest pitch in semitones, 0-127; no note gives NaN."""
-    return float(np.ptp(pitches)) if len(pitches) else float("nan")
+    return float(np.ptp(pitches)) if len(pitches) else np.nan
 
 
 def recurrence(pitches: Sequence1D) -> float:
@@ -128,7 +128,7 @@ def recurrence(pitches: Sequence1D) -> float:
     length (it grows with its square), so compare pieces of one length only.
     """
     if not len(pitches):
-        return float("nan")
+        return np.nan
     strings = pitches[:-1].astype(np.int64) * 128 + pitches[1:]  # (notes - 1,)
     _, counts = np.unique(strings, return_counts=True)
     n_equal = int((counts * (counts - 1) // 2).sum())
@@ -144,7 +144,7 @@ def recurrence_as_published(pitches: Sequence1D) -> float:
     fewer than six notes.
     """
     if not len(pitches):
-        return float("nan")
+        return np.nan
     return recurrence(pitches[:-1]) if len(pitches) >= 6 else 0.0
 
 

@@ -8,9 +8,7 @@ coherence-by-bar.png  whether bars follow from each other, from the first to the
 first-pieces.png      the first pieces as piano rolls
 """
 
-import base64
 import csv
-import html
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -22,27 +20,17 @@ from matplotlib.figure import Figure
 from nextbar._version import __version__
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.measures.figures import draw_coherence_by_bar, draw_figure_3, values_of_figure_3
-from nextbar.measures.intervals import Interval
+from nextbar.measures.intervals import Interval, mean_and_ends
 from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.measures.table import Report
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+from nextbar.pages import page, picture, printable, safe
 
 SHEET_PIECES: Final = 24
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222 }
-table { border-collapse: collapse; width: 100% }
-th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd;
-         vertical-align: top; font-variant-numeric: tabular-nums; white-space: nowrap }
-th:first-child, td:first-child { text-align: left; white-space: normal }
-td small { display: block; color: #666 }
-img { max-width: 100% }
-.wide { overflow-x: auto }
-"""
 
 
-def write_report(
+def write_measures_report(
     folder: str | Path,
     report: Report,
     pieces: Sequence[Piece],
@@ -71,7 +59,7 @@ def write_report(
         save_png(figure, folder / name)
     pictures = {name: (folder / name).read_bytes() for name in figures}
     write_json_atomically(folder / "report.json", {"nextbar": __version__, **report.to_json()})
-    write_bytes_atomically(folder / "pieces.csv", _printable(to_csv(report)).encode())
+    write_bytes_atomically(folder / "pieces.csv", printable(to_csv(report)).encode())
     write_bytes_atomically(folder / "report.html", to_html(report, pictures, title).encode())
     return [folder / name for name in ("report.json", "pieces.csv", "report.html", *figures)]
 
@@ -99,28 +87,25 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     columns = report.columns()
     head = "".join(f"<th>{COLUMNS[name]}</th>" for name in columns)
     lines = [
-        f"<tr><td>{_safe(row.name.replace('_', ' '))}, {_safe(row.unit)}"
-        f"<small>{_safe(row.label)}: {_safe(row.says)}</small></td>"
+        f"<tr><td>{safe(row.name.replace('_', ' '))}, {safe(row.unit)}"
+        f"<small>{safe(row.label)}: {safe(row.says)}</small></td>"
         + "".join(f"<td>{_cell(row.columns.get(name))}</td>" for name in columns)
         + "</tr>"
         for row in rows
     ]
-    notes = "".join(f"<li>{_safe(note)}</li>" for note in report.notes)
-    images = "".join(
-        f'<h2>{_safe(_TITLES.get(name, name))}</h2><img alt="{_safe(_TITLES.get(name, name))}" '
-        f'src="data:image/png;base64,{base64.b64encode(picture).decode()}">\n'
-        for name, picture in pictures.items()
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" '
-        "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{_safe(title)}</title><style>{_STYLE}</style></head>\n<body>"
-        f"<h1>{_safe(title)}</h1>\n<p>{_summary(report)}</p>\n"
-        f'<div class="wide"><table><thead><tr><th>measure</th>{head}</tr></thead>\n<tbody>'
-        + "\n".join(lines)
-        + f"</tbody></table></div>\n<h2>What to know</h2><ul>{notes}</ul>\n{images}</body></html>\n"
-    )
+    parts = [
+        f"<p>{_summary(report)}</p>",
+        '<div class="wide"><table class="figures">',
+        f"<thead><tr><th>measure</th>{head}</tr></thead><tbody>",
+        *lines,
+        "</tbody></table></div>",
+        "<h2>What to know</h2><ul>",
+        *(f"<li>{safe(note)}</li>" for note in report.notes),
+        "</ul>",
+    ]
+    for name, png in pictures.items():
+        parts += [f"<h2>{safe(_TITLES[name])}</h2>", picture(png, _TITLES[name])]
+    return page(title, "\n".join(parts))
 
 
 def _summary(report: Report) -> str:
@@ -139,26 +124,14 @@ _TITLES: Final = {
 }
 
 
-def _safe(text: str) -> str:
-    return html.escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    """The text with a question mark for what a file name can hold that is no text."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _cell(interval: Interval | None) -> str:
-    if interval is None or not math.isfinite(interval.mean):
-        return "-"
-    digits = interval.decimals
-    low, high = f"{interval.low:.{digits}f}", f"{interval.high:.{digits}f}"
-    return f"{interval.mean:.{digits}f}<small>{low} to {high}</small>"
+    mean, ends = mean_and_ends(interval)
+    return f"{mean}<small>{ends}</small>" if ends else mean
 
 
 def _draw_first(pieces: Sequence[Piece], n_steps: int, steps_per_quarter: int) -> Figure:
     panels = [
-        Panel(piece.notes, piece.n_bars, piece.n_given_bars, _printable(Path(piece.name).stem))
+        Panel(piece.notes, piece.n_bars, piece.n_given_bars, printable(Path(piece.name).stem))
         for piece in pieces[:SHEET_PIECES]
     ]
     return draw_contact_sheet(panels, n_steps, steps_per_quarter=steps_per_quarter)

@@ -40,7 +40,14 @@ from nextbar.measures.coherence import (
 )
 from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING, TrainingBars
 from nextbar.measures.distributions import Counts, count_features, halves, overlaps
-from nextbar.measures.intervals import Interval, Statistic, bootstrap, bootstrap_curve, mean_of
+from nextbar.measures.intervals import (
+    UNMEASURED,
+    Interval,
+    Statistic,
+    bootstrap,
+    bootstrap_curve,
+    mean_of,
+)
 from nextbar.measures.meanings import COLUMNS, LEARNED, MEANINGS, Meaning
 from nextbar.measures.paper import (
     EditDistances,
@@ -275,7 +282,7 @@ def _diversity_as_published(
     """The paper's form of diversity, of the same pieces that diversity compares."""
     compared = [pieces[number].notes for number in distances.compared]
     if not compared:
-        return Interval(np.nan, np.nan, np.nan)
+        return UNMEASURED
     matrix = published_distances(compared, n_steps=n_steps)
     statistics = {"": lambda weights: mean_with_itself(matrix, weights)}
     return bootstrap(statistics, np.arange(len(compared)), rng=rng)[""]
@@ -286,8 +293,7 @@ def _overlaps(
 ) -> dict[str, dict[str, Interval]]:
     """Feature -> column -> overlap with the real windows; of those, of two halves."""
     if "reference" not in columns:
-        nothing = Interval(np.nan, np.nan, np.nan)
-        return {name: {"generated": nothing} for name in columns["generated"].features}
+        return {name: {"generated": UNMEASURED} for name in columns["generated"].features}
     real = columns["reference"]
     found = {}
     for column, measured in columns.items():

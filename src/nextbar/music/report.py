@@ -4,10 +4,8 @@ One file that needs no other and asks no server for anything. Every name in it
 came from a stranger's file and is escaped.
 """
 
-import base64
 import re
 from collections.abc import Sequence
-from html import escape
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +14,7 @@ from nextbar.files import write_bytes_atomically
 from nextbar.music.corpus import Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, pitch_name, png_bytes
 from nextbar.music.summary import Summary, by_count, count_by_tempo, summarise
+from nextbar.pages import page, picture, safe
 
 REPORT: Final = "prepare-report.html"
 SHEET_PIECES: Final = 12
@@ -25,29 +24,12 @@ Bars = Sequence[tuple[str, int]]
 """Label and count of each bar of a chart."""
 
 _OPTION: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*(?: \d+(?:/\d+)?)?")
-_STYLE: Final = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #2f3437; background: #fff; margin: 2em auto;
-       max-width: 60em; padding: 0 1.2em; }
-h1 { font-size: 1.5em; margin-bottom: .2em; } h2 { font-size: 1.1em; margin: 2em 0 .4em; }
-table { border-collapse: collapse; } td, th { padding: .15em 1.2em .15em 0; text-align: left;
-       vertical-align: top; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
-tr { border-bottom: 1px solid #eceef0; } .quiet { color: #6b7176; }
-.facts { display: flex; flex-wrap: wrap; gap: .4em 2.2em; margin: 1em 0; }
-.facts b { display: block; font-size: 1.5em; font-weight: 600; }
-.advice { background: #fbf3ea; border-left: 4px solid #c4702b; padding: .6em 1em; }
-code { white-space: nowrap; } .advice ul { margin: 0; padding-left: 1.1em; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(24em, 1fr)); gap: 0 2.5em; }
-svg { width: 100%; height: auto; } svg text { font-size: 11px; fill: #6b7176; }
-svg rect { fill: #1f6f8b; } img { max-width: 100%; }
-.example { overflow-wrap: anywhere; }
-"""
 
 
 def write_report(corpus: Corpus) -> Summary:
     """Writes ``prepare-report.html`` into the corpus; returns what stands in it."""
     summary = summarise(corpus)
-    page = _page(corpus, summary).encode("utf-8", "backslashreplace")
-    write_bytes_atomically(corpus.path / REPORT, page)
+    write_bytes_atomically(corpus.path / REPORT, _page(corpus, summary).encode())
     return summary
 
 
@@ -55,9 +37,8 @@ def _page(corpus: Corpus, summary: Summary) -> str:
     manifest = corpus.manifest
     title = f"Prepared: {manifest.get('source', corpus.path.name)}"
     parts = [
-        f"<h1>{escape(title)}</h1>",
-        f'<p class="quiet">nextbar {escape(str(manifest["nextbar_version"]))}, '
-        f"{escape(_show_options(manifest['options']))}</p>",
+        f'<p class="quiet">nextbar {safe(str(manifest["nextbar_version"]))}, '
+        f"{safe(_show_options(manifest['options']))}</p>",
         _facts(manifest, summary),
         _advice(summary),
         _refusals(manifest, summary),
@@ -68,13 +49,7 @@ def _page(corpus: Corpus, summary: Summary) -> str:
         "<h2>Some of the pieces</h2>",
         _sheet(corpus),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>"
-        + "\n".join(parts)
-        + "</body></html>\n"
-    )
+    return page(title, "\n".join(parts))
 
 
 def _show_options(options: dict[str, Any]) -> str:
@@ -95,7 +70,7 @@ def _facts(manifest: dict[str, Any], summary: Summary) -> str:
     numbers = "".join(f"<div><b>{value:,}</b>{name}</div>" for name, value in values.items())
     seen = "" if summary.n_bars_seen == manifest["bars"] else f" {summary.n_bars_seen:,} looked at:"
     lines = [
-        f"Bars in {escape(manifest['metre'])}, of {manifest['n_steps']} steps"
+        f"Bars in {safe(manifest['metre'])}, of {manifest['n_steps']} steps"
         if manifest["options"]["grid"] == "metre"
         else "Bars of 2 s, of 16 steps",
         f"of the{seen} bars {summary.n_distinct:,} are distinct, {summary.n_silent:,} silent",
@@ -106,7 +81,7 @@ def _facts(manifest: dict[str, Any], summary: Summary) -> str:
 
 def _advice(summary: Summary) -> str:
     # An option is not broken where a line ends.
-    shown = (_OPTION.sub(r"<code>\g<0></code>", escape(text)) for text in summary.advice)
+    shown = (_OPTION.sub(r"<code>\g<0></code>", safe(text)) for text in summary.advice)
     items = "".join(f"<li>{text}</li>" for text in shown)
     return f'<div class="advice"><ul>{items}</ul></div>'
 
@@ -117,9 +92,9 @@ def _refusals(manifest: dict[str, Any], summary: Summary) -> str:
         return "<h2>Refused</h2><p>Nothing.</p>"
     rows = []
     for reason, count in refused.items():
-        examples = "<br>".join(escape(text) for text in summary.examples.get(reason, []))
+        examples = "<br>".join(safe(text) for text in summary.examples.get(reason, []))
         rows.append(
-            f'<tr><td>{escape(reason)}</td><td class="n">{count:,}</td>'
+            f'<tr><td>{safe(reason)}</td><td class="n">{count:,}</td>'
             f'<td class="example">{examples}</td></tr>'
         )
     head = "<tr><th>reason</th><th>files or tunes</th><th>as</th></tr>"
@@ -162,14 +137,14 @@ def _chart(title: str, bars: Bars) -> str:
         shapes.append(
             f'<rect x="{x + gap:.1f}" y="{height - foot - tall:.1f}" '
             f'width="{min(step - 2 * gap, 40):.1f}" height="{tall:.1f}">'
-            f"<title>{escape(label)}: {count:,}</title></rect>"
+            f"<title>{safe(label)}: {count:,}</title></rect>"
         )
         middle = x + gap + min(step - 2 * gap, 40) / 2
         if i % every == 0:
             anchor = "start" if middle < 12 else "middle"
             at = max(middle, 0.0) if anchor == "middle" else x
             shapes.append(
-                f'<text x="{at:.1f}" y="{height - 4}" text-anchor="{anchor}">{escape(label)}</text>'
+                f'<text x="{at:.1f}" y="{height - 4}" text-anchor="{anchor}">{safe(label)}</text>'
             )
         if len(bars) <= 12 and count:
             y = height - foot - tall - 3
@@ -177,8 +152,8 @@ def _chart(title: str, bars: Bars) -> str:
                 f'<text x="{middle:.1f}" y="{y:.1f}" text-anchor="middle">{count:,}</text>'
             )
     return (
-        f'<figure style="margin:0"><h2>{escape(title)}</h2>'
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+        f"<figure><h2>{safe(title)}</h2>"
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{safe(title)}">'
         f"{''.join(shapes)}</svg></figure>"
     )
 
@@ -196,6 +171,4 @@ def _sheet(corpus: Corpus) -> str:
     figure = draw_contact_sheet(
         panels, corpus.n_steps, steps_per_quarter=corpus.steps_per_quarter, n_columns=3
     )
-    image = base64.b64encode(png_bytes(figure)).decode()
-    words = f"Piano rolls of the first bars of {len(panels)} pieces"
-    return f'<img alt="{words}" src="data:image/png;base64,{image}">'
+    return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")
