@@ -2,10 +2,18 @@
 
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-import nextbar
+from . import checked_types
 
-from .fixtures import QUICK, write_tunes
+# Types and shapes are checked at every call in these modules; before anything of them is loaded.
+CORE = ("chain", "columns", "contracts", "gradients", "losses", "model", "pairs", "plane")
+CHECKED = [f"nextbar.frames.{name}" for name in (*CORE, "rollout", "training")]
+install_import_hook(CHECKED, f"{checked_types.__name__}.checked")
+
+import nextbar  # noqa: E402
+
+from .fixtures import QUICK, write_tunes  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="session")
