@@ -235,7 +235,7 @@ def parse_tunes(
         return [], [refuse(name, "empty file", "it has no content")]
     suffix = os.path.splitext(name)[1].lower()
     if suffix == ".abc":
-        return _parse_abc(data, name)
+        return _parse_abc(data, name, drums=drums, chords=chords)
     if suffix in musicxml.SUFFIXES:
         return _parse_notated(data, name, musicxml.read_musicxml, drums=drums, chords=chords)
     if suffix in musicxml.KERN_SUFFIXES:
@@ -368,11 +368,10 @@ def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
     return dict(+remarks)
 
 
-def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+def _parse_abc(
+    data: bytes, name: str, *, drums: bool, chords: bool
+) -> tuple[list[Tune], list[MusicFileError]]:
+    text = musicxml.decode_text(data)
     texts = abc_tunes.split_tunes(text.replace("\r\n", "\n").replace("\r", "\n"))
     if not texts:
         return [], [refuse(name, "no tune", "it has no ABC tune (no line X: or K:)")]
@@ -381,20 +380,21 @@ def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]
     for number, tune_text in enumerate(texts, start=1):
         tune_name = name if len(texts) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_tune_from_abc(tune_text, tune_name))
+            tunes.append(_checked(_tune_from_abc(tune_text, tune_name, chords), drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
 
 
-def _tune_from_abc(text: str, name: str) -> Tune:
-    score, pickup = abc_tunes.convert_tune(text)
-    if score is None:
+def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
+    converted = abc_tunes.convert_tune(text, chords=chords)
+    if converted.midi is None:
         raise refuse(name, "damaged", "abc2midi makes nothing of this tune")
-    tune = _checked(Tune(name, score))
+    score, remarks = read_score(converted.midi, name)
     stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
     bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
-    return Tune(name, tune.score, pickup if pickup < bar else 0.0)
+    pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
+    return Tune(name, score, pickup, remarks={**converted.remarks, **remarks})
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:

@@ -17,7 +17,7 @@ from nextbar.music.grid import (
     OffGrid,
     Shape,
     bar_steps,
-    find_metre,
+    find_bar_lines,
     find_shapes,
     find_tempo,
     lay_metre_grid,
@@ -216,13 +216,19 @@ def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
     if options.grid == "seconds":
         laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
         return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
-    metre = find_metre(tune)
+    bar_lines = find_bar_lines(tune)
+    metre = bar_lines.metre
     try:
         n_steps = bar_steps(metre, options.steps_per_quarter)
     except UsageError as error:
         raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
     laid = lay_metre_grid(
-        tune, metre, track=track, steps_per_quarter=options.steps_per_quarter, pedal=pedal
+        tune,
+        metre,
+        track=track,
+        steps_per_quarter=options.steps_per_quarter,
+        pedal=pedal,
+        bar_lines=bar_lines,
     )
     return ParsedTune(tune, metre, n_steps, laid)
 
