@@ -11,7 +11,7 @@ from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
 from nextbar.music.corpus import Corpus
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.reading import Piece, options_of_kind, read_pieces
+from nextbar.music.reading import ReadPiece, options_of_kind, read_pieces
 
 NOISE, HELD_OUT, TRAINING = "noise", "held-out", "training"
 
@@ -102,7 +102,7 @@ def begin_from_file(
     return Beginning(kept, chosen, rolls, f"{path.stem}-bar{chosen}", semitones)
 
 
-def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:
+def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> ReadPiece:
     """The first tune of a file on the kind's grid. Raises UsageError or MusicFileError."""
     if not path.is_file():
         raise UsageError(

@@ -21,6 +21,7 @@ from nextbar.music.grid import (
     transpose,
 )
 from nextbar.music.midi import choose_notes
+from nextbar.music.refusals import with_advice
 
 from .midi_files import any_notes, make_notes, midi, only_tune, signature, track
 
@@ -212,8 +213,9 @@ def test_a_track_without_notes_on_the_piano_says_what_to_do():
     tune = only_tune(midi(track([(0, 480, 120, 90)]), track([(0, 480, 60, 90)])))
     with pytest.raises(MusicFileError) as caught:
         quantise_to_metre(tune, (4, 4), track=1)
-    assert str(caught.value) == (
-        "tune.mid: no notes between A0 and C8 on track 1; choose another track with --track"
+    assert str(caught.value) == "tune.mid: no notes between A0 and C8 on track 1"
+    assert with_advice(caught.value).endswith(
+        "; choose another track with --track, or leave it out"
     )
     assert caught.value.reason == "no notes"
 

@@ -15,9 +15,12 @@ import numpy.typing as npt
 
 from nextbar.errors import UsageError
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
-from nextbar.music.midi import Metre, RawNotes, Tune, refuse
+from nextbar.music.midi import Metre, RawNotes, Tune
+from nextbar.music.refusals import refuse
 
 LONGEST_SECONDS: Final = 7_200
+ON_GRID_QUARTERS: Final = 0.01
+"""How far from a grid point an onset that is written there may be, by a file's rounding."""
 C_MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 _SHIFTS: Final = np.array(sorted(range(-5, 7), key=lambda shift: (abs(shift), shift)))
 _SCALES: Final = np.array([[(tone - shift) % 12 for tone in C_MAJOR] for shift in _SHIFTS])
@@ -296,7 +299,7 @@ def not_empty(grid: GridNotes, tune: Tune, track: int | str) -> GridNotes:
     """The same notes; MusicFileError ("no notes") if there are none."""
     if len(grid.notes):
         return grid
-    why = f"no notes between A0 and C8 on track {track!r}; choose another track with --track"
+    why = f"no notes between A0 and C8 on track {track!r}"
     raise refuse(tune.name, "no notes", why)
 
 
@@ -361,6 +364,26 @@ def quantise_all(tunes: Sequence[OffGrid]) -> list[GridNotes]:
     ]
 
 
+def find_fitting_steps(laid: OffGrid, steps_per_quarter: int) -> int | None:
+    """The steps a quarter of the coarsest grid on which lie most onsets that are off the other.
+
+    laid: under a grid of ``steps_per_quarter``. None where hardly any onset
+    lies off it, or no grid has four fifths of those, as in played music.
+    """
+    steps = laid.raw["time"].astype(np.float64) * laid.steps_per_unit + laid.shift_steps
+    quarters = steps / steps_per_quarter
+
+    def off(n_steps: int) -> int:
+        distance = np.abs(quarters * n_steps - np.round(quarters * n_steps)) / n_steps
+        return int((distance > ON_GRID_QUARTERS).sum())
+
+    n_off = off(steps_per_quarter)
+    if n_off < max(3, 0.02 * len(quarters)):
+        return None
+    finer = (n for n in (8, 12, 16, 24) if n != steps_per_quarter)
+    return next((n for n in finer if 5 * off(n) <= n_off), None)
+
+
 def end_at_next_onset(notes: Notes) -> Notes:
     """The notes, sorted, without overlaps in one pitch; see :func:`quantise_all` for which stay."""
     return _end_all_at_next_onset(notes, np.zeros(len(notes), np.int64), 1)[0]
@@ -414,7 +437,7 @@ def _order(*keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(keys[::-1])
 
 
-class Shape(NamedTuple):
+class Outline(NamedTuple):
     """Of the notes of a piece: the last end in steps, the pitches, and :func:`semitones_to_c`."""
 
     end: int
@@ -423,8 +446,8 @@ class Shape(NamedTuple):
     semitones_to_c: int
 
 
-def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
-    """The shape of each piece; none may be empty. Many at once cost little more than one."""
+def find_outlines(pieces: Sequence[Notes]) -> list[Outline]:
+    """The outline of each piece; none may be empty. Many at once cost little more than one."""
     if not pieces:
         return []
     counts = [len(notes) for notes in pieces]
@@ -440,7 +463,7 @@ def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
         np.maximum.reduceat(pitch, begins),
         _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)],
     )
-    return [Shape(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [Outline(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def semitones_to_c(notes: Notes) -> int:
@@ -449,7 +472,7 @@ def semitones_to_c(notes: Notes) -> int:
     Best is the scale with most of the onsets; of equal ones the nearest. 0 for
     no notes. Minor tunes go to A minor, its relative.
     """
-    return find_shapes([notes])[0].semitones_to_c if len(notes) else 0
+    return find_outlines([notes])[0].semitones_to_c if len(notes) else 0
 
 
 def transpose(notes: Notes, semitones: int) -> Notes:

@@ -46,6 +46,7 @@ from nextbar.music.midi_events import (
     show_bytes,
     to_arrays,
 )
+from nextbar.music.refusals import refuse
 
 MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".rmi", ".smf")
 MUSIC_SUFFIXES: Final = (
@@ -157,7 +158,7 @@ class Tune:
         self, track: int | str = "all", *, in_seconds: bool = False, pedal: bool = False
     ) -> RawNotes:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
-        chosen = choose_tracks(self.pitched, track, name=self.name)
+        chosen = self.choose(track)
         if not any(len(part.notes["time"]) for part in chosen):
             raise refuse(self.name, "no notes", "none of its notes has a length")
         tempos = self.score.tempos
@@ -175,12 +176,21 @@ class Tune:
 
     def remarks_on(self, track: int | str = "all") -> dict[str, int]:
         """What was left out or mended of the chosen tracks, and of drums, and how often."""
-        n_drum, no_length = self.n_drum_notes, 0
-        chosen = choose_tracks(self.pitched, track, name=self.name)
-        no_length = sum(part.n_no_length for part in chosen)
+        n_drum = self.n_drum_notes
+        no_length = sum(part.n_no_length for part in self.choose(track))
         if not (n_drum or no_length):
             return self.remarks
-        return dict(+Counter({**self.remarks, DRUMS: n_drum}) + Counter({NO_LENGTH: no_length}))
+        return dict(Counter(self.remarks) + Counter({DRUMS: n_drum, NO_LENGTH: no_length}))
+
+    def choose(self, track: int | str = "all") -> list[PitchedTrack]:
+        """The chosen tracks: see :func:`choose_tracks`."""
+        if track not in self._chosen:
+            self._chosen[track] = choose_tracks(self.pitched, track, name=self.name)
+        return self._chosen[track]
+
+    @cached_property
+    def _chosen(self) -> dict[int | str, list[PitchedTrack]]:
+        return {}
 
 
 def read_tunes(
@@ -313,7 +323,7 @@ def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
     """
     data = normal_header(_unwrap(data, name))
     if len(data) < HEADER_BYTES:
-        raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
+        raise refuse(name, "damaged", "it ends within its header")
     division = int.from_bytes(data[12:14], "big")
     if division & 0x8000:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
@@ -332,7 +342,7 @@ def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
         score = ScoreTick.from_midi(data, sanitize_data=True)
     except (RuntimeError, ValueError, OverflowError) as error:
         detail = str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error")
-        raise refuse(name, "damaged", f"{detail}; save it anew from a music program") from error
+        raise refuse(name, "damaged", detail) from error
     try:
         return score, _read_tracks_anew(score, data)
     except OverflowError:
@@ -417,11 +427,6 @@ def _checked(tune: Tune, *, drums: bool = False) -> Tune:
         why = f"its last note ends after {quarters:,.0f} quarters, of {LONGEST_QUARTERS:,} allowed"
         raise refuse(tune.name, "too long", why)
     return tune
-
-
-def refuse(name: str, reason: str, why: str) -> MusicFileError:
-    """The error by which ``name`` is refused: a countable reason, and why in a sentence."""
-    return MusicFileError(f"{name}: {why}", reason=reason, name=name)
 
 
 def pitched_tracks(score: ScoreTick | ScoreSecond, *, drums: bool = False) -> list[PitchedTrack]:
