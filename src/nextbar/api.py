@@ -35,7 +35,7 @@ from nextbar.measures.table import Report, compare
 from nextbar.music import audio
 from nextbar.music.corpus import MANIFEST, read_manifest
 from nextbar.music.prepare import merge_corpora, prepare_corpus
-from nextbar.music.report import write_report as report_corpus
+from nextbar.music.report import write_prepare_report as report_corpus
 from nextbar.pieces_folder import Made, Written, check_folder, read_record, write_pieces
 from nextbar.public_data import fetch
 from nextbar.real_music import ask_networks, find_reference

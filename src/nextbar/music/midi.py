@@ -72,6 +72,7 @@ SUSTAIN: Final = 64
 PEDAL_DOWN: Final = 64
 MELODY: Final = "melody"
 DRUM_TRACK: Final = "drums"
+CHORDS: Final = "chords"
 MELODY_WORDS: Final = (MELODY, "vocal", "lead", "voice", "solo", "sopran")
 MOST_LISTED: Final = 20
 
@@ -119,6 +120,7 @@ class Tune:
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
+    plays_chords: whether some of its notes are chord symbols, played.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Tune:
     remarks: dict[str, int] = field(default_factory=dict)
     drums: bool = False
     short_bars: tuple[tuple[int, int], ...] = ()
+    plays_chords: bool = False
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
@@ -183,8 +186,10 @@ class Tune:
         return dict(Counter(self.remarks) + Counter({DRUMS: n_drum, NO_LENGTH: no_length}))
 
     def choose(self, track: int | str = "all") -> list[PitchedTrack]:
-        """The chosen tracks: see :func:`choose_tracks`."""
-        if track not in self._chosen:
+        """The chosen tracks: see :func:`choose_tracks`; "chords", all if it plays chord symbols."""
+        if track not in self._chosen and track == CHORDS and self.plays_chords:
+            self._chosen[track] = self.pitched
+        elif track not in self._chosen:
             self._chosen[track] = choose_tracks(self.pitched, track, name=self.name)
         return self._chosen[track]
 
@@ -277,6 +282,7 @@ def _parse_notated(
             notated.pickup_quarters,
             remarks=notated.remarks,
             short_bars=notated.short_bars,
+            plays_chords=notated.plays_chords,
         )
         return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
@@ -404,7 +410,8 @@ def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
     stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
     bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
     pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
-    return Tune(name, score, pickup, remarks={**converted.remarks, **remarks})
+    told = {**converted.remarks, **remarks}
+    return Tune(name, score, pickup, remarks=told, plays_chords=converted.plays_chords)
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:

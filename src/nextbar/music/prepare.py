@@ -105,7 +105,6 @@ def prepare_corpus(
     min_bars: int = 2,
     held_out_every: int = 10,
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
-    chords: bool = False,
     workers: int | None = None,
     shard: str | None = None,
     report: Callable[[Progress], None] | None = None,
@@ -138,7 +137,6 @@ def prepare_corpus(
         min_bars=min_bars,
         held_out_every=held_out_every,
         duplicates=duplicates,
-        chords=chords,
     )
     n_workers = _count_workers(workers)
     folder, source_name = find_source(source)

@@ -43,7 +43,7 @@ svg rect { fill: #1f6f8b; } img { max-width: 100%; }
 """
 
 
-def write_report(corpus: Corpus) -> Summary:
+def write_prepare_report(corpus: Corpus) -> Summary:
     """Writes ``prepare-report.html`` into the corpus; returns what stands in it."""
     summary = summarise(corpus)
     page = _page(corpus, summary).encode("utf-8", "backslashreplace")
