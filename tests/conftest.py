@@ -1,11 +1,21 @@
 """What all tests share."""
 
+import os
+
 import pytest
 import torch
+from jaxtyping import install_import_hook
 
-import nextbar
+from . import checked_types
 
-from .fixtures import TINY, write_tunes
+# Types and shapes are checked at every call in these rooms, which is said before any is entered.
+# Not where mutants are tried: there it is for the tests to notice.
+if "MUTANT_UNDER_TEST" not in os.environ:
+    install_import_hook(["nextbar.measures"], f"{checked_types.__name__}.checked")
+
+import nextbar  # noqa: E402
+
+from .fixtures import TINY, write_tunes  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="session")
