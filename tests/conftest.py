@@ -13,9 +13,9 @@ from . import checked_types
 if "MUTANT_UNDER_TEST" not in os.environ:
     install_import_hook(["nextbar.measures"], f"{checked_types.__name__}.checked")
 
-import nextbar  # noqa: E402
+import nextbar
 
-from .fixtures import TINY, write_tunes  # noqa: E402
+from .fixtures import TINY, write_tunes
 
 
 @pytest.fixture(autouse=True, scope="session")
