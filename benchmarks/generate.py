@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -50,15 +51,16 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as place:
         together = seconds(lambda: write(Path(place, "together"), 0, arguments.pieces))
-        alone = seconds(
-            lambda: [write(Path(place, "alone", str(i)), i, 1) for i in range(arguments.single)]
+        alone = sum(
+            seconds(partial(write, Path(place, "alone", str(i)), i, 1))
+            for i in range(arguments.single)
         )
         for number in range(arguments.single):
             (path,) = Path(place, "alone", str(number)).glob("*.mid")
             same = Path(place, "together", path.name)
             assert not same.exists() or same.read_bytes() == path.read_bytes(), "other pieces"
     first_bar = statistics.median(
-        seconds(lambda s=s: model.generate(bars=1, seed=s)) for s in range(50)
+        seconds(partial(model.generate, bars=1, seed=seed)) for seed in range(50)
     )
     figures = {
         "pieces": arguments.pieces,
