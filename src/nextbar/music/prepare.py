@@ -54,8 +54,8 @@ from nextbar.music.workers import Lost, map_in_workers
 
 __all__ = [
     "CorpusOptions",
+    "FileRead",
     "FoundFiles",
-    "Progress",
     "find_music_files",
     "find_source",
     "prepare",
@@ -70,7 +70,7 @@ FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "dupli
 
 
 @dataclass(frozen=True)
-class Progress:
+class FileRead:
     """How far the preparation is, after ``file``."""
 
     n_done: int
@@ -107,7 +107,7 @@ def prepare(
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
     workers: int | None = None,
     shard: str | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
@@ -158,7 +158,7 @@ def prepare(
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
+    shards: list[str | Path], out: str | Path, *, report: Callable[[FileRead], None] | None = None
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
@@ -292,7 +292,7 @@ class _Track:
     """What is known of the files so far: their hashes, and how many there were."""
 
     def __init__(
-        self, options: CorpusOptions, n_files: int, report: Callable[[Progress], None] | None
+        self, options: CorpusOptions, n_files: int, report: Callable[[FileRead], None] | None
     ) -> None:
         self._first_with: dict[bytes, str] | None = None if options.keeps_duplicates else {}
         self._n_files, self._report = n_files, report
@@ -316,7 +316,7 @@ class _Track:
         self._n_refused += not header["pieces"]
         if self._report is not None:
             self._report(
-                Progress(
+                FileRead(
                     self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
                 )
             )
@@ -328,7 +328,7 @@ def _gather(
     earlier: Earlier | None,
     spool: Path,
     n_workers: int,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[FileRead], None] | None,
 ) -> Gathered:
     """What all files of the plan gave, from workers or from an earlier corpus."""
     track = _Track(options, len(plan.items), report)
