@@ -1,15 +1,19 @@
 """What all tests share."""
 
+import os
+
 import pytest
 import torch
 from jaxtyping import install_import_hook
 
 from . import checked_types
 
-# Types and shapes are checked at every call in these modules; before anything of them is loaded.
+# Types and shapes are checked at every call in these modules, said before any of them is loaded.
+# Not where mutants are tried: there it is for the tests to notice.
 CORE = ("chain", "columns", "contracts", "gradients", "losses", "model", "pairs", "plane")
 CHECKED = [f"nextbar.frames.{name}" for name in (*CORE, "rollout", "training")]
-install_import_hook(CHECKED, f"{checked_types.__name__}.checked")
+if "MUTANT_UNDER_TEST" not in os.environ:
+    install_import_hook([*CHECKED, "nextbar.measures"], f"{checked_types.__name__}.checked")
 
 import nextbar  # noqa: E402
 

@@ -48,7 +48,7 @@ def test_what_is_not_asked_for_is_as_the_run_says(model):
     assert composer.asked(None, None) == Sampling(temperature=0.9, follow=0.8)
     assert composer.asked(0.5, None) == Sampling(temperature=0.5, follow=0.8)
     assert composer.asked(None, 0) == Sampling(temperature=0.9, follow=0)
-    with pytest.raises(UsageError, match="follow: 1.5 is not between 0 and 1"):
+    with pytest.raises(UsageError, match=r"follow: 1\.5 is not between 0 and 1"):
         composer.asked(None, 1.5)
 
 

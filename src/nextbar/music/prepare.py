@@ -28,8 +28,9 @@ from nextbar.music.assembly import (
 )
 from nextbar.music.corpus import FILES, Corpus, read_manifest
 from nextbar.music.grid import show_metre
-from nextbar.music.midi import Metre, refuse
+from nextbar.music.midi import MIDI_SUFFIXES, Metre
 from nextbar.music.reading import CorpusOptions, read_pieces
+from nextbar.music.refusals import refuse, with_advice
 from nextbar.music.sources import (
     INSIDE,
     FoundFiles,
@@ -53,8 +54,8 @@ from nextbar.music.workers import Lost, map_in_workers
 
 __all__ = [
     "CorpusOptions",
+    "FileRead",
     "FoundFiles",
-    "Progress",
     "find_music_files",
     "find_source",
     "prepare",
@@ -69,7 +70,7 @@ FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "dupli
 
 
 @dataclass(frozen=True)
-class Progress:
+class FileRead:
     """How far the preparation is, after ``file``."""
 
     n_done: int
@@ -106,7 +107,7 @@ def prepare(
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
     workers: int | None = None,
     shard: str | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
@@ -157,7 +158,7 @@ def prepare(
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
+    shards: list[str | Path], out: str | Path, *, report: Callable[[FileRead], None] | None = None
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
@@ -283,7 +284,7 @@ def _open_earlier(out: Path, options: CorpusOptions) -> Earlier | None:
 
 
 def _seconds(item: str) -> float:
-    is_single = item.lower().endswith((".mid", ".midi"))
+    is_single = item.lower().endswith(MIDI_SUFFIXES)
     return SECONDS_A_FILE if is_single else SECONDS_A_COLLECTION
 
 
@@ -291,7 +292,7 @@ class _Track:
     """What is known of the files so far: their hashes, and how many there were."""
 
     def __init__(
-        self, options: CorpusOptions, n_files: int, report: Callable[[Progress], None] | None
+        self, options: CorpusOptions, n_files: int, report: Callable[[FileRead], None] | None
     ) -> None:
         self._first_with: dict[bytes, str] | None = None if options.keeps_duplicates else {}
         self._n_files, self._report = n_files, report
@@ -315,7 +316,7 @@ class _Track:
         self._n_refused += not header["pieces"]
         if self._report is not None:
             self._report(
-                Progress(
+                FileRead(
                     self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
                 )
             )
@@ -327,7 +328,7 @@ def _gather(
     earlier: Earlier | None,
     spool: Path,
     n_workers: int,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[FileRead], None] | None,
 ) -> Gathered:
     """What all files of the plan gave, from workers or from an earlier corpus."""
     track = _Track(options, len(plan.items), report)
@@ -388,7 +389,7 @@ def _lost(name: str, lost: Lost) -> MusicFileError:
 
 
 def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
-    refusal = {"file": error.name, "reason": error.reason, "message": str(error)}
+    refusal = {"file": error.name, "reason": error.reason, "message": with_advice(error)}
     return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 
