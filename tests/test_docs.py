@@ -68,7 +68,9 @@ def test_every_equation_that_is_not_the_papers_has_its_place_and_is_not_called_t
 def test_every_loss_stands_in_one_of_the_two_tables_of_equations_and_in_the_right_one():
     text = PAPER.read_text("utf-8")
     papers, _, others = text.partition("## Table 1")[0].partition("## Not the paper's")
-    losses = inspect.getmembers(importlib.import_module("nextbar.frames.losses"), inspect.isfunction)
+    losses = inspect.getmembers(
+        importlib.import_module("nextbar.frames.losses"), inspect.isfunction
+    )
     found = {name: function for name, function in losses if function.__module__.endswith("losses")}
     assert len(found) >= 7
     for name, function in found.items():
