@@ -24,10 +24,10 @@ from rich.table import Table
 
 import nextbar
 from nextbar import measures
-from nextbar.writing.composer import Composer
 from nextbar.measures import Piece
 from nextbar.measures.paper import diversity_as_published
 from nextbar.music.bars import Rolls
+from nextbar.writing.composer import Composer
 from recipe import rolls_of
 
 BARS = 8

@@ -27,8 +27,6 @@ from rich.table import Table
 
 import nextbar
 from nextbar import measures
-from nextbar.writing.beginning import corpus_of
-from nextbar.writing.composer import Beginning, Composer
 from nextbar.frames.gradients import prior_losses
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
@@ -38,6 +36,8 @@ from nextbar.music.bars import FULL_VELOCITY, Rolls, draw_rolls
 from nextbar.music.corpus import Corpus
 from nextbar.music.grid import transpose
 from nextbar.training.run import CorpusFrames
+from nextbar.writing.beginning import corpus_of
+from nextbar.writing.composer import Beginning, Composer
 
 BARS, LONG_BARS = 5, 32
 LAGS = (1, 2, 4, 8)

@@ -40,7 +40,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nextbar import measures
-from nextbar.writing.composer import Composer
 from nextbar.frames.config import Config, configure
 from nextbar.frames.model import Model, build_model
 from nextbar.frames.pairs import PairBatches, Sequences
@@ -48,6 +47,7 @@ from nextbar.frames.replicas import Replicas, choose_precision, launch
 from nextbar.frames.training import Progress, begin_training, draw_noises, train, train_step
 from nextbar.music.corpus import Corpus
 from nextbar.training.run import training_pairs
+from nextbar.writing.composer import Composer
 from recipe import BARS, continued
 
 SHAPE, WITH_ONSETS = (1, 88, 16), (2, 88, 16)

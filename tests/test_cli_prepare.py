@@ -1,8 +1,12 @@
 """The commands that make corpora: prepare with its shards, merge, and inspect."""
 
 import json
+from dataclasses import fields
+from typing import get_type_hints
 
+from nextbar import CorpusOptions
 from nextbar.cli import main
+from nextbar.music.options import OptionsGiven
 
 from .fixtures import write_tunes
 
@@ -34,3 +38,27 @@ def test_a_shard_without_a_metre_says_what_to_do(tmp_path, capsys):
     assert "a shard cannot know which metre dominates; choose one with --metre" in (
         capsys.readouterr().err
     )
+
+
+def test_each_option_of_a_corpus_is_one_of_the_command_with_its_explanation_and_default(capsys):
+    assert main(["prepare", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for option in fields(CorpusOptions):
+        assert f" --{option.name.replace('_', '-')} " in said
+        has_default = option.default is not None and option.default is not False
+        default = f" [default: {option.default}]" if has_default else " "
+        assert option.metadata["help"] + default in said
+
+
+def test_type_checkers_are_told_of_the_very_options_that_there_are():
+    assert get_type_hints(OptionsGiven) == get_type_hints(CorpusOptions)
+
+
+def test_options_come_from_the_command_line_as_they_do_from_python(tmp_path):
+    tunes = write_tunes(tmp_path / "tunes", 3)
+    words = ["--track", "1", "--no-onsets", "--augment", "2", "--duplicates", "keep"]
+    assert main(["prepare", str(tunes), "--out", str(tmp_path / "corpus"), *words]) == 0
+    made_with = json.loads((tmp_path / "corpus" / "manifest.json").read_text())["options"]
+    chosen = {"track": 1, "onsets": False, "augment": 2, "duplicates": "keep"}
+    expected = {option.name: option.default for option in fields(CorpusOptions)} | chosen
+    assert made_with == {**expected, "common_key": False}  # no common key where it is augmented
