@@ -4,8 +4,10 @@ import json
 from dataclasses import fields
 from typing import get_type_hints
 
+import nextbar
 from nextbar import CorpusOptions
 from nextbar.cli import main
+from nextbar.music import summary
 from nextbar.music.options import OptionsGiven
 
 from .fixtures import write_tunes
@@ -29,6 +31,26 @@ def test_shards_are_merged_and_a_corpus_tells_its_counts_as_json(tmp_path, capsy
     assert [facts[name] for name in COUNTS] == [
         5, 1, {"not a MIDI file": 1}, 5, 30, 25, {"4/4": 5},
     ]  # fmt: skip
+
+
+def test_the_page_of_a_corpus_is_written_unless_it_is_not_wanted_and_the_summary_made_once(
+    tmp_path, capsys, monkeypatch
+):
+    tunes = str(write_tunes(tmp_path / "tunes", 3))
+    made = []
+    summarise = summary.summarise
+    monkeypatch.setattr(summary, "summarise", lambda c: made.append(c) or summarise(c))
+    for words, has_page in ([], True), (["--no-page"], False):
+        assert main(["prepare", tunes, "--out", str(tmp_path / "corpus"), *words]) == 0
+        assert (tmp_path / "corpus" / "prepare-report.html").is_file() is has_page
+        assert ("look: " in capsys.readouterr().out) is has_page
+    assert len(made) == 2  # one for each corpus, shown on the screen and on the page
+    assert nextbar.prepare(tunes, tmp_path / "mine", metre="4/4", shard="1/1")
+    assert (tmp_path / "mine" / "prepare-report.html").is_file()
+    for words, has_page in ([], True), (["--no-page"], False):
+        out = tmp_path / f"merged{has_page}"
+        assert main(["merge", str(tmp_path / "mine"), "--out", str(out), *words]) == 0
+        assert (out / "prepare-report.html").is_file() is has_page
 
 
 def test_a_shard_without_a_metre_says_what_to_do(tmp_path, capsys):

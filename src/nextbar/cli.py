@@ -21,6 +21,7 @@ import nextbar
 from nextbar import screen
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
+from nextbar.music.manifest import REPORT
 from nextbar.music.options import CorpusOptions
 from nextbar.studio.command import studio
 
@@ -116,6 +117,7 @@ def prepare(
     out: Path,
     workers: int | None = None,
     shard: str | None = None,
+    page: bool = True,
     options: Annotated[CorpusGiven | None, Parameter(name="*")] = None,
 ) -> None:
     """Make a corpus of bars from a folder of MIDI, ABC and MusicXML files.
@@ -139,6 +141,8 @@ def prepare(
     shard
         Read one part of the files only, as 2/8: machines share the work, and nextbar merge
         makes one corpus of the parts.
+    page
+        Write prepare-report.html too.
     options
         How the corpus is made.
     """
@@ -148,6 +152,7 @@ def prepare(
             out,
             workers=workers,
             shard=shard,
+            page=page,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
             **(options or {}),
         )
@@ -155,24 +160,21 @@ def prepare(
 
 
 def _show_corpus(corpus: "Corpus", out: Path) -> None:
-    from nextbar.music.report import write_report
-
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
-    facts = write_report(corpus)
     manifest = corpus.manifest
-    screen.show_corpus(console, manifest, facts)
+    screen.show_corpus(console, corpus)
+    page = f"look:   {out / REPORT}\n" if (out / REPORT).exists() else ""
     screen.say(
         console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
         f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
-        f"look:   {out / 'prepare-report.html'}\n"
-        f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
+        f"{page}next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
 
 
 @_command
-def merge(*shards: Path, out: Path) -> None:
+def merge(*shards: Path, out: Path, page: bool = True) -> None:
     """Make one corpus of the parts that nextbar prepare --shard has made.
 
     It is the very corpus that one run over all files would have made.
@@ -185,11 +187,14 @@ def merge(*shards: Path, out: Path) -> None:
         The corpora of all parts, 1/N to N/N, in any order.
     out
         The folder to write the corpus to.
+    page
+        Write prepare-report.html too.
     """
     with screen.progress_bar(console, "merging") as update:
         corpus = nextbar.merge(
             list(shards),
             out,
+            page=page,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
         )
     _show_corpus(corpus, out)

@@ -15,7 +15,7 @@ from nextbar.frames.diagnosis import diagnose
 if TYPE_CHECKING:
     from nextbar.frames.training import Figures, StepDone
     from nextbar.measures.table import Report
-    from nextbar.music.summary import Summary
+    from nextbar.music.corpus import Corpus
 
 LINE_SECONDS = 5.0
 """Where no terminal shows a moving bar, a line of progress is printed this often."""
@@ -118,8 +118,9 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
         )
 
 
-def show_corpus(console: Console, manifest: dict[str, Any], summary: "Summary") -> None:
+def show_corpus(console: Console, corpus: "Corpus") -> None:
     """What was taken and refused, what the music is like, and what that means."""
+    manifest, summary = corpus.manifest, corpus.summary
     table = Table(show_header=False)
     seconds = manifest["options"]["grid"] == "seconds"
     rows = {

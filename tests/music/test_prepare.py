@@ -17,14 +17,13 @@ from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
-    merge,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .midi_files import make_notes, midi, signature, track, tune_bytes
-from .prepared import prepare
+from .prepared import merge, prepare
 
 
 @pytest.fixture
@@ -654,7 +653,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
     folder, tmp_path
 ):
     options = {
-        name: nextbar.prepare(folder, tmp_path / name, **chosen).manifest["options"]
+        name: nextbar.prepare(folder, tmp_path / name, page=False, **chosen).manifest["options"]
         for name, chosen in {
             "metre": {},
             "augmented": {"augment": 2},

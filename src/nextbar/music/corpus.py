@@ -9,7 +9,7 @@ A corpus is a folder, written whole by ``prepare.py`` and never changed after:
     pieces.jsonl    one line a piece: its name, metre, key, tempo, and where it came from
     refused.jsonl   one line for each file or tune that was refused, and why
     files.jsonl     one line a file: its size, its hash, and what it gave
-    prepare-report.html    the same for human eyes, where it was asked for
+    prepare-report.html    the same for human eyes, unless it was not wanted
 
 Pieces and files are in the order of their names; the lines of ``pieces.jsonl``
 and ``refused.jsonl`` follow each other as the files do. So corpora made of
@@ -25,7 +25,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,9 @@ from nextbar.music.grid import parse_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST, damaged, read_manifest
 from nextbar.music.midi import Metre
+
+if TYPE_CHECKING:
+    from nextbar.music.summary import Summary
 
 HASHED_AT_ONCE: Final = 2**24
 """Bytes of a mapped array that are in memory at a time while it is hashed."""
@@ -178,6 +181,13 @@ class Corpus:
     def describe(self, piece: int) -> dict[str, Any]:
         """What is recorded of a piece: its line of ``pieces.jsonl``."""
         return self._piece_lines[piece]
+
+    @cached_property
+    def summary(self) -> "Summary":
+        """What its music is like, and what that means for training."""
+        from nextbar.music.summary import summarise
+
+        return summarise(self)
 
     def refused(self) -> list[dict[str, str]]:
         """What was refused when the corpus was made: ``file``, ``reason``, ``message`` each."""

@@ -12,9 +12,10 @@ from nextbar.errors import CorpusError
 KIND: Final = "nextbar corpus"
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+REPORT: Final = "prepare-report.html"
 FILES: Final = (
     MANIFEST, "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl", "refused.jsonl",
-    "files.jsonl", "prepare-report.html",
+    "files.jsonl", REPORT,
 )  # fmt: skip
 
 

@@ -98,6 +98,7 @@ def prepare(
     *,
     workers: int | None = None,
     shard: str | None = None,
+    page: bool = True,
     report: Callable[[FileRead], None] | None = None,
     **options: Unpack[OptionsGiven],
 ) -> Corpus:
@@ -107,8 +108,9 @@ def prepare(
     them, one zip archive, or ``music21:NAME`` for a collection of an installed
     music21. workers: processes that read files; the cores there are, if None;
     the corpus does not depend on it. shard: "2/8" reads the second eighth of
-    the files only, for :func:`merge`. report: called after each file. options:
-    the fields of :class:`nextbar.CorpusOptions`, by name. The same files and
+    the files only, for :func:`merge`. page: write prepare-report.html too, what
+    the music is like. report: called after each file. options: the fields of
+    :class:`nextbar.CorpusOptions`, by name. The same files and
     options give the same bytes. A corpus already in ``out`` is replaced, in
     one step and only on success, and what it has of unchanged files is not
     read again; anything else there is an OutputError. Raises CorpusError
@@ -132,17 +134,21 @@ def prepare(
             gathered = _gather(plan, chosen, None, beside / "again", n_workers, report)
         _write_corpus(beside, gathered, chosen, taken, facts, folder)
         _remove(beside / "spool", beside / "again")
-    return Corpus.open(out)
+    return _opened(out, page)
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[FileRead], None] | None = None
+    shards: list[str | Path],
+    out: str | Path,
+    *,
+    page: bool = True,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
     shards: corpora that ``prepare`` made with ``shard``, "1/N" to
     "N/N". The result has the bytes that one run over all files would have
-    given. Files that equal one of an earlier shard are refused as
+    given. page, report: as there. Files that equal one of an earlier shard are refused as
     duplicates there too. Raises CorpusError for shards that do not belong
     together.
     """
@@ -166,7 +172,17 @@ def merge(
         metre = choose_metre(gathered.metres, options)
         _write_corpus(beside, gathered, options, metre, facts, out)
         _remove(beside / "spool")
-    return Corpus.open(out)
+    return _opened(out, page)
+
+
+def _opened(out: Path, page: bool) -> Corpus:
+    """The corpus that was written, with its page where that is wanted."""
+    corpus = Corpus.open(out)
+    if page:
+        from nextbar.music.report import write_report  # with Matplotlib
+
+        write_report(corpus)
+    return corpus
 
 
 def _count_workers(asked: int | None) -> int:
