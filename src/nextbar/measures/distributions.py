@@ -2,7 +2,7 @@
 
 Meaning
     A mean can be right while nothing else is. Each feature here is a histogram
-    over all notes (or steps, or bars) of a set of pieces; the overlap of two sets
+    over all notes (or steps, bars, pieces) of a set of pieces; the overlap of two sets
     is the area under both curves. 100 % says that the feature alone tells
     nothing. mgeval (Yang & Lerch 2018) overlaps smoothed densities of distances
     between pieces; music on a grid is countable, so here nothing is smoothed:
