@@ -24,7 +24,10 @@ from nextbar.music.bars import BarIndex
 
 
 class Nearest(NamedTuple):
-    """How near a bar is to its nearest known bar, 0-1, and that bar's number; NaN and -1: none."""
+    """How near a bar is to its nearest known bar, 0-1, and that bar's number.
+
+    0 and -1 where no known bar shares a note; NaN and -1 for a silent bar.
+    """
 
     nearness: float
     bar: int
