@@ -1,6 +1,6 @@
 """How fast a run writes music: many pieces side by side, and one piece at a time.
 
-    python benchmarks/generate.py demo/run
+    python benchmarks/generate.py [RUN]
 
 Both ways write the same five-bar pieces as MIDI in the same process; the
 figure to hold on to is their ratio, for absolute times drift between machines.
@@ -37,7 +37,7 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="a folder made by `nextbar train`, as demo/run")
+    parser.add_argument("run", nargs="?", help="a folder; without it the model of nextbar's own")
     parser.add_argument("--pieces", type=int, default=2500, help="pieces written side by side")
     parser.add_argument("--single", type=int, default=100, help="pieces written one at a time")
     arguments = parser.parse_args()

@@ -13,7 +13,6 @@ from nextbar.frames.rollout import roll_out
 
 from .conftest import SHAPE
 
-
 checked = pytest.mark.skipif(
     "MUTANT_UNDER_TEST" in os.environ, reason="shapes are not checked where mutants are tried"
 )
