@@ -29,9 +29,9 @@ class CorpusOptions:
     )
     track: int | str = setting(
         "all",
-        "all but drums, melody, the number of a track that has notes (from 1), or a part of its "
-        "name. melody is the track so named; else, of the tracks with many notes, the highest that "
-        "plays one note at a time.",
+        "all but drums, melody, drums, chords (all, and the chord symbols above them, played), the "
+        "number of a track that has notes (from 1), or a part of its name. melody is the track so "
+        "named; else, of the tracks with many notes, the highest that plays one note at a time.",
     )
     onsets: bool | None = setting(
         None,

@@ -29,9 +29,10 @@ from nextbar.music.assembly import (
 from nextbar.music.corpus import Corpus
 from nextbar.music.grid import show_metre
 from nextbar.music.manifest import FILES, read_manifest
-from nextbar.music.midi import Metre, refuse
+from nextbar.music.midi import MIDI_SUFFIXES, Metre
 from nextbar.music.options import CorpusOptions, OptionsGiven
 from nextbar.music.reading import read_pieces
+from nextbar.music.refusals import refuse, with_advice
 from nextbar.music.sources import (
     INSIDE,
     FoundFiles,
@@ -179,9 +180,9 @@ def _opened(out: Path, page: bool) -> Corpus:
     """The corpus that was written, with its page where that is wanted."""
     corpus = Corpus.open(out)
     if page:
-        from nextbar.music.report import write_report  # with Matplotlib
+        from nextbar.music.report import write_prepare_report  # with Matplotlib
 
-        write_report(corpus)
+        write_prepare_report(corpus)
     return corpus
 
 
@@ -278,7 +279,7 @@ def _open_earlier(out: Path, options: CorpusOptions) -> Earlier | None:
 
 
 def _seconds(item: str) -> float:
-    is_single = item.lower().endswith((".mid", ".midi"))
+    is_single = item.lower().endswith(MIDI_SUFFIXES)
     return SECONDS_A_FILE if is_single else SECONDS_A_COLLECTION
 
 
@@ -383,7 +384,7 @@ def _lost(name: str, lost: Lost) -> MusicFileError:
 
 
 def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
-    refusal = {"file": error.name, "reason": error.reason, "message": str(error)}
+    refusal = {"file": error.name, "reason": error.reason, "message": with_advice(error)}
     return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 
