@@ -6,7 +6,7 @@ take words, bounds and defaults from there.
 
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field, fields
 from typing import Any, Literal, get_type_hints
 
@@ -27,8 +27,18 @@ def setting(
 
 def bounds(of: type, name: str) -> tuple[Any, Any]:
     """The least and the greatest value that a setting takes."""
-    (metadata,) = (each.metadata for each in fields(of) if each.name == name)
+    metadata = _metadata(of, name)
     return metadata["low"], metadata["high"]
+
+
+def explanation(of: type, name: str) -> str:
+    """What a setting is, in words."""
+    return str(_metadata(of, name)["help"])
+
+
+def _metadata(of: type, name: str) -> Mapping[str, Any]:
+    (found,) = (each.metadata for each in fields(of) if each.name == name)
+    return found
 
 
 def check_settings(record: Any, error: type[UsageError]) -> None:

@@ -13,7 +13,7 @@ Units
     0-1. 1 is a copy, 0 shares no note with any. A silent bar gives NaN.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -21,6 +21,9 @@ from jaxtyping import Int64
 from nextbar.measures.copying import pack_notes
 from nextbar.measures.pieces import BarNoteArray, IntArray
 from nextbar.music.bars import BarIndex
+
+NEAR: Final = 0.6
+"""From this nearness a bar is so like a known one that its reader is told."""
 
 
 class Nearest(NamedTuple):

@@ -29,6 +29,11 @@ MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
 MOST_RECIPES: Final = 4_096
 """Recipes that a sketch builds on, those of bars that no longer sound among them."""
+MOST_GIVEN_NOTES: Final = 8_192
+MOST_STEPS: Final = MOST_BARS * 255
+"""Where the last given note ends at the latest: no bar has more steps."""
+MOST_SEMITONES: Final = 11
+"""By which the model's key may be away from that of the given notes."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,11 @@ class Sketch:
         bars = (*self.bars[:bar], name, *self.bars[bar + 1 :])
         return replace(self, bars=bars, made={**self.made, name: recipe})
 
+    def cut(self, n_bars: int) -> "Sketch":
+        """The sketch with its first written bars only."""
+        locked = frozenset(bar for bar in self.locked if bar < n_bars)
+        return replace(self, bars=self.bars[:n_bars], locked=locked)
+
     def needed(self, known: Container[str] = ()) -> dict[str, Recipe]:
         """The recipes that its bars rest on, each behind those that it builds on.
 
@@ -186,8 +196,11 @@ class Sketch:
         n_bars = self.n_given + len(self.bars)
         if not self.n_given >= 0 or n_bars > MOST_BARS:
             raise UsageError(f"a sketch has up to {MOST_BARS} bars; this one has {n_bars}")
-        if not -11 <= self.transposed <= 11:
-            raise UsageError(f"transposed: {self.transposed} is not from -11 to 11 semitones")
+        if abs(self.transposed) > MOST_SEMITONES:
+            raise UsageError(
+                f"transposed: {self.transposed} is not from -{MOST_SEMITONES} to {MOST_SEMITONES} "
+                "semitones"
+            )
         check_notes(self.given)
         for name, recipe in self.made.items():
             if self.name_of(recipe) != name:
@@ -210,6 +223,8 @@ def check_notes(notes: Notes) -> None:
     """Raises UsageError for notes that are off the piano, off the grid or without sound."""
     if not len(notes):
         return
+    if len(notes) > MOST_GIVEN_NOTES:
+        raise UsageError(f"given notes: there are {len(notes):,}, more than {MOST_GIVEN_NOTES:,}")
     pitch, velocity = notes["pitch"], notes["velocity"]
     if pitch.min() < LOWEST_PITCH or pitch.max() >= LOWEST_PITCH + N_PITCHES:
         raise UsageError("given notes: a pitch is outside of the piano, A0 (21) to C8 (108)")
@@ -217,7 +232,7 @@ def check_notes(notes: Notes) -> None:
         raise UsageError("given notes: a velocity is not from 1 to 127")
     if notes["start"].min() < 0 or notes["duration"].min() < 1:
         raise UsageError("given notes: one begins before the first bar, or has no duration")
-    if (notes["start"].astype(np.int64) + notes["duration"]).max() > MOST_BARS * 255:
+    if (notes["start"].astype(np.int64) + notes["duration"]).max() > MOST_STEPS:
         raise UsageError(f"given notes: one lasts beyond bar {MOST_BARS}")
 
 

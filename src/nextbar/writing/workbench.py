@@ -134,6 +134,28 @@ class Workbench:
             sketch, change = self._put(sketch, bar, recipe)
             yield sketch, change
 
+    def recompose(
+        self, sketch: Sketch, *, bars: int, seed: int, sampling: Sampling
+    ) -> Iterator[tuple[Sketch, Change]]:
+        """The sketch composed anew to ``bars`` written bars, but for its locked ones, bar by bar.
+
+        Locked bars keep their places, and the sketch is as long as these take.
+        Without any it is the beginning that is composed from.
+        """
+        self._check(sketch)
+        locked = [bar for bar in sketch.locked if bar < len(sketch.bars)]
+        kept = max(min(bars, len(sketch.bars)), max(locked) + 1) if locked else 0
+        if bars <= kept == len(locked):
+            raise UsageError("every bar that would be composed anew is locked; unlock one")
+        sketch = sketch.cut(kept)
+        if len(locked) < kept:
+            steps = self.roll_again(
+                sketch, bar=0, seed=seed, sampling=sampling, with_following=True
+            )
+            for sketch, change in steps:
+                yield sketch, change
+        yield from self.compose(sketch, bars=max(0, bars - kept), seed=seed, sampling=sampling)
+
     def roll_again(
         self,
         sketch: Sketch,

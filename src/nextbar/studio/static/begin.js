@@ -19,6 +19,7 @@ export class Beginnings {
   constructor({ state, roll, sound, onhear, onchange, fail }) {
     Object.assign(this, { state, roll, sound, onhear, onchange, fail });
     this.kind = "noise";
+    this.mostBars = 1;   // that a piece may begin from; the server says it
     this.tunes = [];
     this.tune = null;
     this.file = null;
@@ -73,7 +74,7 @@ export class Beginnings {
   get chosenBars() {
     const first = Number($(`${this.kind}-first`).value) || 1;
     const last = Math.max(Number($(`${this.kind}-last`).value) || first, first);
-    return [first, Math.min(last, first + 127)];
+    return [first, Math.min(last, first + this.mostBars - 1)];
   }
 
   // ------------------------------------------------------------------- a training tune

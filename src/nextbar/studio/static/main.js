@@ -13,6 +13,7 @@ const state = new State();
 const sound = new Sound();
 const roll = new Roll({ box: $("roll"), space: $("space"), ruler: $("ruler"), canvas: $("canvas") });
 let runs = [];
+let limits = null;       // what the server takes, as it says
 let working = null;      // the AbortController of what the model is asked for
 let toastTimer = 0;
 const STOPPED = new DOMException("Stop was pressed", "AbortError");
@@ -86,17 +87,30 @@ const settings = {
   get follow() { return Number($("follow").value); },
 };
 
+// Its bounds, step or value; the bounds first, for a value beyond them is not taken.
+function setNumber(id, { value, ...bounds }) {
+  Object.assign($(id), bounds);
+  if (value !== undefined) $(id).value = value;
+  showNumber(id);
+}
+
+function showNumber(id) {
+  const shown = $(`${id}-now`);
+  if (shown) shown.textContent = Number($(id).value).toFixed($(id).step < 1 ? 2 : 0);
+}
+
 function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
 
 function seedNow() {
   if ($("new-seed").checked) $("seed").value = newSeed();
   const seed = Number($("seed").value);
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error("The seed is a whole number, 0 or more.");
+  if (!$("seed").value || !$("seed").checkValidity()) throw new Error("The seed is a whole number, 0 or more.");
   return seed;
 }
 
-// Streams bars into the piece; when the last is there, it is the new piece. Gives "whole"; or
-// "stopped" where Stop was pressed, which keeps the bars that are there; or null where it failed.
+// Streams bars into the piece, which has as many as the server says; when the last is there, it is
+// the new piece. Gives "whole"; or "stopped" where Stop was pressed, which keeps the bars that are
+// there; or null where it failed.
 async function follow(path, body, start) {
   const before = state.piece;
   let now = start;
@@ -108,7 +122,7 @@ async function follow(path, body, start) {
       if (event.event === "waiting") {
         say(`The model is busy: place ${event.place} in the queue`);
       } else if (event.event === "bar") {
-        const bars = [...now.bars];
+        const bars = now.bars.slice(0, event.n_bars);
         bars[event.bar.index] = event.bar;
         now = { ...now, bars };
         state.preview(now);
@@ -148,30 +162,16 @@ async function compose({ fresh = true } = {}) {
   } catch (error) { fail(error); return; }
   stop();
   const bars = Number($("bars").value);
-  const same = state.piece?.begun === JSON.stringify(asked);
-  if (same && state.piece.recipe.locked.length) { await composeAround(seed, bars); return; }
-  const begun = same ? cutPiece(0) : await busy((signal) => post("/api/begin", asked, signal));
+  if (state.piece?.begun === JSON.stringify(asked)) {
+    await follow("/api/recompose", { piece: state.piece.recipe, bars, seed, ...settings }, state.piece);
+    return;
+  }
+  const begun = await busy((signal) => post("/api/begin", asked, signal));
   if (!begun) return;
   begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
   const outcome = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
   if (!outcome && beginnings.kind === "draw") beginnings.choose("draw");
-}
-
-// The piece with its first written bars only.
-function cutPiece(nWritten) {
-  const { bars, begun } = state.piece;
-  return { recipe: state.recipeCut(nWritten), bars: bars.slice(0, state.nGiven + nWritten), begun };
-}
-
-// Composes anew but for the locked bars, which keep their places.
-async function composeAround(seed, bars) {
-  const lastLocked = Math.max(...state.piece.recipe.locked);
-  const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
-  const cut = cutPiece(kept);
-  const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
-  if (await follow("/api/roll", body, cut) !== "whole") return;
-  if (bars > kept) await writeMore(bars - kept, seed);
 }
 
 async function writeMore(bars, seed) {
@@ -334,7 +334,7 @@ async function openLink() {
 
 async function openFile(file) {
   try {
-    if (file.size > 4e6) throw new Error(`${file.name}: this is no recipe, it is too large.`);
+    if (file.size > limits.file_bytes) throw new Error(`${file.name}: this is no recipe, it is too large.`);
     const recipe = JSON.parse(await file.text());
     if (await openRecipe(recipe)) say(`Opened ${file.name}`);
   } catch (error) {
@@ -427,10 +427,7 @@ function chooseRun(run) {
   const changed = state.run && state.run !== run;
   state.setRun(run);
   $("run").value = run.fingerprint;
-  $("temperature").value = run.temperature;
-  $("temperature-now").textContent = run.temperature.toFixed(2);
-  $("tempo").value = Math.round(run.tempo);
-  $("tempo-now").textContent = $("tempo").value;
+  for (const id of ["temperature", "follow", "tempo"]) setNumber(id, { value: run[id] });
   document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
   if (!changed) return;
   beginnings.tunes = [];
@@ -442,6 +439,11 @@ function chooseRun(run) {
 async function loadRuns() {
   for (;;) {
     const answer = await get("/api/runs");
+    if (!limits) {
+      limits = answer.limits;
+      beginnings.mostBars = limits.given_bars;
+      for (const [id, control] of Object.entries(answer.controls)) setNumber(id, control);
+    }
     if (answer.runs.length > runs.length || !answer.loading) {
       runs = answer.runs;
       $("run").replaceChildren(...runs.map((run) => new Option(run.name, run.fingerprint)));
@@ -500,11 +502,11 @@ $("run").addEventListener("change", () => {
 });
 $("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
 $("tempo").addEventListener("input", () => {
-  $("tempo-now").textContent = $("tempo").value;
+  showNumber("tempo");
   sound.setTempo(secondsPerStep());
 });
-for (const [id, digits] of [["bars", 0], ["temperature", 2], ["follow", 2]]) {
-  $(id).addEventListener("input", () => { $(`${id}-now`).textContent = Number($(id).value).toFixed(digits); });
+for (const id of ["bars", "temperature", "follow"]) {
+  $(id).addEventListener("input", () => showNumber(id));
   $(id).addEventListener("change", recompose);
 }
 $("seed").addEventListener("change", () => { $("new-seed").checked = false; recompose(); });
