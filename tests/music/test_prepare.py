@@ -146,18 +146,25 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     (folder / "06.mid").write_bytes(midi(track([(0, 480, 60, 90)])))
     corpus = prepare(folder, tmp_path / "corpus")
     assert [(r["file"], r["reason"], r["message"]) for r in corpus.refused()] == [
-        ("03.mid", "empty file", "03.mid: it has no content"),
+        (
+            "03.mid",
+            "empty file",
+            "03.mid: it has no content; save it anew from a music program",
+        ),
         (
             "04.mid",
             "metre 3/4",
-            "04.mid: it is in 3/4, and this corpus in 4/4;"
-            " for a corpus of pieces in 3/4 use --metre 3/4",
+            "04.mid: it is in 3/4, not in 4/4; for a corpus of pieces in 3/4 use --metre 3/4",
         ),
-        ("05.mid", "duplicate", "05.mid: duplicate of 02.mid, byte for byte"),
+        (
+            "05.mid",
+            "duplicate",
+            "05.mid: duplicate of 02.mid, byte for byte; --duplicates keep takes both",
+        ),
         (
             "06.mid",
             "fewer than 2 bars",
-            "06.mid: it has 1 bars, of 2 needed; see --min-bars",
+            "06.mid: it has 1 bars, of 2 needed; --min-bars 1 takes it",
         ),
     ]
     assert corpus.manifest["files_refused"] == 4
@@ -268,8 +275,11 @@ def test_a_metre_that_the_grid_cannot_hold_is_refused(tmp_path):
     path = tmp_path / "odd.mid"
     path.write_bytes(midi(mido.MidiTrack([signature(5, 32)]), track([(0, 480, 60, 90)])))
     [refusal] = read_pieces(path, name="odd.mid", options=CorpusOptions()).refusals
-    assert (refusal.file, refusal.reason) == ("odd.mid", "metre 5/32")
-    assert refusal.message.startswith("odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter;")
+    assert (refusal.file, refusal.reason) == ("odd.mid", "bars of no whole number of steps")
+    assert refusal.message == (
+        "odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter; a whole number from 1 to 255 is"
+        " needed; choose other --steps-per-quarter, or --grid seconds"
+    )
 
 
 def test_a_file_that_has_gone_is_a_refusal(tmp_path):
@@ -332,7 +342,7 @@ def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path):
     (folder / "c.mid").write_bytes(waltz(70))
     assert error_of(CorpusError, folder, tmp_path / "out", metre="4/4") == (
         f"{folder}: none of its 3 music files can be used (2 metre 3/4, 1 empty file);"
-        " the first: a.mid: it has no content"
+        " the first: a.mid: it has no content; save it anew from a music program"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["songs"]
 
@@ -487,7 +497,8 @@ def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, mon
     [refusal] = corpus.refused()
     assert (refusal["file"], refusal["reason"]) == ("05.mid", "crashed the reader")
     assert refusal["message"] == (
-        "05.mid: reading it was given up: crashed the reader (exit code -9)"
+        "05.mid: reading it was given up: crashed the reader (exit code -9);"
+        " save it anew from a music program"
     )
     # It is no property of the file: the next run tries again.
     monkeypatch.undo()

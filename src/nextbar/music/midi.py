@@ -41,6 +41,7 @@ from nextbar.music.midi_events import (
     show_bytes,
     to_arrays,
 )
+from nextbar.music.refusals import refuse
 
 MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".rmi", ".smf")
 MUSIC_SUFFIXES: Final = (
@@ -150,7 +151,7 @@ class Tune:
         self, track: int | str = "all", *, in_seconds: bool = False, pedal: bool = False
     ) -> RawNotes:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
-        chosen = choose_tracks(self.pitched, track, name=self.name)
+        chosen = self.choose(track)
         if not any(len(part.notes["time"]) for part in chosen):
             raise refuse(self.name, "no notes", "none of its notes has a length")
         tempos = self.score.tempos
@@ -168,12 +169,21 @@ class Tune:
 
     def remarks_on(self, track: int | str = "all") -> dict[str, int]:
         """What was left out or mended of the chosen tracks, and of drums, and how often."""
-        n_drum, no_length = self.n_drum_notes, 0
-        chosen = choose_tracks(self.pitched, track, name=self.name)
-        no_length = sum(part.n_no_length for part in chosen)
+        n_drum = self.n_drum_notes
+        no_length = sum(part.n_no_length for part in self.choose(track))
         if not (n_drum or no_length):
             return self.remarks
-        return dict(+Counter({**self.remarks, DRUMS: n_drum}) + Counter({NO_LENGTH: no_length}))
+        return dict(Counter(self.remarks) + Counter({DRUMS: n_drum, NO_LENGTH: no_length}))
+
+    def choose(self, track: int | str = "all") -> list[PitchedTrack]:
+        """The chosen tracks: see :func:`choose_tracks`."""
+        if track not in self._chosen:
+            self._chosen[track] = choose_tracks(self.pitched, track, name=self.name)
+        return self._chosen[track]
+
+    @cached_property
+    def _chosen(self) -> dict[int | str, list[PitchedTrack]]:
+        return {}
 
 
 def read_tunes(
@@ -228,7 +238,7 @@ def parse_tunes(
         return [], [refuse(name, "empty file", "it has no content")]
     suffix = os.path.splitext(name)[1].lower()
     if suffix == ".abc":
-        return _parse_abc(data, name)
+        return _parse_abc(data, name, drums=drums, chords=chords)
     if suffix in musicxml.SUFFIXES:
         return _parse_notated(data, name, musicxml.read_musicxml, drums=drums, chords=chords)
     if suffix in musicxml.KERN_SUFFIXES:
@@ -306,7 +316,7 @@ def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
     """
     data = normal_header(_unwrap(data, name))
     if len(data) < HEADER_BYTES:
-        raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
+        raise refuse(name, "damaged", "it ends within its header")
     division = int.from_bytes(data[12:14], "big")
     if division & 0x8000:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
@@ -325,7 +335,7 @@ def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
         score = ScoreTick.from_midi(data, sanitize_data=True)
     except (RuntimeError, ValueError, OverflowError) as error:
         detail = str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error")
-        raise refuse(name, "damaged", f"{detail}; save it anew from a music program") from error
+        raise refuse(name, "damaged", detail) from error
     try:
         return score, _read_tracks_anew(score, data)
     except OverflowError:
@@ -361,11 +371,10 @@ def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
     return dict(+remarks)
 
 
-def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+def _parse_abc(
+    data: bytes, name: str, *, drums: bool, chords: bool
+) -> tuple[list[Tune], list[MusicFileError]]:
+    text = musicxml.decode_text(data)
     texts = abc_tunes.split_tunes(text.replace("\r\n", "\n").replace("\r", "\n"))
     if not texts:
         return [], [refuse(name, "no tune", "it has no ABC tune (no line X: or K:)")]
@@ -374,20 +383,21 @@ def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]
     for number, tune_text in enumerate(texts, start=1):
         tune_name = name if len(texts) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_tune_from_abc(tune_text, tune_name))
+            tunes.append(_checked(_tune_from_abc(tune_text, tune_name, chords), drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
 
 
-def _tune_from_abc(text: str, name: str) -> Tune:
-    score, pickup = abc_tunes.convert_tune(text)
-    if score is None:
+def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
+    converted = abc_tunes.convert_tune(text, chords=chords)
+    if converted.midi is None:
         raise refuse(name, "damaged", "abc2midi makes nothing of this tune")
-    tune = _checked(Tune(name, score))
+    score, remarks = read_score(converted.midi, name)
     stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
     bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
-    return Tune(name, tune.score, pickup if pickup < bar else 0.0)
+    pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
+    return Tune(name, score, pickup, remarks={**converted.remarks, **remarks})
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:
@@ -410,11 +420,6 @@ def _checked(tune: Tune, *, drums: bool = False) -> Tune:
         why = f"its last note ends after {quarters:,.0f} quarters, of {LONGEST_QUARTERS:,} allowed"
         raise refuse(tune.name, "too long", why)
     return tune
-
-
-def refuse(name: str, reason: str, why: str) -> MusicFileError:
-    """The error by which ``name`` is refused: a countable reason, and why in a sentence."""
-    return MusicFileError(f"{name}: {why}", reason=reason, name=name)
 
 
 def pitched_tracks(score: ScoreTick | ScoreSecond, *, drums: bool = False) -> list[PitchedTrack]:

@@ -28,8 +28,9 @@ from nextbar.music.assembly import (
 )
 from nextbar.music.corpus import FILES, Corpus, read_manifest
 from nextbar.music.grid import show_metre
-from nextbar.music.midi import Metre, refuse
+from nextbar.music.midi import MIDI_SUFFIXES, Metre
 from nextbar.music.reading import CorpusOptions, read_pieces
+from nextbar.music.refusals import refuse, with_advice
 from nextbar.music.sources import (
     INSIDE,
     FoundFiles,
@@ -104,6 +105,7 @@ def prepare(
     min_bars: int = 2,
     held_out_every: int = 10,
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
+    chords: bool = False,
     workers: int | None = None,
     shard: str | None = None,
     report: Callable[[Progress], None] | None = None,
@@ -136,6 +138,7 @@ def prepare(
         min_bars=min_bars,
         held_out_every=held_out_every,
         duplicates=duplicates,
+        chords=chords,
     )
     n_workers = _count_workers(workers)
     folder, source_name = find_source(source)
@@ -283,7 +286,7 @@ def _open_earlier(out: Path, options: CorpusOptions) -> Earlier | None:
 
 
 def _seconds(item: str) -> float:
-    is_single = item.lower().endswith((".mid", ".midi"))
+    is_single = item.lower().endswith(MIDI_SUFFIXES)
     return SECONDS_A_FILE if is_single else SECONDS_A_COLLECTION
 
 
@@ -388,7 +391,7 @@ def _lost(name: str, lost: Lost) -> MusicFileError:
 
 
 def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
-    refusal = {"file": error.name, "reason": error.reason, "message": str(error)}
+    refusal = {"file": error.name, "reason": error.reason, "message": with_advice(error)}
     return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from nextbar.errors import CorpusError, MusicFileError
-from nextbar.music.midi import LARGEST_FILE_BYTES, MUSIC_SUFFIXES, read_bytes, refuse
+from nextbar.music.midi import LARGEST_FILE_BYTES, MUSIC_SUFFIXES, read_bytes
+from nextbar.music.refusals import refuse
 
 MUSIC21: Final = "music21:"
 INSIDE: Final = "\0"
@@ -49,7 +50,7 @@ def find_source(source: str | Path) -> tuple[Path, str]:
     if str(source).startswith(MUSIC21):
         return _find_music21_collection(str(source).removeprefix(MUSIC21)), str(source)
     folder = Path(source)
-    if not folder.exists():
+    if not os.path.exists(folder):  # a path that no system could have is none either
         raise CorpusError(f"{folder} does not exist; check the path of the folder of music files")
     if not folder.is_dir() and folder.suffix.lower() != ARCHIVE_SUFFIX:
         raise CorpusError(f"{folder} is a file; give the folder that holds your music files")
@@ -204,7 +205,7 @@ def unpack_listing(data: bytes) -> Listing:
 
 def _check_archive(shown: str, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MOST_MEMBERS:
-        why = f"it holds {len(members):,} files, of {MOST_MEMBERS:,} allowed; split it"
+        why = f"it holds {len(members):,} files, of {MOST_MEMBERS:,} allowed"
         raise refuse(shown, "too large", why)
     packed = sum(member.compress_size for member in members)
     unpacked = sum(member.file_size for member in members)
@@ -238,7 +239,7 @@ def _check_member(name: str, path: PurePosixPath, member: zipfile.ZipInfo) -> No
     if stat.S_ISLNK(member.external_attr >> 16):
         raise refuse(name, "link", "it is a link inside an archive")
     if member.flag_bits & 1:
-        raise refuse(name, "encrypted", "it is encrypted; unpack it first")
+        raise refuse(name, "encrypted", "it is encrypted")
     if _is_bomb(member.compress_size, member.file_size):
         why = f"{member.compress_size:,} bytes that would become {member.file_size:,} are no music"
         raise refuse(name, "zip bomb", why)

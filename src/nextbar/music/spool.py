@@ -25,7 +25,7 @@ from nextbar.music.reading import (
     CorpusOptions,
     FileResult,
     ParsedFile,
-    Piece,
+    ReadPiece,
     describe_piece,
     finish,
     parse_file,
@@ -90,7 +90,7 @@ def pack_all(files: list[ParsedFile | bytes], options: CorpusOptions) -> list[by
     return [file if isinstance(file, bytes) else next(packed) for file in files]
 
 
-def _cut_all(pieces: list[Piece]) -> Iterator[tuple[bytes, bytes]]:
+def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
     """For each piece how many rows each of its bars has (uint16), and the rows, as bytes.
 
     Pieces of equal bars are put behind each other and cut in one go.
