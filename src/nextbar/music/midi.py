@@ -122,7 +122,8 @@ class PitchedTrack:
 class Tune:
     """One readable piece of music, in ticks.
 
-    name: the file's name, with ``#3`` for tune 3 of a file of many.
+    name: the file's name, with ``#3`` for tune 3 of a file of many. number: which
+    it is of its file, from 1.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
     where the bars begin at tick 0 (but see ``grid.find_metre``). remarks: what
     was left out or mended while it was read, and how often. drums: whether
@@ -138,6 +139,7 @@ class Tune:
     drums: bool = False
     short_bars: tuple[tuple[int, int], ...] = ()
     plays_chords: bool = False
+    number: int = 1
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
@@ -278,7 +280,8 @@ def parse_tunes(
         tune_name = name if len(sequences) == 1 else f"{name}#{number}"
         try:
             score, remarks = read_score(sequence, tune_name)
-            tunes.append(_checked(Tune(tune_name, score, remarks=remarks), drums=drums))
+            tune = Tune(tune_name, score, remarks=remarks, number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
@@ -409,7 +412,8 @@ def _parse_abc(
     for number, tune_text in enumerate(texts, start=1):
         tune_name = name if len(texts) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_checked(_tune_from_abc(tune_text, tune_name, chords), drums=drums))
+            tune = replace(_tune_from_abc(tune_text, tune_name, chords), number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
