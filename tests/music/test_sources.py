@@ -195,6 +195,13 @@ def test_all_endings_that_can_be_read_are_found_and_the_others_counted(tmp_path)
     ) in summarise(corpus).advice
 
 
+def test_a_folder_of_files_of_one_notation_program_says_what_to_do(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mscz").write_bytes(b"PK")
+    with pytest.raises(CorpusError, match=r"seen: 1 \.mscz; export those as MusicXML or MIDI"):
+        prepare_corpus(tmp_path / "in", tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     "name",
     [b"caf\xe9.mid", "日本".encode("shift_jis") + b".mid", b"x" * 250 + b".mid", b"\xff#2.mid"],

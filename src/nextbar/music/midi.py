@@ -1,12 +1,13 @@
-"""MIDI, ABC and MusicXML files <-> tunes and their notes in file time.
+"""MIDI, ABC, MusicXML and kern files -> tunes and their notes in file time; notes -> MIDI.
 
 The way in: :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which
 track); ``grid.py`` then puts the notes on a grid. The way out:
 :func:`to_score`, :func:`write_midi`. Notes that went out come back unchanged.
 
-symusic parses, but draws nothing here: its piano rolls crash on some files.
-Times are checked before anything is allocated in proportion to them. What it
-does not tell: notes that never end are left out.
+symusic parses MIDI, but draws nothing here: its piano rolls crash on some
+files. What it reads wrongly ``midi_events.py`` reads anew. Times are checked
+before anything is allocated in proportion to them. What is left out or mended
+on the way is counted: :meth:`Tune.remarks_on`.
 """
 
 import os
@@ -223,7 +224,7 @@ def read_tunes(
     track; an ABC file may hold many, and one that is broken does not lose the
     others. The errors are returned, never raised; their
     reasons: "unreadable", "too large", "empty file", "not a MIDI file", "not
-    MusicXML", "needs music21", "damaged archive", "damaged", "time in frames",
+    MusicXML", "not kern", "needs music21", "damaged archive", "damaged", "time in frames",
     "no time division", "no notes", "only drums", "too long", "bad times", "no
     tune".
     """
@@ -251,6 +252,8 @@ def read_bytes(path: str | Path, *, name: str) -> bytes:
         raise refuse(name, "unreadable", "it is no file") from error
     except OSError as error:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise refuse(name, "unreadable", "it is no file") from error
 
 
 def parse_tunes(
@@ -338,7 +341,7 @@ def parse_score(data: bytes, name: str) -> ScoreTick:
 
 
 def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
-    """As :func:`parse_score`, and what was left out or mended, by kind (:data:`REMARKS`).
+    """As :func:`parse_score`, and what was left out or mended, by kind.
 
     Every channel of a track is one track, whatever programs it plays with.
     Notes that never end last to the end of their track.
