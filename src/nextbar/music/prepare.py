@@ -33,6 +33,7 @@ from nextbar.music.reading import CorpusOptions, read_pieces
 from nextbar.music.refusals import refuse, with_advice
 from nextbar.music.sources import (
     INSIDE,
+    NOTATION,
     FoundFiles,
     count_all,
     find_music_files,
@@ -451,6 +452,8 @@ def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+    if NOTATION & set(ignored):
+        return f"{folder} has no {wanted}; seen: {seen}; export those as MusicXML or MIDI first"
     return f"{folder} has no {wanted}; seen: {seen}; give the folder that holds your music"
 
 
