@@ -34,3 +34,9 @@ def trained(tmp_path_factory):
     corpus = nextbar.prepare(place / "tunes", place / "corpus", onsets=False, common_key=False)
     nextbar.train(corpus, place / "run", **QUICK)
     return place
+
+
+def pytest_collection_modifyitems(items):
+    """Where a mutant is tried, the tests of its own module come first: most often one fails."""
+    module = os.environ.get("MUTANT_UNDER_TEST", "").rpartition(".")[0].rpartition(".")[2]
+    items.sort(key=lambda item: item.path.stem != f"test_{module}")
