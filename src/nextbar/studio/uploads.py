@@ -5,14 +5,13 @@ by a process with limits, and costs that process only.
 """
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.workers import TOO_LONG, Lost, map_in_workers
 
 LARGEST_BYTES: Final = 4 * 2**20
 MOST_SECONDS: Final = 20.0
@@ -32,39 +31,35 @@ def read_upload(data: bytes, *, name: str, track: str, kind: dict[str, Any]) -> 
     """
     if len(data) > LARGEST_BYTES:
         raise UsageError(f"{name}: it has over {LARGEST_BYTES // 2**20} MB; give a smaller file")
-    asked = json.dumps({"name": name, "track": track, "kind": kind}).encode()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "nextbar.studio.uploads"],
-            input=asked + b"\n" + data,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=MOST_SECONDS,
-            check=False,
-        )
-        answer = json.loads(done.stdout)
-    except subprocess.TimeoutExpired as error:
-        raise UsageError(f"{name}: reading it takes too long; save it anew") from error
-    except ValueError as error:
-        raise UsageError(f"{name}: it cannot be read; save it anew from a music program") from error
+    [(_, result)] = map_in_workers(
+        partial(_answer, data=data),
+        [json.dumps({"name": name, "track": track, "kind": kind})],
+        n_workers=1,
+        seconds=_most_seconds,
+        memory_bytes=MOST_MEMORY,
+        fresh=True,  # the studio has threads, and what it has in memory is no parser's business
+    )
+    if isinstance(result, Lost) and result.reason == TOO_LONG:
+        raise UsageError(f"{name}: reading it takes too long; save it anew")
+    if isinstance(result, Lost):
+        raise UsageError(f"{name}: it cannot be read; save it anew from a music program")
+    answer: dict[str, Any] = json.loads(result)
     if "error" in answer:
         raise UsageError(answer["error"])
-    return dict(answer)
+    return answer
 
 
-def main() -> None:
-    """The process: a line of JSON and the file on stdin, JSON on stdout."""
-    _limit()
-    asked = json.loads(sys.stdin.buffer.readline())
-    data = sys.stdin.buffer.read(LARGEST_BYTES + 1)
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a parser prints is no answer
+def _most_seconds(_: str) -> float:
+    return MOST_SECONDS
+
+
+def _answer(asked: str, *, data: bytes) -> bytes:
+    """What :func:`read_upload` gives, or the reason why not, as JSON; runs in a worker."""
     try:
-        answer = _read(data, asked)
+        answer = _read(data, json.loads(asked))
     except (MusicFileError, UsageError) as error:
         answer = {"error": str(error)}
-    json.dump(answer, answers)
-    answers.flush()
+    return json.dumps(answer).encode()
 
 
 def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
@@ -98,19 +93,3 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         "transposed": semitones_to_c(notes) if kind.common_key else 0,
         "cut": len(kept) < len(notes),
     }
-
-
-def _limit() -> None:
-    """Bounds this process's memory and time, where the system can."""
-    try:
-        import resource
-    except ImportError:  # Windows; the time limit of the parent stands
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    seconds = int(MOST_SECONDS)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    main()
