@@ -31,7 +31,9 @@ def trained(tmp_path_factory):
     """A folder with `tunes`, a `corpus` of them, and a `run` trained for two short epochs."""
     place = tmp_path_factory.mktemp("trained")
     write_tunes(place / "tunes")
-    corpus = nextbar.prepare(place / "tunes", place / "corpus", onsets=False, common_key=False)
+    corpus = nextbar.prepare(
+        place / "tunes", place / "corpus", onsets=False, common_key=False, page=False
+    )
     nextbar.train(corpus, place / "run", **QUICK)
     return place
 

@@ -17,14 +17,13 @@ from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
-    merge,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .midi_files import make_notes, midi, signature, track, tune_bytes
-from .prepared import prepare
+from .prepared import merge, prepare
 
 
 @pytest.fixture
@@ -392,17 +391,17 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"grid": "ticks"}, "grid 'ticks' is unknown; choose metre or seconds"),
+        ({"grid": "ticks"}, "grid: 'ticks' is none of metre, seconds"),
         ({"metre": "5/3"}, "'5/3' is no metre; write it as 4/4, 3/4 or 6/8"),
         (
             {"metre": "3/4", "grid": "seconds"},
             "a metre has no meaning on the seconds grid; leave it out",
         ),
-        ({"held_out_every": 1}, "held_out_every is 1; it must be from 2 to 1000000"),
-        ({"min_bars": 0}, "min_bars is 0; it must be from 1 to 10000"),
-        ({"steps_per_quarter": 0}, "steps_per_quarter is 0; it must be from 1 to 48"),
+        ({"held_out_every": 1}, "held_out_every: 1 is not between 2 and 1000000"),
+        ({"min_bars": 0}, "min_bars: 0 is not between 1 and 10000"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter: 0 is not between 1 and 48"),
         ({"workers": 0}, "workers is 0; it must be from 1 to 1024"),
-        ({"augment": 13}, "augment is 13; it must be from 0 to 12"),
+        ({"augment": 13}, "augment: 13 is not between 0 and 12"),
         (
             {"augment": 1, "common_key": True},
             "augment undoes what common_key does; leave one of them out:"
@@ -416,7 +415,10 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
             {"shard": "1/2"},
             "a shard cannot know which metre dominates; choose one with --metre",
         ),
-        ({"duplicates": "no"}, "duplicates 'no' is unknown; choose auto, refuse or keep"),
+        ({"duplicates": "no"}, "duplicates: 'no' is none of auto, refuse, keep"),
+        ({"held_out": 5}, "no option 'held_out'; did you mean 'held_out_every'?"),
+        ({"track": 1.5}, "track: 1.5 is not a whole number"),
+        ({"onsets": "yes"}, "onsets: 'yes' is not true or false"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(folder, tmp_path, options, text):
@@ -662,7 +664,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
     folder, tmp_path
 ):
     options = {
-        name: nextbar.prepare(folder, tmp_path / name, **chosen).manifest["options"]
+        name: nextbar.prepare(folder, tmp_path / name, page=False, **chosen).manifest["options"]
         for name, chosen in {
             "metre": {},
             "augmented": {"augment": 2},

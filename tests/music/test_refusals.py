@@ -5,7 +5,8 @@ import pytest
 
 import nextbar.music
 from nextbar.errors import MusicFileError
-from nextbar.music.reading import CorpusOptions, read_pieces, read_tune, split_tune_number
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import read_pieces, read_tune, split_tune_number
 from nextbar.music.refusals import ADVICE, advice_on, refuse, with_advice
 
 from .midi_files import midi, signature, track, tune_bytes

@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
 from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, join_notes
-from nextbar.music.corpus import Lines, read_manifest
+from nextbar.music.corpus import Lines
+from nextbar.music.manifest import read_manifest
+from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import (
-    CorpusOptions,
     FileResult,
     ParsedFile,
     ReadPiece,
