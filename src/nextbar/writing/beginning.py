@@ -14,7 +14,7 @@ import numpy as np
 from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
 from nextbar.music.corpus import corpus_of
-from nextbar.music.grid import normal_metre, semitones_to_c, transpose
+from nextbar.music.grid import normal_metre, semitones_to_c, show_metre, transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.reading import (
     FileResult,
@@ -151,8 +151,15 @@ def _read(place: Place, kind: BarKind, track: int | str) -> tuple[FileResult, Re
         place.path, name=place.path.name, options=options, tune=place.tune, command="generate"
     )
     if not found.pieces:
-        refusal = found.refusals[0]
-        raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+        refusal, its = found.refusals[0], found.refusals[0].metre
+        message = refusal.message
+        if its is not None:
+            ours = show_metre(kind.metre)
+            message = (
+                f"{refusal.file}: it is in {its}, and this model writes {ours}; give a piece in "
+                f"{ours}, or a model of pieces in {its}: nextbar prepare --metre {its}, then train"
+            )
+        raise MusicFileError(message, name=refusal.file, reason=refusal.reason)
     return found, found.pieces[0]
 
 
