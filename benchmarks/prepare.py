@@ -163,7 +163,7 @@ def generate_files(folder: Path, first: int, last: int) -> None:
         data[at] = data[off] = rng.integers(48, 84, len(at))
         place = folder / f"{number // 1000:04d}"
         place.mkdir(exist_ok=True)
-        (place / f"{number:07d}.mid").write_bytes(data)
+        (place / f"{number:07d}.mid").write_bytes(data.tobytes())
 
 
 def measure_memory(place: Path, most: int) -> list[dict[str, Any]]:

@@ -171,10 +171,10 @@ def prepare(
 
 
 def _show_corpus(corpus: nextbar.Corpus, out: Path) -> None:
-    from nextbar.music.report import write_report
+    from nextbar.music.report import write_prepare_report
 
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
-    facts = write_report(corpus)
+    facts = write_prepare_report(corpus)
     manifest = corpus.manifest
     screen.show_corpus(console, manifest, facts)
     screen.say(

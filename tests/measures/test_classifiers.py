@@ -47,6 +47,7 @@ def _short(monkeypatch):
     monkeypatch.setattr(judge_network, "MOST_EPOCHS", 5)
 
 
+@pytest.mark.trains
 def test_pieces_of_another_kind_are_told_and_pieces_of_the_same_are_not():
     real = tunes(60)
     other = told_from_real(first_bars(tunes(80, seed=1, duration=2), 3), real, n_steps=16, n_bars=3)
@@ -56,6 +57,7 @@ def test_pieces_of_another_kind_are_told_and_pieces_of_the_same_are_not():
     assert same.n_tested[0] == 20  # a quarter
 
 
+@pytest.mark.trains
 def test_one_half_of_the_real_tunes_is_not_told_from_the_other():
     real = [*tunes(60), *tunes(5, n_bars=2, seed=1)]
     verdict = real_told_from_real(real, n_steps=16, n_bars=3)
@@ -65,11 +67,13 @@ def test_one_half_of_the_real_tunes_is_not_told_from_the_other():
     assert math.isnan(real_told_from_real(real, n_steps=16, n_bars=9).accuracy.mean)
 
 
+@pytest.mark.trains
 def test_bars_that_keep_to_their_tune_follow_and_aimless_ones_do_not():
     assert follows(tunes(60), n_steps=16).accuracy.mean > 75
     assert follows(tunes(60, aimless=True), n_steps=16).accuracy.low < 53
 
 
+@pytest.mark.trains
 def test_a_next_bar_that_ignores_the_given_one_is_told():
     real = tunes(60)
     kept = first_bars(tunes(60), 2, given=1)  # goes on as the very tune does
@@ -84,6 +88,7 @@ def test_a_next_bar_that_ignores_the_given_one_is_told():
     assert math.isnan(next_bar_told_from_real(ungiven, real, n_steps=16).accuracy.mean)
 
 
+@pytest.mark.trains
 def test_the_seed_decides_and_the_global_generator_is_left_alone():
     torch.manual_seed(7)
     before = torch.get_rng_state()

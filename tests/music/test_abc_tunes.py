@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
 from nextbar.music.grid import find_metre, quantise_to_metre
 from nextbar.music.midi import parse_tunes, read_tunes
@@ -198,6 +199,11 @@ def test_chord_symbols_give_no_accompaniment_unless_asked_for():
     with_chords, remarks = eighths(music, chords=True)
     assert len(with_chords) > len(rows)
     assert remarks == {}
+    [tune], _ = parse_tunes(b'X:1\nK:C\n"C"c4|', name="a.abc", chords=True)
+    assert len(tune.choose("chords")) == len(tune.pitched) > 1
+    [tune], _ = parse_tunes(b"X:1\nK:C\nc4|", name="a.abc", chords=True)
+    with pytest.raises(MusicFileError, match="no track 'chords'"):
+        tune.choose("chords")
 
 
 def test_what_looks_like_a_chord_symbol_in_a_title_or_a_comment_is_none():

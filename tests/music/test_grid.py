@@ -1,3 +1,5 @@
+import io
+
 import mido
 import numpy as np
 import pytest
@@ -360,3 +362,29 @@ def test_of_two_signatures_at_nearly_the_same_tick_the_later_counts(ticks):
     tune = tune_with(signature(4, 4), signature(3, 4, time=ticks), notes=notes)
     assert find_metre(tune) == (3, 4)
     assert starts(tune) == list(range(12))
+
+
+def test_seconds_go_to_the_nearest_step_and_not_to_the_one_before():
+    # Triplet quarters at 120: steps 0, 5.33, 10.67, 16 of 0.125 s, as in `ashover17`. The nearest
+    # are 0, 5, 11, 16. Cutting off, as pretty_midi's rasterisation does, gives 0, 5, 10, 16: then
+    # cell 10, of which the second note fills two thirds, would be the third one's.
+    notes = [(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]
+    data = midi(track(notes))
+    grid = quantise_to_seconds(only_tune(data)).notes
+    assert np.array_equal(grid, make_notes((0, 5, 60, 90), (5, 6, 62, 90), (11, 5, 64, 90)))
+
+
+def test_a_note_shorter_than_a_step_is_not_lost_in_seconds():
+    # From step 0.2 to 0.4 nothing is left where both ends are cut off to 0.
+    notes = [(24, 24, 60, 90), (960, 960, 62, 90)]
+    grid = quantise_to_seconds(only_tune(midi(track(notes)))).notes
+    assert np.array_equal(grid, make_notes((0, 1, 60, 90), (8, 8, 62, 90)))
+
+
+def test_pretty_midi_cuts_times_off_where_they_go_to_the_nearest_step_here():
+    pretty_midi = pytest.importorskip("pretty_midi")
+    data = midi(track([(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]))
+    roll = pretty_midi.PrettyMIDI(io.BytesIO(data)).instruments[0].get_piano_roll(fs=8) > 0
+    assert [np.flatnonzero(roll[pitch]).tolist() for pitch in (60, 62, 64)] == [
+        [0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15]
+    ]  # fmt: skip

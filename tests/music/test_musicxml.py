@@ -207,6 +207,7 @@ def test_chord_symbols_are_no_accompaniment_unless_asked_for():
     assert tune.remarks_on() == {musicxml.CHORD_SYMBOLS: 1}
     [tune], _ = parse_tunes(data, name="a.xml", chords=True)
     assert sorted(tune.notes_of("chord symbols")["pitch"] % 12) == [0, 4, 7]
+    assert len(tune.notes_of("chords")["pitch"]) == 4  # the melody too
     assert tune.remarks_on() == {}
 
 

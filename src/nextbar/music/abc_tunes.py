@@ -22,6 +22,7 @@ from nextbar.music.musicxml import CHORD_SYMBOLS, GRACE_NOTES
 SECONDS_A_TUNE: Final = 20.0
 """A tune for which abc2midi needs longer is given up; folk tunes take 0.005 s."""
 
+PLAYED_CHORDS: Final = "chord symbols, played"
 CUT_TIES: Final = "ties over a repeat sign or into an ending, cut"
 
 _RHYTHM_FIELD: Final = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.MULTILINE)
@@ -54,12 +55,13 @@ class Converted(NamedTuple):
 
     pickup_quarters: what sounds before the first bar line, which abc2midi does
     not pad; 0.0 where the music begins with a whole bar. remarks: what was
-    left out, and how often.
+    left out, and how often. plays_chords: whether chord symbols are played.
     """
 
     midi: bytes | None
     pickup_quarters: float
     remarks: dict[str, int]
+    plays_chords: bool = False
 
 
 def convert_tune(text: str, *, chords: bool = False) -> Converted:
@@ -72,11 +74,14 @@ def convert_tune(text: str, *, chords: bool = False) -> Converted:
     symbols, of which it makes an accompaniment.
     """
     text, remarks = _written_notes(_RHYTHM_FIELD.sub("", text), chords=chords)
+    n_played = remarks.pop(PLAYED_CHORDS, 0)
     # In one run, as starting abc2midi takes longer than its work. The probe comes
     # first: what a tune leaves open, as a triplet, abc2midi takes into the next.
     probe, tune = _run_abc2midi([_pickup_alone(text), text])
     score = None if probe is None else _parse(probe)
-    return Converted(tune, 0.0 if score is None else _last_onset_quarters(score), remarks)
+    return Converted(
+        tune, 0.0 if score is None else _last_onset_quarters(score), remarks, n_played > 0
+    )
 
 
 def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
@@ -87,10 +92,10 @@ def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
     remarks: Counter[str] = Counter()
 
     def drop_quoted(match: re.Match[str]) -> str:
-        if match[1][:1] in _PLACES or chords:
+        if match[1][:1] in _PLACES:
             return match[0]
-        remarks[CHORD_SYMBOLS] += match[1][:1] in "ABCDEFG"
-        return ""
+        remarks[PLAYED_CHORDS if chords else CHORD_SYMBOLS] += match[1][:1] in "ABCDEFG"
+        return match[0] if chords else ""
 
     def drop_grace(match: re.Match[str]) -> str:
         remarks[GRACE_NOTES] += len(_LETTER.findall(match[0]))

@@ -61,10 +61,13 @@ NO_LENGTH: Final = "notes of no length, left out"
 DRUMS: Final = "notes on the drum channel, left out (--track drums takes them)"
 NEVER_ENDED: Final = "notes that never end, held to the end of their track"
 
+DEFAULT_MSPQ: Final = 500_000
+"""Microseconds a quarter where no tempo is stated: 120 quarters a minute."""
 SUSTAIN: Final = 64
 PEDAL_DOWN: Final = 64
 MELODY: Final = "melody"
 DRUM_TRACK: Final = "drums"
+CHORDS: Final = "chords"
 MELODY_WORDS: Final = (MELODY, "vocal", "lead", "voice", "solo", "sopran")
 MOST_LISTED: Final = 20
 
@@ -88,13 +91,19 @@ class PitchedTrack:
     @cached_property
     def notes(self) -> RawNotes:
         """Its notes but those of no length, as arrays, made when they are asked for."""
-        return _chosen(self.track.notes.numpy(), self.has_length)
+        return _chosen(self._all_notes, self.has_length)
 
     @cached_property
     def has_length(self) -> npt.NDArray[np.bool_] | None:
         """Which of its notes have a length, (notes,); None if all have."""
-        duration = (self.in_ticks or self.track).notes.numpy()["duration"]
-        return None if duration.all() else duration != 0
+        duration = self._all_notes["duration"]
+        if self.in_ticks is not None:
+            duration = self.in_ticks.notes.numpy()["duration"]
+        return None if np.count_nonzero(duration) == len(duration) else duration != 0
+
+    @cached_property
+    def _all_notes(self) -> RawNotes:
+        return self.track.notes.numpy()
 
     @property
     def n_no_length(self) -> int:
@@ -112,6 +121,7 @@ class Tune:
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
+    plays_chords: whether some of its notes are chord symbols, played.
     """
 
     name: str
@@ -120,16 +130,19 @@ class Tune:
     remarks: dict[str, int] = field(default_factory=dict)
     drums: bool = False
     short_bars: tuple[tuple[int, int], ...] = ()
+    plays_chords: bool = False
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
         """The tracks that have notes and are no drums (or are drums), in the file's order."""
         return pitched_tracks(self.score, drums=self.drums)
 
-    @property
+    @cached_property
     def n_drum_notes(self) -> int:
         """How many notes are left out as those of drums."""
-        tracks = () if self.drums else self.score.tracks
+        if self.drums or len(self.pitched) == len(self.score.tracks):
+            return 0
+        tracks = self.score.tracks
         return sum(len(track.notes) for track in tracks if track.is_drum)
 
     @cached_property
@@ -155,29 +168,34 @@ class Tune:
         if not any(len(part.notes["time"]) for part in chosen):
             raise refuse(self.name, "no notes", "none of its notes has a length")
         tempos = self.score.tempos
-        if in_seconds and not pedal and len(tempos) == 1 and tempos[0].time <= 0:
+        if in_seconds and not pedal and (not len(tempos) or _is_one_from_the_beginning(tempos)):
             # As symusic would, to the last bit, in a third of the time.
-            tick = tempos[0].mspq / 1e6 / self.score.ticks_per_quarter
+            quarter = (tempos[0].mspq if len(tempos) else DEFAULT_MSPQ) / 1e6
+            tick = quarter / self.score.ticks_per_quarter
             return _in_seconds(_merge([part.notes for part in chosen]), tick)
+        score: Any = self.score
         if in_seconds:
-            score: Any = self.score.to("second")
+            score = score.to("second")
             there = score.tracks
             chosen = [PitchedTrack(p.place, there[p.place], p.track) for p in chosen]
-        end = (score if in_seconds else self.score).end()
-        notes = [held_by_pedal(p, chosen, end=end) if pedal else p.notes for p in chosen]
-        return _merge(notes)
+        if not pedal:
+            return _merge([part.notes for part in chosen])
+        return _merge([held_by_pedal(part, chosen, end=score.end()) for part in chosen])
 
     def remarks_on(self, track: int | str = "all") -> dict[str, int]:
         """What was left out or mended of the chosen tracks, and of drums, and how often."""
-        n_drum = self.n_drum_notes
-        no_length = sum(part.n_no_length for part in self.choose(track))
-        if not (n_drum or no_length):
+        chosen = self.choose(track)
+        if not self.n_drum_notes and all(part.has_length is None for part in chosen):
             return self.remarks
-        return dict(Counter(self.remarks) + Counter({DRUMS: n_drum, NO_LENGTH: no_length}))
+        no_length = sum(part.n_no_length for part in chosen)
+        found = {DRUMS: self.n_drum_notes, NO_LENGTH: no_length}
+        return dict(Counter(self.remarks) + Counter(found))
 
     def choose(self, track: int | str = "all") -> list[PitchedTrack]:
-        """The chosen tracks: see :func:`choose_tracks`."""
-        if track not in self._chosen:
+        """The chosen tracks: see :func:`choose_tracks`; "chords", all if it plays chord symbols."""
+        if track not in self._chosen and track == CHORDS and self.plays_chords:
+            self._chosen[track] = self.pitched
+        elif track not in self._chosen:
             self._chosen[track] = choose_tracks(self.pitched, track, name=self.name)
         return self._chosen[track]
 
@@ -270,6 +288,7 @@ def _parse_notated(
             notated.pickup_quarters,
             remarks=notated.remarks,
             short_bars=notated.short_bars,
+            plays_chords=notated.plays_chords,
         )
         return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
@@ -346,10 +365,10 @@ def _is_doubtful(score: ScoreTick) -> bool:
     """Whether symusic may have read a track wrongly: see ``midi_events``."""
     if not -1 < score.end() < FAR_TICKS:
         return True
-    heads = [(track.name, track.program) for track in score.tracks]
-    names = {name for name, _ in heads}
+    heads = {(track.name, track.program) for track in score.tracks}
+    names = dict(heads)
     # Two programs under one name may be one track in which the program changes.
-    return len(set(heads)) > len(names) or any("\ufffd" in name for name in names)
+    return len(heads) > len(names) or "\ufffd" in "".join(names)
 
 
 def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
@@ -397,7 +416,8 @@ def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
     stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
     bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
     pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
-    return Tune(name, score, pickup, remarks={**converted.remarks, **remarks})
+    told = {**converted.remarks, **remarks}
+    return Tune(name, score, pickup, remarks=told, plays_chords=converted.plays_chords)
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:
@@ -549,6 +569,10 @@ def _held(notes: RawNotes, pedals: npt.NDArray[Any]) -> RawNotes:
     held = np.where(pressed >= 0, let_go[np.maximum(pressed, 0)], ends)
     duration = np.maximum(held, ends) - notes["time"]
     return {**notes, "duration": duration.astype(notes["duration"].dtype)}
+
+
+def _is_one_from_the_beginning(tempos: Any) -> bool:
+    return len(tempos) == 1 and tempos[0].time <= 0
 
 
 def _in_seconds(notes: RawNotes, seconds_per_tick: float) -> RawNotes:

@@ -40,7 +40,7 @@ DEFAULT_VELOCITY: Final = 90
 CHORDS_TRACK: Final = "chord symbols"
 
 GRACE_NOTES: Final = "grace notes, left out"
-CHORD_SYMBOLS: Final = "chord symbols, left out (--chords plays them)"
+CHORD_SYMBOLS: Final = "chord symbols, left out (--track chords plays them too)"
 OTHER_SCORES: Final = "scores after the first of a file, left out"
 REPEATS: Final = "repeats that make no sense, not played"
 
@@ -70,6 +70,11 @@ class Notated:
     pickup_quarters: float
     short_bars: tuple[tuple[int, int], ...]
     remarks: dict[str, int]
+
+    @property
+    def plays_chords(self) -> bool:
+        """Whether chord symbols are played."""
+        return any(track.name == CHORDS_TRACK for track in self.score.tracks)
 
 
 def read_musicxml(data: bytes, name: str, *, chords: bool = False) -> Notated:

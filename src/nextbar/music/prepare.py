@@ -54,8 +54,8 @@ from nextbar.music.workers import Lost, map_in_workers
 
 __all__ = [
     "CorpusOptions",
+    "FileRead",
     "FoundFiles",
-    "Progress",
     "find_music_files",
     "find_source",
     "prepare",
@@ -70,7 +70,7 @@ FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "dupli
 
 
 @dataclass(frozen=True)
-class Progress:
+class FileRead:
     """How far the preparation is, after ``file``."""
 
     n_done: int
@@ -105,10 +105,9 @@ def prepare(
     min_bars: int = 2,
     held_out_every: int = 10,
     duplicates: Literal["auto", "refuse", "keep"] = "auto",
-    chords: bool = False,
     workers: int | None = None,
     shard: str | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
@@ -138,7 +137,6 @@ def prepare(
         min_bars=min_bars,
         held_out_every=held_out_every,
         duplicates=duplicates,
-        chords=chords,
     )
     n_workers = _count_workers(workers)
     folder, source_name = find_source(source)
@@ -160,7 +158,7 @@ def prepare(
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
+    shards: list[str | Path], out: str | Path, *, report: Callable[[FileRead], None] | None = None
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
@@ -294,7 +292,7 @@ class _Track:
     """What is known of the files so far: their hashes, and how many there were."""
 
     def __init__(
-        self, options: CorpusOptions, n_files: int, report: Callable[[Progress], None] | None
+        self, options: CorpusOptions, n_files: int, report: Callable[[FileRead], None] | None
     ) -> None:
         self._first_with: dict[bytes, str] | None = None if options.keeps_duplicates else {}
         self._n_files, self._report = n_files, report
@@ -318,7 +316,7 @@ class _Track:
         self._n_refused += not header["pieces"]
         if self._report is not None:
             self._report(
-                Progress(
+                FileRead(
                     self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
                 )
             )
@@ -330,7 +328,7 @@ def _gather(
     earlier: Earlier | None,
     spool: Path,
     n_workers: int,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[FileRead], None] | None,
 ) -> Gathered:
     """What all files of the plan gave, from workers or from an earlier corpus."""
     track = _Track(options, len(plan.items), report)

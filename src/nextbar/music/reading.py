@@ -31,7 +31,7 @@ from nextbar.music.grid import (
     transpose,
 )
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import DRUM_TRACK, Metre, Tune, parse_tunes, read_bytes
+from nextbar.music.midi import CHORDS, DRUM_TRACK, Metre, Tune, parse_tunes, read_bytes
 from nextbar.music.refusals import Command, refuse, with_advice
 
 STEPS_PER_SECOND: Final = 8.0
@@ -55,8 +55,8 @@ class CorpusOptions:
     "seconds" (the paper's: 8 steps a second, bars of 2 s).
     metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
     track: "all" but drums, "melody" (see ``midi.find_melody``), the number of a track
-    that has notes, a part of its name, or "drums", the notes of the drum channel.
-    chords: chord symbols above a melody are played too, as ABC programs do.
+    that has notes, a part of its name, "drums", the notes of the drum channel, or
+    "chords", all notes and the chord symbols above them, played.
     onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
     common_key: every piece is transposed to C major or A minor, as its notes fit best.
     augment: every training piece is there once more for each transposition by up to so
@@ -81,7 +81,6 @@ class CorpusOptions:
     min_bars: int = 2
     held_out_every: int = 10
     duplicates: Literal["auto", "refuse", "keep"] = "auto"
-    chords: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.track, str) and self.track.strip().isdecimal():
@@ -316,8 +315,8 @@ def parse_file(
     command: Command = "prepare",
 ) -> ParsedFile:
     """The tunes in a file's bytes, and refusals of what is none."""
-    drums = isinstance(options.track, str) and options.track.casefold() == DRUM_TRACK
-    tunes, errors = parse_tunes(data, name=name, drums=drums, chords=options.chords)
+    drums, chords = options.track == DRUM_TRACK, options.track == CHORDS
+    tunes, errors = parse_tunes(data, name=name, drums=drums, chords=chords)
     n_tunes = len(tunes) + len(errors)
     if tune is not None:
         wanted = name if n_tunes == 1 and tune == 1 else f"{name}#{tune}"

@@ -26,7 +26,7 @@ Bars = Sequence[tuple[str, int]]
 _OPTION: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*(?: \d+(?:/\d+)?)?")
 
 
-def write_report(corpus: Corpus) -> Summary:
+def write_prepare_report(corpus: Corpus) -> Summary:
     """Writes ``prepare-report.html`` into the corpus; returns what stands in it."""
     summary = summarise(corpus)
     write_bytes_atomically(corpus.path / REPORT, _page(corpus, summary).encode())
