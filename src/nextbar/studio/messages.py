@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nextbar.writing.piece import FASTEST, SLOWEST
+
 MOST_SEED = 2**53 - 1
 """The largest whole number that a browser holds exactly."""
 
@@ -37,6 +39,16 @@ Follow = Annotated[
         le=1,
         allow_inf_nan=False,
         description="How closely a bar follows from those before: 1 as trained, 0 not at all.",
+    ),
+]
+Tempo = Annotated[
+    float,
+    Field(
+        strict=True,
+        ge=SLOWEST,
+        le=FASTEST,
+        allow_inf_nan=False,
+        description="Quarters a minute.",
     ),
 ]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
@@ -86,11 +98,20 @@ class Blended(Message):
     share: Share
 
 
+class Sound(Message):
+    """How a piece sounds; it decides no bar."""
+
+    tempo: Tempo
+    program: Annotated[int, _whole(0, 127, "General MIDI, from 0.")]
+    name: Annotated[str, Field(max_length=1_000, description="Of its track.")]
+    metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]]
+
+
 class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = "nextbar recipe"
-    format: Literal[2] = 2
+    format: Literal[2, 3] = 3
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, 512)]
@@ -99,6 +120,9 @@ class Recipe(Message):
     made: Annotated[dict[Name, Written | Blended], Field(max_length=4_096)]
     bars: Annotated[list[Name], Field(max_length=512)]
     locked: Annotated[list[BarNumber], Field(max_length=512)]
+    sound: Sound | None = Field(
+        default=None, description="Null is the tempo, metre and piano of the training tunes."
+    )
 
 
 class Begin(Message):
@@ -110,6 +134,7 @@ class Begin(Message):
     transposed: Annotated[int, _whole(-11, 11)] | None = Field(
         default=None, description="Semitones to the model's key; null finds them from the notes."
     )
+    sound: Sound | None = Field(default=None, description="That of an uploaded file, to be kept.")
 
 
 class Compose(Message):
@@ -158,8 +183,8 @@ class Export(Message):
     """A piece to take away."""
 
     piece: Recipe
-    tempo: Annotated[float, Field(strict=True, ge=20, le=400, allow_inf_nan=False)] | None = Field(
-        default=None, description="Quarters a minute; null takes the tempo of the training tunes."
+    tempo: Tempo | None = Field(
+        default=None, description="Quarters a minute; null takes the piece's own."
     )
 
 
