@@ -321,6 +321,7 @@ def generate(
     temperature: float | None = None,
     follow: float | None = None,
     threshold: float | None = None,
+    tempo: float | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -345,7 +346,9 @@ def generate(
         How many bars the model writes in each; given bars come in front of them.
     from_bar
         noise: begin from nothing. held-out, or training: from a bar drawn from those tunes of
-        the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8.
+        the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8;
+        FILE.abc#2:4 behind bar 4 of tune 2 of a file of several. Its tempo, metre and instrument
+        are kept.
     track
         Of that file: all but drums, the number of a track that has notes, or a part of its name.
     temperature
@@ -356,6 +359,9 @@ def generate(
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.
+    tempo
+        In quarters a minute, from 10 to 1,000; by default that of the file gone on from, else what
+        is usual in the corpus.
     seed
         Decides everything that is random.
     wav
@@ -376,11 +382,13 @@ def generate(
             temperature=temperature,
             follow=follow,
             threshold=threshold,
+            tempo=tempo,
             seed=seed,
             wav=wav,
             pictures=pictures,
             device=device,
             progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
+            say=lambda sentence: screen.say(console, sentence),
         )
     from nextbar.writing.folder import SHEET
 

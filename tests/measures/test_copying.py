@@ -18,7 +18,7 @@ from nextbar.measures.pieces import Piece, bars_of_pieces
 from nextbar.music.bars import BAR_NOTE
 
 from ..music.midi_files import tune_bytes
-from ..music.prepared import prepare_corpus
+from ..music.prepared import prepare
 from .small_pieces import make_notes, piece_of_bars, random_piece
 
 
@@ -140,7 +140,7 @@ def test_the_training_bars_of_a_corpus_are_those_of_its_training_tunes(tmp_path)
     (tmp_path / "songs").mkdir()
     for i in range(7):
         (tmp_path / "songs" / f"{i}.mid").write_bytes(tune_bytes(transpose=i, n_bars=2 + i))
-    corpus = prepare_corpus(tmp_path / "songs", tmp_path / "corpus", held_out_every=3)
+    corpus = prepare(tmp_path / "songs", tmp_path / "corpus", held_out_every=3)
     training = TrainingBars.of_corpus(corpus)
     assert training.n_bars.tolist() == [3, 4, 6, 7]
     tunes = [corpus.bars_of(number) for number in (1, 2, 4, 5)]

@@ -111,6 +111,9 @@ def test_a_score_has_the_bars_and_the_grid_that_it_is_said_to_have():
     piece = measures.piece_of_score(score)
     assert piece.notes.tolist() == [(0, 4, 40, 90), (0, 4, 80, 90), (12, 4, 41, 90)]
     assert piece.n_bars == 1
+    # A note that ends a step behind a bar line makes another bar.
+    score.tracks[1].notes.append(symusic.Note(480 * 4, 120, 80, 90))
+    assert measures.piece_of_score(score).n_bars == 2
     nothing = measures.piece_of_score(symusic.Score(480))
     assert nothing.notes.tolist() == []
     assert nothing.notes.dtype == NOTE

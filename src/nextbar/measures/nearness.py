@@ -41,9 +41,9 @@ class KnownBars:
 
     def __init__(self, bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]) -> None:
         notes, bars = _note_sets(bar_notes, index)
-        order = np.argsort(notes, kind="stable")
+        order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
-        self._sizes = np.bincount(bars, minlength=len(index) - 1)
+        self._sizes = np.bincount(bars)
 
     def nearest(self, bar_notes: BarNoteArray) -> Nearest:
         """The known bar most like this one; of equal ones the first."""
@@ -51,7 +51,7 @@ class KnownBars:
         notes, _ = _note_sets(bar_notes, index)
         if not len(notes):
             return Nearest(np.nan, -1)
-        first = np.searchsorted(self._notes, notes, "left")
+        first = np.searchsorted(self._notes, notes)
         last = np.searchsorted(self._notes, notes, "right")
         found = [self._bars[a:b] for a, b in zip(first, last, strict=True)]
         shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))

@@ -1,11 +1,12 @@
-"""MIDI, ABC and MusicXML files -> tunes and their notes in file time.
+"""MIDI, ABC, MusicXML and kern files -> tunes and their notes in file time.
 
 :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which track);
 ``grid.py`` then puts the notes on a grid. The way out is ``score.py``.
 
-symusic parses, but draws nothing here: its piano rolls crash on some files.
-Times are checked before anything is allocated in proportion to them. What it
-does not tell: notes that never end are left out.
+symusic parses MIDI, but draws nothing here: its piano rolls crash on some
+files. What it reads wrongly ``midi_events.py`` reads anew. Times are checked
+before anything is allocated in proportion to them. What is left out or mended
+on the way is counted: :meth:`Tune.remarks_on`.
 """
 
 import os
@@ -115,7 +116,8 @@ class PitchedTrack:
 class Tune:
     """One readable piece of music, in ticks.
 
-    name: the file's name, with ``#3`` for tune 3 of a file of many.
+    name: the file's name, with ``#3`` for tune 3 of a file of many. number: which
+    it is of its file, from 1.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
     where the bars begin at tick 0 (but see ``grid.find_metre``). remarks: what
     was left out or mended while it was read, and how often. drums: whether
@@ -131,6 +133,7 @@ class Tune:
     drums: bool = False
     short_bars: tuple[tuple[int, int], ...] = ()
     plays_chords: bool = False
+    number: int = 1
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
@@ -214,7 +217,7 @@ def read_tunes(
     track; an ABC file may hold many, and one that is broken does not lose the
     others. The errors are returned, never raised; their
     reasons: "unreadable", "too large", "empty file", "not a MIDI file", "not
-    MusicXML", "needs music21", "damaged archive", "damaged", "time in frames",
+    MusicXML", "not kern", "needs music21", "damaged archive", "damaged", "time in frames",
     "no time division", "no notes", "only drums", "too long", "bad times", "no
     tune".
     """
@@ -242,6 +245,8 @@ def read_bytes(path: str | Path, *, name: str) -> bytes:
         raise refuse(name, "unreadable", "it is no file") from error
     except OSError as error:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise refuse(name, "unreadable", "it is no file") from error
 
 
 def parse_tunes(
@@ -271,7 +276,8 @@ def parse_tunes(
         tune_name = name if len(sequences) == 1 else f"{name}#{number}"
         try:
             score, remarks = read_score(sequence, tune_name)
-            tunes.append(_checked(Tune(tune_name, score, remarks=remarks), drums=drums))
+            tune = Tune(tune_name, score, remarks=remarks, number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
@@ -328,7 +334,7 @@ def parse_score(data: bytes, name: str) -> ScoreTick:
 
 
 def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
-    """As :func:`parse_score`, and what was left out or mended, by kind (:data:`REMARKS`).
+    """As :func:`parse_score`, and what was left out or mended, by kind.
 
     Every channel of a track is one track, whatever programs it plays with.
     Notes that never end last to the end of their track.
@@ -402,7 +408,8 @@ def _parse_abc(
     for number, tune_text in enumerate(texts, start=1):
         tune_name = name if len(texts) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_checked(_tune_from_abc(tune_text, tune_name, chords), drums=drums))
+            tune = replace(_tune_from_abc(tune_text, tune_name, chords), number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors

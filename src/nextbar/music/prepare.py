@@ -6,7 +6,7 @@ when all are read, the pieces that are kept are put together.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,7 +21,6 @@ from nextbar.music.assembly import (
     READER,
     add_transpositions,
     choose_metre,
-    count_up,
     write_arrays,
     write_lines,
     write_manifest,
@@ -32,9 +31,10 @@ from nextbar.music.manifest import FILES, read_manifest
 from nextbar.music.midi import MIDI_SUFFIXES, Metre
 from nextbar.music.options import CorpusOptions, OptionsGiven
 from nextbar.music.reading import read_pieces
-from nextbar.music.refusals import refuse, with_advice
+from nextbar.music.refusals import refuse
 from nextbar.music.sources import (
     INSIDE,
+    NOTATION,
     FoundFiles,
     count_all,
     find_music_files,
@@ -44,16 +44,19 @@ from nextbar.music.sources import (
     unpack_listing,
 )
 from nextbar.music.spool import (
+    NO_DIGEST,
+    Batch,
     Earlier,
     Gathered,
-    Header,
-    Unpacked,
+    count_up,
+    make_batch,
     pack_all,
     read_source_file,
+    refused_file,
     unpack,
 )
-from nextbar.music.workers import Lost, map_in_workers
 from nextbar.settings import check_names
+from nextbar.workers import Lost, Result, map_in_workers
 
 __all__ = [
     "CorpusOptions",
@@ -68,6 +71,7 @@ __all__ = [
 SECONDS_A_FILE: Final = 30.0
 SECONDS_A_COLLECTION: Final = 600.0
 """For what may hold thousands of tunes, or is read by slower programs."""
+FILES_AT_ONCE: Final = 1024
 FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "duplicates"})
 """Options that change nothing of what a single file gives."""
 
@@ -91,6 +95,10 @@ class _Plan:
     items: list[str]
     refused: dict[str, MusicFileError]
     ignored: dict[str, int]
+
+    def name_of(self, item: str) -> str:
+        """What an item is called in reports."""
+        return self.refused[item].name if item in self.refused else show_name(item)
 
 
 def prepare(
@@ -163,11 +171,10 @@ def merge(
         with closing(Gathered(beside / "spool")) as gathered:
             gathered.sources += [earlier.stored for earlier in found]
             for earlier in found:
-                for number in range(len(earlier)):
-                    header, places = earlier.take(number)
-                    kept = track.refuse_twin(header)
-                    gathered.add_known(kept, places if kept is header else [])
-                    track.tell(kept)
+                for begin in range(0, len(earlier), FILES_AT_ONCE):
+                    numbers = range(begin, min(begin + FILES_AT_ONCE, len(earlier)))
+                    parts = [earlier.take(number) for number in numbers]
+                    track.add(gathered, make_batch(parts), [p.header["file"] for p in parts])
         ignored = count_all(earlier.manifest["ignored"] for earlier in found[:1])
         facts = {"source": found[0].manifest["source"], "ignored": ignored}
         metre = choose_metre(gathered.metres, options)
@@ -205,7 +212,7 @@ def _make_plan(folder: Path, n_workers: int) -> _Plan:
         n_workers=n_workers,
         seconds=lambda _: SECONDS_A_COLLECTION,
     )
-    for archive, result in zip(found.archives, listings, strict=True):
+    for archive, (_, result) in zip(found.archives, listings, strict=True):
         if isinstance(result, Lost):
             refused[archive] = _lost(show_name(archive) or folder.name, result)
             continue
@@ -293,28 +300,31 @@ class _Track:
         self._n_files, self._report = n_files, report
         self._n_done = self._n_pieces = self._n_refused = 0
 
-    def refuse_twin(self, header: Header) -> Header:
-        """The header, or that of a refusal if a file before had the same bytes."""
-        if self._first_with is None or not header["sha256"]:
-            return header
-        name = header["file"]
-        twin = self._first_with.setdefault(bytes.fromhex(header["sha256"])[:16], name)
-        if twin == name:
-            return header
-        error = refuse(name, "duplicate", f"duplicate of {twin}, byte for byte")
-        return _refusal_header(error, name, header["bytes"], header["sha256"])
-
-    def tell(self, header: Header) -> None:
-        """Reports a file as done."""
-        self._n_done += 1
-        self._n_pieces += len(header["pieces"])
-        self._n_refused += not header["pieces"]
-        if self._report is not None:
+    def add(self, gathered: Gathered, batch: Batch, names: Sequence[str]) -> None:
+        """Adds what the files of these names gave, and reports each of them as done."""
+        twins = self._find_twins(batch, names)
+        gathered.add(batch, twins)
+        if self._report is None:
+            return
+        for nth, (name, n_pieces) in enumerate(zip(names, batch.files["pieces"], strict=True)):
+            n_taken = 0 if nth in twins else int(n_pieces)
+            self._n_done += 1
+            self._n_pieces += n_taken
+            self._n_refused += not n_taken
             self._report(
-                FileRead(
-                    self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
-                )
+                FileRead(self._n_done, self._n_files, self._n_pieces, self._n_refused, name)
             )
+
+    def _find_twins(self, batch: Batch, names: Sequence[str]) -> dict[int, str]:
+        """The places in the batch of files that have the bytes of one before, and its name."""
+        if self._first_with is None:
+            return {}
+        twins = {}
+        digests = batch.files["digest"].tolist()
+        for nth, (digest, name) in enumerate(zip(digests, names, strict=True)):
+            if digest != NO_DIGEST and self._first_with.setdefault(digest, name) != name:
+                twins[nth] = self._first_with[digest]
+        return twins
 
 
 def _gather(
@@ -333,59 +343,37 @@ def _gather(
     ):
         if earlier:
             gathered.sources.append(earlier.stored)
-        for result in results:
-            if isinstance(result, MusicFileError):
-                kept = _refusal_header(result, result.name)
-                gathered.add_refused(kept)
+        for numbers, result in results:
+            names = [plan.name_of(item) for item in plan.items[numbers.start : numbers.stop]]
+            if isinstance(result, Lost):
+                batch = make_batch([refused_file(_lost(names[0], result))])
             else:
-                kept = _add(gathered, unpack(result), earlier, track)
-            track.tell(kept)
+                batch = unpack(result)
+            track.add(gathered, batch, names)
     return gathered
-
-
-def _add(gathered: Gathered, packed: Unpacked, earlier: Earlier | None, track: _Track) -> Header:
-    """Adds what a worker gave; returns its header, or that by which it is refused as a twin."""
-    header, places = packed.header, None
-    if earlier and "known" in header:
-        header, places = earlier.take(earlier.find(header["file"], header["sha256"]))
-    kept = track.refuse_twin(header)
-    if kept is not header:
-        gathered.add_refused(kept)
-    elif places is None:
-        gathered.add(packed)
-    else:
-        gathered.add_known(kept, places)
-    return kept
 
 
 def _read_items(
     plan: _Plan, options: CorpusOptions, earlier: Earlier | None, n_workers: int
-) -> Generator[bytes | MusicFileError, None, None]:
-    """What each item of the plan gave, packed, or why it gave nothing."""
-    known = earlier.keys if earlier else None
-    work = partial(read_source_file, folder=plan.folder, options=options, known=known)
-    read = [item for item in plan.items if item not in plan.refused] if plan.refused else plan.items
-    results = map_in_workers(
-        work, read, n_workers=n_workers, seconds=_seconds, finish=partial(pack_all, options=options)
+) -> Generator[Result, None, None]:
+    """What the items of the plan gave, packed."""
+    return map_in_workers(
+        partial(
+            read_source_file,
+            folder=plan.folder,
+            options=options,
+            refused=plan.refused,
+            earlier=earlier,
+        ),
+        plan.items,
+        n_workers=n_workers,
+        seconds=_seconds,
+        finish=partial(pack_all, options=options),
     )
-    try:
-        for item in plan.items:
-            if item in plan.refused:
-                yield plan.refused[item]
-                continue
-            result = next(results)
-            yield _lost(show_name(item), result) if isinstance(result, Lost) else result
-    finally:
-        results.close()
 
 
 def _lost(name: str, lost: Lost) -> MusicFileError:
     return refuse(name, lost.reason, f"reading it was given up: {lost.reason} ({lost.detail})")
-
-
-def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
-    refusal = {"file": error.name, "reason": error.reason, "message": with_advice(error)}
-    return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 
 def _write_corpus(
@@ -446,6 +434,8 @@ def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+    if NOTATION & set(ignored):
+        return f"{folder} has no {wanted}; seen: {seen}; export those as MusicXML or MIDI first"
     return f"{folder} has no {wanted}; seen: {seen}; give the folder that holds your music"
 
 

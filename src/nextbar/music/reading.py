@@ -91,8 +91,7 @@ class ReadPiece:
     @property
     def number(self) -> int:
         """Which tune of its file it is, from 1."""
-        _, mark, number = self.name.rpartition("#")
-        return int(number) if mark and number.isdecimal() else 1
+        return self.tune.number
 
     @property
     def n_silent_bars(self) -> int:
@@ -252,7 +251,7 @@ def parse_file(
     n_tunes = len(tunes) + len(errors)
     if tune is not None:
         wanted = name if n_tunes == 1 and tune == 1 else f"{name}#{tune}"
-        tunes = [one for one in tunes if one.name == wanted]
+        tunes = [one for one in tunes if one.number == tune]
         errors = [error for error in errors if error.name == wanted]
         if not (tunes or errors):
             errors = [refuse(name, "no such tune", f"it has {n_tunes} tunes, and no tune {tune}")]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
 from nextbar.writing.piece import Composition
-from nextbar.writing.sketch import Sketch
+from nextbar.writing.sketch import Sketch, sound_from_json
 from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
@@ -114,7 +114,12 @@ class Desk:
     def begin(self, asked: Json) -> Json:
         """A piece without written bars."""
         notes = np.array([tuple(row) for row in asked["notes"]], NOTE)
-        sketch = self.bench.begin(notes, asked["bars"], transposed=asked["transposed"])
+        sketch = self.bench.begin(
+            notes,
+            asked["bars"],
+            transposed=asked["transposed"],
+            sound=sound_from_json(asked["sound"]),
+        )
         return self.show(sketch)
 
     def compose(self, asked: Json) -> Iterator[Json]:
@@ -240,16 +245,11 @@ class Desk:
     def export(self, kind: str, asked: Json) -> bytes:
         """The piece as a file: "mid", "wav", "musicxml" or "png"."""
         made = self.bench.composition(Sketch.from_json(asked["piece"]))
-        tempo = asked["tempo"] or self.kind.tempo
         if kind == "png":
             return self._draw(made)
-        score = to_score(
-            made.notes,
-            tempo=tempo,
-            metre=self.kind.metre,
-            steps_per_quarter=self.kind.steps_per_quarter,
-            name="nextbar",
-        )
+        tempo = asked["tempo"] or made.sound.tempo
+        made = replace(made, sound=made.sound._replace(tempo=tempo))
+        score = self.composer.to_score(made, "nextbar")
         if kind == "mid":
             return midi_bytes(score, n_bars=made.n_bars)
         if kind == "musicxml":

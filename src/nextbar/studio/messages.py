@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.settings import bounds, explanation
+from nextbar.writing.piece import FASTEST, SLOWEST
 from nextbar.writing.piece import MOST_BARS as MOST_ROWS
 from nextbar.writing.sketch import (
     FORMAT,
@@ -45,6 +46,16 @@ Name = Annotated[
 Seed = Annotated[int, _whole(0, MOST_SEED, "Decides everything that is random.")]
 Temperature = Annotated[float, _sampled("temperature")]
 Follow = Annotated[float, _sampled("follow")]
+Tempo = Annotated[
+    float,
+    Field(
+        strict=True,
+        ge=SLOWEST,
+        le=FASTEST,
+        allow_inf_nan=False,
+        description="Quarters a minute.",
+    ),
+]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 BarNumber = Annotated[
     int, _whole(0, MOST_BARS - 1, "A written bar, from 0; given bars are not counted.")
@@ -94,11 +105,20 @@ class Blended(Message):
     share: Share
 
 
+class Sound(Message):
+    """How a piece sounds; it decides no bar."""
+
+    tempo: Tempo
+    program: Annotated[int, _whole(0, 127, "General MIDI, from 0.")]
+    name: Annotated[str, Field(max_length=1_000, description="Of its track.")]
+    metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]]
+
+
 class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = KIND
-    format: Literal[2] = FORMAT
+    format: Literal[2, 3] = FORMAT
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, MOST_BARS)]
@@ -107,6 +127,9 @@ class Recipe(Message):
     made: Annotated[dict[Name, Written | Blended], Field(max_length=MOST_RECIPES)]
     bars: Annotated[list[Name], Field(max_length=MOST_BARS)]
     locked: Annotated[list[BarNumber], Field(max_length=MOST_BARS)]
+    sound: Sound | None = Field(
+        default=None, description="Null is the tempo, metre and piano of the training tunes."
+    )
 
 
 class Begin(Message):
@@ -118,6 +141,7 @@ class Begin(Message):
     transposed: Semitones | None = Field(
         default=None, description="Semitones to the model's key; null finds them from the notes."
     )
+    sound: Sound | None = Field(default=None, description="That of an uploaded file, to be kept.")
 
 
 class Drawn(Message):
@@ -164,8 +188,8 @@ class Export(Message):
     """A piece to take away."""
 
     piece: Recipe
-    tempo: Annotated[float, Field(strict=True, ge=20, le=400, allow_inf_nan=False)] | None = Field(
-        default=None, description="Quarters a minute; null takes the tempo of the training tunes."
+    tempo: Tempo | None = Field(
+        default=None, description="Quarters a minute; null takes the piece's own."
     )
 
 

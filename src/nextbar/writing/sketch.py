@@ -20,10 +20,13 @@ from nextbar._version import __version__
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES, NOTE, Notes
-from nextbar.writing.piece import Draw
+from nextbar.music.score import Sound
+from nextbar.writing.piece import Draw, check_tempo
 
 KIND: Final = "nextbar recipe"
-FORMAT: Final = 2
+FORMAT: Final = 3
+FORMATS_READ: Final = (2, FORMAT)
+"""Format 2 says nothing of how a piece sounds."""
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
@@ -91,6 +94,8 @@ class Sketch:
     grid. n_given: how many bars they fill. transposed: semitones from the
     given notes to the model's key. made: the recipe of each name. bars: the
     names of the written bars in order. locked: which of these are to be kept.
+    sound: its tempo, metre and instrument, which decide no bar; None is as the
+    model's own music.
     """
 
     run: str
@@ -100,6 +105,7 @@ class Sketch:
     made: Mapping[str, Recipe]
     bars: tuple[str, ...]
     locked: frozenset[int] = frozenset()
+    sound: Sound | None = None
 
     @cached_property
     def base(self) -> str:
@@ -164,15 +170,17 @@ class Sketch:
             "made": {name: asdict(recipe) for name, recipe in self.needed().items()},
             "bars": list(self.bars),
             "locked": sorted(self.locked),
+            "sound": sound_to_json(self.sound),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Sketch":
         """The sketch of a recipe file. UsageError says what in it is wrong."""
-        if stored.get("kind") != KIND or stored.get("format") != FORMAT:
+        if stored.get("kind") != KIND or stored.get("format") not in FORMATS_READ:
             raise UsageError(
                 f"this is no recipe of nextbar (kind {stored.get('kind')!r}, format "
-                f"{stored.get('format')!r}, not {FORMAT}); give a file that this studio saved"
+                f"{stored.get('format')!r}, not {' or '.join(map(str, FORMATS_READ))}); give a "
+                "file that this studio saved"
             )
         try:
             made = {str(name): _read_recipe(each) for name, each in dict(stored["made"]).items()}
@@ -185,6 +193,7 @@ class Sketch:
                 made=made,
                 bars=tuple(map(str, stored["bars"])),
                 locked=frozenset(map(int, stored["locked"])),
+                sound=sound_from_json(stored.get("sound")),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"this recipe is damaged: {error!r}; save it anew") from error
@@ -217,6 +226,25 @@ class Sketch:
             raise UsageError(f"the recipe of bar {min(unknown)[:8]} is missing; save it anew")
         if not self.n_given and any(GIVEN in getattr(r, "after", ()) for r in self.made.values()):
             raise UsageError("a bar is said to follow given bars, and there are none")
+
+
+def sound_to_json(sound: Sound | None) -> dict[str, Any] | None:
+    """The sound as a recipe holds it."""
+    return None if sound is None else {**sound._asdict(), "metre": list(sound.metre)}
+
+
+def sound_from_json(stored: Mapping[str, Any] | None) -> Sound | None:
+    """The sound of a recipe; UsageError for a tempo, program or metre that is none."""
+    if stored is None:
+        return None
+    numerator, denominator = map(int, stored["metre"])
+    tempo, program, name = float(stored["tempo"]), int(stored["program"]), str(stored["name"])
+    check_tempo(tempo)
+    if not 0 <= program <= 127:
+        raise UsageError(f"program: {program} is not between 0 and 127")
+    if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64):
+        raise UsageError(f"metre: {numerator}/{denominator} is none")
+    return Sound(tempo, program, name, (numerator, denominator))
 
 
 def check_notes(notes: Notes) -> None:
