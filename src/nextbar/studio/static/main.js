@@ -197,6 +197,13 @@ async function openRecipe(recipe) {
   return true;
 }
 
+// A recipe that was kept, with the tempo that it was kept with.
+async function openKept(recipe) {
+  if (!await openRecipe(recipe)) return false;
+  setTempo(state.piece.recipe.sound?.tempo ?? runOfPiece().tempo);
+  return true;
+}
+
 function sameGiven(one, other) {
   return one.run === other.run && JSON.stringify(one.given_notes) === JSON.stringify(other.given_notes);
 }
@@ -209,7 +216,28 @@ async function recompose() {
 
 // --------------------------------------------------------------------- hearing
 
-function secondsPerStep() { return 60 / Number($("tempo").value) / (state.run?.steps_per_quarter ?? 4); }
+let tempo = 120;      // quarters a minute, as exact as a file has it; the slider shows it rounded
+let ownTempo = null;  // that of the beginning: a tempo that was chosen stays until this is another
+
+function setTempo(value) {
+  tempo = value;
+  $("tempo").value = $("tempo-now").textContent = Math.round(value);
+  sound.setTempo(secondsPerStep());
+}
+
+function takeTempoOfBeginning() {
+  const own = beginnings.sound?.tempo ?? state.run?.tempo ?? 120;
+  if (own !== ownTempo) setTempo(own);
+  ownTempo = own;
+}
+
+// The recipe as it now sounds.
+function withTempo(recipe) {
+  const { metre } = runOfPiece();
+  return { ...recipe, sound: { program: 0, name: "", metre, ...recipe.sound, tempo } };
+}
+
+function secondsPerStep() { return 60 / tempo / (state.run?.steps_per_quarter ?? 4); }
 
 function play(at) {
   if (!state.piece?.bars.length) return;
@@ -292,7 +320,7 @@ function save(blob, name) {
 }
 
 async function takeAway(kind) {
-  const { recipe } = state.piece;
+  const recipe = withTempo(state.piece.recipe);
   const name = `nextbar-${Object.values(recipe.made)[0]?.seed ?? "piece"}`;
   if (kind === "recipe") {
     save(new Blob([JSON.stringify(recipe, null, 1)], { type: "application/json" }), `${name}.json`);
@@ -302,7 +330,7 @@ async function takeAway(kind) {
     await showLink(recipe);
     return;
   }
-  const body = { piece: recipe, tempo: Number($("tempo").value) };
+  const body = { piece: recipe };
   const blob = await busy(() => download(`/api/export/${kind}`, body));
   if (blob) save(blob, `${name}.${kind}`);
 }
@@ -328,7 +356,7 @@ async function showLink(recipe) {
 async function openLink() {
   try {
     const recipe = await recipeInAddress();
-    if (recipe && await openRecipe(recipe)) say("Opened the piece of the link");
+    if (recipe && await openKept(recipe)) say("Opened the piece of the link");
   } catch (error) { fail(error); }
 }
 
@@ -336,7 +364,7 @@ async function openFile(file) {
   try {
     if (file.size > limits.file_bytes) throw new Error(`${file.name}: this is no recipe, it is too large.`);
     const recipe = JSON.parse(await file.text());
-    if (await openRecipe(recipe)) say(`Opened ${file.name}`);
+    if (await openKept(recipe)) say(`Opened ${file.name}`);
   } catch (error) {
     fail(error instanceof SyntaxError ? new Error(`${file.name}: this is no recipe file.`) : error);
   }
@@ -354,7 +382,7 @@ function showTray() {
     label.textContent = entry.title;
     picture.setAttribute("aria-hidden", "true");
     open.append(picture, label);
-    open.addEventListener("click", () => { stop(); openRecipe(entry.recipe); });
+    open.addEventListener("click", () => { stop(); openKept(entry.recipe); });
     const away = document.createElement("button");
     away.className = "quiet";
     away.textContent = "×";
@@ -427,7 +455,8 @@ function chooseRun(run) {
   const changed = state.run && state.run !== run;
   state.setRun(run);
   $("run").value = run.fingerprint;
-  for (const id of ["temperature", "follow", "tempo"]) setNumber(id, { value: run[id] });
+  for (const id of ["temperature", "follow"]) setNumber(id, { value: run[id] });
+  takeTempoOfBeginning();
   document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
   if (!changed) return;
   beginnings.tunes = [];
@@ -468,14 +497,14 @@ async function loadRuns() {
 // The piece that was here before a reload, if its run is open.
 async function restore() {
   const recipe = state.lastRecipe;
-  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openRecipe(recipe);
+  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openKept(recipe);
 }
 
 // --------------------------------------------------------------------- wiring
 
 const beginnings = new Beginnings({
   state, roll, sound, fail, onhear: hearNotes,
-  onchange: () => { showPiece(); refresh(); },
+  onchange: () => { takeTempoOfBeginning(); showPiece(); refresh(); },
 });
 beginnings.onrecipe = openFile;
 const panel = new BarPanel(state, {
@@ -501,10 +530,7 @@ $("run").addEventListener("change", () => {
   if (["noise", "opened"].includes(beginnings.kind)) recompose();
 });
 $("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
-$("tempo").addEventListener("input", () => {
-  showNumber("tempo");
-  sound.setTempo(secondsPerStep());
-});
+$("tempo").addEventListener("input", () => setTempo(Number($("tempo").value)));
 for (const id of ["bars", "temperature", "follow"]) {
   $(id).addEventListener("input", () => showNumber(id));
   $(id).addEventListener("change", recompose);
