@@ -56,7 +56,7 @@ def tunes():
     return [random_piece(rng, n_notes=55, n_bars=11) for _ in range(35)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def report(pieces, tunes):
     training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
     return compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
