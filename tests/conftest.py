@@ -31,6 +31,14 @@ def trained(tmp_path_factory):
     """A folder with `tunes`, a `corpus` of them, and a `run` trained for two short epochs."""
     place = tmp_path_factory.mktemp("trained")
     write_tunes(place / "tunes")
-    corpus = nextbar.prepare(place / "tunes", place / "corpus", onsets=False, common_key=False)
+    corpus = nextbar.prepare(
+        place / "tunes", place / "corpus", onsets=False, common_key=False, page=False
+    )
     nextbar.train(corpus, place / "run", **QUICK)
     return place
+
+
+def pytest_collection_modifyitems(items):
+    """Where a mutant is tried, the tests of its own module come first: most often one fails."""
+    module = os.environ.get("MUTANT_UNDER_TEST", "").rpartition(".")[0].rpartition(".")[2]
+    items.sort(key=lambda item: item.path.stem != f"test_{module}")

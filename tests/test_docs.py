@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nextbar.music import prepare
+from nextbar.studio import turns, uploads
+
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "docs" / "paper.md"
 NAME = re.compile(r"\[?`(nextbar(?:\.\w+)+)`(?:\]\([^)]*\))?")
@@ -83,6 +86,33 @@ def test_every_loss_stands_in_one_of_the_two_tables_of_equations_and_in_the_righ
 def test_every_row_of_table_1_has_its_place():
     text = PAPER.read_text("utf-8").partition("## Table 1")[2].partition("\n## ")[0]
     assert re.findall(r"^\| ([EGD]): ", text, re.MULTILINE) == ["E", "G", "D"]
+
+
+def test_the_numbers_that_documents_name_are_those_of_the_code():
+    documents = {
+        "studio.md": (
+            f"a queue of {turns.MOST_WAITING} with",
+            f"limits of memory, time and size ({uploads.LARGEST_BYTES // 2**20} MB)",
+        ),
+        "prepare.md": (
+            f"{prepare.SECONDS_A_FILE:g} s of a single file, "
+            f"{prepare.SECONDS_A_COLLECTION:g} s of what may hold many tunes",
+        ),
+    }
+    for name, sentences in documents.items():
+        text = " ".join((ROOT / "docs" / name).read_text("utf-8").split())
+        for sentence in sentences:
+            assert sentence in text, (name, sentence)
+
+
+def test_what_documents_import_from_nextbar_is_there():
+    found = []
+    for path in (ROOT / "docs").glob("*.md"):
+        found += re.findall(r"^from (nextbar[\w.]*) import (.+)$", path.read_text("utf-8"), re.M)
+    assert found
+    for module, names in found:
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), (module, name)
 
 
 if __name__ == "__main__":

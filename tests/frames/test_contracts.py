@@ -1,5 +1,7 @@
 """Shapes in annotations: a wrong one is noticed while tests run."""
 
+import os
+
 import pytest
 import torch
 from jaxtyping import TypeCheckError
@@ -11,7 +13,12 @@ from nextbar.frames.rollout import roll_out
 
 from .conftest import SHAPE
 
+checked = pytest.mark.skipif(
+    "MUTANT_UNDER_TEST" in os.environ, reason="shapes are not checked where mutants are tried"
+)
 
+
+@checked
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -25,6 +32,7 @@ def test_arrays_that_do_not_fit_each_other_are_noticed(wrong):
         wrong()
 
 
+@checked
 def test_one_frame_where_several_are_wanted_is_noticed(tiny):
     model = build_model(SHAPE, tiny)
     with pytest.raises(TypeCheckError, match="parameter 'first'"):

@@ -7,12 +7,14 @@ import torch
 
 from nextbar.measures import classifiers
 from nextbar.measures.classifiers import (
+    TwoSampleTest,
     follows,
     next_bar_told_from_real,
     real_told_from_real,
     told_from_real,
     windows_of,
 )
+from nextbar.measures.intervals import UNMEASURED
 from nextbar.measures.pieces import Piece, reference_windows
 
 from .small_pieces import make_notes, piece_of_bars, random_piece
@@ -307,17 +309,68 @@ def test_of_very_many_windows_some_are_drawn_on_either_side(network, monkeypatch
         assert len(np.unique(windows, axis=0)) == 50  # none twice
 
 
-def test_seeds_split_and_train_differently(network):
+def test_of_very_many_pairs_some_are_drawn(network, monkeypatch):
+    monkeypatch.setattr(classifiers, "MOST_WINDOWS", 40)
+    follows([on_one_pitch(pitch, 12) for pitch in range(30, 50)], n_steps=16)  # of 220 pairs
+    assert sum(len(part.first) for part in network.parts) == 40
+
+
+@pytest.mark.usefixtures("network")
+def test_a_bar_in_which_a_note_is_only_held_sounds():
+    held = [Piece(make_notes([(0, 20, pitch, 90)]), 2) for pitch in range(30, 50)]
+    assert follows(held, n_steps=16).n_tested == (5, 5)
+
+
+@pytest.mark.usefixtures("network")
+def test_tunes_just_as_long_as_a_window_take_part_half_against_half():
+    tunes = [on_one_pitch(pitch, 3) for pitch in range(30, 50)]
+    short = [on_one_pitch(pitch, 2) for pitch in range(60, 80)]
+    assert real_told_from_real([*tunes, *short], n_steps=16, n_bars=3).n_tested == (2, 2)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(network):
     real = [on_one_pitch(pitch, 2) for pitch in range(30, 50)]
     pieces = [on_one_pitch(pitch, 2) for pitch in range(60, 80)]
-    asked = []
-    for seed in (0, 0, 1):
-        for ask in (
-            lambda: told_from_real(pieces, real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
-            lambda: follows(pieces, n_steps=16, seed=seed),  # noqa: B023
-            lambda: real_told_from_real(real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
-        ):
-            ask()
+    begun = [piece._replace(n_given_bars=1) for piece in pieces]
+    for ask in (
+        lambda seed: told_from_real(pieces, real, n_steps=16, n_bars=2, seed=seed),
+        lambda seed: next_bar_told_from_real(begun, real, n_steps=16, seed=seed),
+        lambda seed: follows(pieces, n_steps=16, seed=seed),
+        lambda seed: real_told_from_real(real, n_steps=16, n_bars=2, seed=seed),
+    ):
+        asked = []
+        for seed in (0, 0, 1):
+            ask(seed)
             asked.append((network.seed, pitches_of(network.parts[2].first)))
-    assert asked[:3] == asked[3:6]
-    assert all(one != other for one, other in zip(asked[:3], asked[6:], strict=True))
+        assert asked[0] == asked[1]
+        assert asked[0][0] != asked[2][0]
+        assert asked[0][1] != asked[2][1]
+
+
+def test_half_against_half_the_seed_decides_how_each_half_is_split_too(monkeypatch):
+    seeds = []
+
+    def told(*_, seed, **__):
+        seeds.append(seed)
+        return TwoSampleTest(UNMEASURED, (0, 0))
+
+    monkeypatch.setattr(classifiers, "told_from_real", told)
+    real_told_from_real([on_one_pitch(60, 5)] * 4, n_steps=16, seed=7)
+    assert seeds == [7]
+
+
+def test_the_lowest_and_the_highest_key_of_a_piano_are_seen_and_what_is_beyond_is_not():
+    notes = make_notes([(i, 1, pitch, 90) for i, pitch in enumerate((20, 21, 108, 109))])
+    rolls, _ = windows_of([Piece(notes, 1)], [[0]], n_bars=1, n_steps=16)
+    assert np.argwhere(rolls[0, 0]).tolist() == [[0, 1], [87, 2]]
+
+
+@pytest.mark.usefixtures("network")
+def test_where_one_part_of_the_split_is_empty_nothing_is_told():
+    # Of three tunes 60 % are 2 and 75 % are 2: none is left to say when to stop.
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 33)]
+    pieces = [on_one_pitch(pitch, 4) for pitch in range(60, 80)]
+    for ours, theirs in ((pieces, real), (real, pieces)):
+        assert told_from_real(ours, theirs, n_steps=16, n_bars=2).n_tested == (0, 0)
+    assert told_from_real([], pieces, n_steps=16, n_bars=2).n_tested == (0, 0)
+    assert follows([], n_steps=16).n_tested == (0, 0)

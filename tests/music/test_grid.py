@@ -1,3 +1,5 @@
+import io
+
 import mido
 import numpy as np
 import pytest
@@ -310,6 +312,8 @@ def test_a_short_bar_before_a_repeat_without_its_pickup_is_filled_up():
     tune = bars((1, 1), (4, 2), (3, 1), (4, 2), (3, 1))
     assert find_metre(tune) == (4, 4)
     assert starts(tune) == [*range(3, 15), *range(16, 27)]
+    # The note before the silence is not held into it.
+    assert set(quantise_to_metre(tune, (4, 4)).notes["duration"].tolist()) == {4}
 
 
 def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
@@ -346,6 +350,8 @@ def test_a_silent_count_in_in_another_metre_is_not_the_metre_of_the_music():
     # A bar line stands at quarter 4: in bars of three quarters the music begins at the third.
     assert starts(tune) == list(range(6, 18))
     assert starts(bars((3, 1), (4, 4), first=3)) == list(range(4, 20))
+    # However long it is: 32 quarters in 4/4, then 12 in 3/4 from the next bar line on.
+    assert find_metre(bars((4, 8), (3, 4), first=32)) == (3, 4)
 
 
 def test_a_count_in_that_ends_with_a_pickup_is_none_either():
@@ -360,3 +366,29 @@ def test_of_two_signatures_at_nearly_the_same_tick_the_later_counts(ticks):
     tune = tune_with(signature(4, 4), signature(3, 4, time=ticks), notes=notes)
     assert find_metre(tune) == (3, 4)
     assert starts(tune) == list(range(12))
+
+
+def test_seconds_go_to_the_nearest_step_and_not_to_the_one_before():
+    # Triplet quarters at 120: steps 0, 5.33, 10.67, 16 of 0.125 s, as in `ashover17`. The nearest
+    # are 0, 5, 11, 16. Cutting off, as pretty_midi's rasterisation does, gives 0, 5, 10, 16: then
+    # cell 10, of which the second note fills two thirds, would be the third one's.
+    notes = [(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]
+    data = midi(track(notes))
+    grid = quantise_to_seconds(only_tune(data)).notes
+    assert np.array_equal(grid, make_notes((0, 5, 60, 90), (5, 6, 62, 90), (11, 5, 64, 90)))
+
+
+def test_a_note_shorter_than_a_step_is_not_lost_in_seconds():
+    # From step 0.2 to 0.4 nothing is left where both ends are cut off to 0.
+    notes = [(24, 24, 60, 90), (960, 960, 62, 90)]
+    grid = quantise_to_seconds(only_tune(midi(track(notes)))).notes
+    assert np.array_equal(grid, make_notes((0, 1, 60, 90), (8, 8, 62, 90)))
+
+
+def test_pretty_midi_cuts_times_off_where_they_go_to_the_nearest_step_here():
+    pretty_midi = pytest.importorskip("pretty_midi")
+    data = midi(track([(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]))
+    roll = pretty_midi.PrettyMIDI(io.BytesIO(data)).instruments[0].get_piano_roll(fs=8) > 0
+    assert [np.flatnonzero(roll[pitch]).tolist() for pitch in (60, 62, 64)] == [
+        [0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15]
+    ]  # fmt: skip

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nextbar.music.midi import parse_tunes
+from nextbar.music.options import CorpusOptions
 from nextbar.music.prepare import find_music_files
-from nextbar.music.reading import CorpusOptions, read_tune
+from nextbar.music.reading import read_tune
 
 from ..shared_data import shared_data
 

@@ -10,10 +10,11 @@ import mido
 import numpy as np
 import pytest
 
-from nextbar.music.reading import CorpusOptions, parse_file
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import parse_file
 from nextbar.music.sources import list_archive
 from nextbar.music.spool import pack_all, unpack
-from nextbar.music.workers import Lost, map_in_workers
+from nextbar.workers import Lost, map_in_workers
 
 from .midi_files import make_notes, midi, raw_midi, signature, track, tune_bytes
 from .prepared import prepare
@@ -183,15 +184,16 @@ def fuzz(n_cases, first=0, suffix=".mid", **chosen):
     )
     taken = refused = 0
     lost = []
-    for number, result in enumerate(results, start=first):
+    for numbers, result in results:
         if isinstance(result, Lost):
-            lost.append((number, result))
+            lost.append((first + numbers.start, result))
             continue
-        header, counts, rows, _ = unpack(result)
-        assert len(rows) == 5 * counts.sum()
-        taken += bool(header["pieces"])
-        refused += not header["pieces"]
-        assert header["pieces"] or header["refusals"]
+        batch = unpack(result)
+        assert len(batch.files) == len(numbers)
+        assert len(batch.rows) == 5 * batch.counts.sum() == 5 * batch.pieces["rows"].sum()
+        taken += int((batch.files["pieces"] > 0).sum())
+        refused += int((batch.files["pieces"] == 0).sum())
+        assert (batch.files["pieces"] + batch.files["refusals"] > 0).all()
     return taken, refused, lost
 
 

@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import importlib.util
 import json
@@ -17,14 +18,13 @@ from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
-    merge,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .midi_files import make_notes, midi, signature, track, tune_bytes
-from .prepared import prepare
+from .prepared import merge, prepare
 
 
 @pytest.fixture
@@ -392,17 +392,17 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"grid": "ticks"}, "grid 'ticks' is unknown; choose metre or seconds"),
+        ({"grid": "ticks"}, "grid: 'ticks' is none of metre, seconds"),
         ({"metre": "5/3"}, "'5/3' is no metre; write it as 4/4, 3/4 or 6/8"),
         (
             {"metre": "3/4", "grid": "seconds"},
             "a metre has no meaning on the seconds grid; leave it out",
         ),
-        ({"held_out_every": 1}, "held_out_every is 1; it must be from 2 to 1000000"),
-        ({"min_bars": 0}, "min_bars is 0; it must be from 1 to 10000"),
-        ({"steps_per_quarter": 0}, "steps_per_quarter is 0; it must be from 1 to 48"),
+        ({"held_out_every": 1}, "held_out_every: 1 is not between 2 and 1000000"),
+        ({"min_bars": 0}, "min_bars: 0 is not between 1 and 10000"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter: 0 is not between 1 and 48"),
         ({"workers": 0}, "workers is 0; it must be from 1 to 1024"),
-        ({"augment": 13}, "augment is 13; it must be from 0 to 12"),
+        ({"augment": 13}, "augment: 13 is not between 0 and 12"),
         (
             {"augment": 1, "common_key": True},
             "augment undoes what common_key does; leave one of them out:"
@@ -416,7 +416,10 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
             {"shard": "1/2"},
             "a shard cannot know which metre dominates; choose one with --metre",
         ),
-        ({"duplicates": "no"}, "duplicates 'no' is unknown; choose auto, refuse or keep"),
+        ({"duplicates": "no"}, "duplicates: 'no' is none of auto, refuse, keep"),
+        ({"held_out": 5}, "no option 'held_out'; did you mean 'held_out_every'?"),
+        ({"track": 1.5}, "track: 1.5 is not a whole number"),
+        ({"onsets": "yes"}, "onsets: 'yes' is not true or false"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(folder, tmp_path, options, text):
@@ -662,7 +665,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
     folder, tmp_path
 ):
     options = {
-        name: nextbar.prepare(folder, tmp_path / name, **chosen).manifest["options"]
+        name: nextbar.prepare(folder, tmp_path / name, page=False, **chosen).manifest["options"]
         for name, chosen in {
             "metre": {},
             "augmented": {"augment": 2},
@@ -676,3 +679,73 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
         "seconds": (False, False),  # the paper's
         "chosen": (False, False),
     }
+
+
+def packed(folder, names):
+    """What a worker says of files that it reads one after another."""
+    options = CorpusOptions(common_key=False)
+    read = functools.partial(spool.read_source_file, folder=folder, options=options)
+    return spool.pack_all([read(name) for name in names], options)
+
+
+@pytest.mark.parametrize("cuts", [[14], [3, 1, 10], [1] * 14])
+def test_what_is_gathered_is_the_same_however_files_are_put_into_batches(folder, tmp_path, cuts):
+    (folder / "broken.mid").write_bytes(b"nothing")
+    (folder / "waltz.mid").write_bytes(waltz())
+    names = sorted(path.name for path in folder.iterdir())
+    gathered = spool.Gathered(tmp_path / "spool")
+    for begin, size in zip(np.cumsum([0, *cuts]), cuts, strict=False):
+        gathered.add(spool.unpack(packed(folder, names[begin : begin + size])), {})
+    gathered.close()
+    assert gathered.files["pieces"].tolist() == [1] * 12 + [0, 1]
+    assert gathered.files["refusals"].tolist() == [0] * 12 + [1, 0]
+    assert gathered.metres == {"4/4": 12, "3/4": 1}
+    # 12 tunes of two bars of 4 notes, and a waltz of two bars of a note each.
+    assert gathered.places().tolist() == [
+        *([0, 2 * i, 2, 8 * i, 8] for i in range(12)),
+        [0, 24, 2, 96, 2],
+    ]
+    [stored] = gathered.sources
+    assert stored.read_bars(0, 27).tolist() == [*range(0, 97, 4), 97, 98]
+    assert stored.read_notes(88, 4)["pitch"].tolist() == [71, 73, 75, 76]  # C D E F, up 11
+    lines = gathered.lines("files").read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["file"] for line in lines] == names
+    assert list(map(len, lines)) == gathered.files["line"].tolist()
+    lines = gathered.lines("pieces").read_bytes().splitlines(keepends=True)
+    assert list(map(len, lines)) == gathered.pieces["line"].tolist()
+
+
+def test_a_batch_that_is_cut_short_is_not_taken(folder):
+    data = packed(folder, ["00.mid", "01.mid"])
+    assert len(spool.unpack(data).files) == 2
+    for wrong in (data[:-1], data + b"x", data[:63], data[:64], b""):
+        with pytest.raises(ValueError, match="another length"):
+            spool.unpack(wrong)
+
+
+def test_files_of_which_a_part_is_left_out_have_their_lines_among_the_others(folder, tmp_path):
+    tune = "X:{}\nM:{}/4\nL:1/4\nK:C\n{}|{}|\n\n"
+    book = tune.format(1, 3, "CDE", "FGA") + tune.format(2, 4, "CDEF", "GABc")
+    book += tune.format(3, 3, "EDC", "CDE") + "X:4\nM:4/4\nK:C\n\n"
+    (folder / "05-book.abc").write_text(book)
+    (folder / "07-twin.mid").write_bytes((folder / "02.mid").read_bytes())
+    corpus = prepare(folder, tmp_path / "corpus")
+    files = {line["file"]: line for line in Lines(corpus.path / "files.jsonl")}
+    assert list(files) == sorted(path.name for path in folder.iterdir())
+    tunes = [f"{i:02d}.mid" for i in range(12)]
+    assert {files[name]["pieces"] for name in tunes} == {1}
+    assert {files[name]["refused"] for name in tunes} == {0}
+    assert files["05-book.abc"]["pieces"] == 1
+    assert files["05-book.abc"]["refused"] == 3
+    assert files["05-book.abc"]["reasons"] == {"metre 3/4": 2, "no notes": 1}
+    assert files["07-twin.mid"]["pieces"] == 0
+    assert files["07-twin.mid"]["reasons"] == {"duplicate": 1}
+    pieces = [line["name"] for line in Lines(corpus.path / "pieces.jsonl")]
+    assert pieces == [*tunes[:5], "05-book.abc#2", *tunes[5:]]
+    refused = [line["file"] for line in Lines(corpus.path / "refused.jsonl")]
+    # What is no tune was refused when the file was read, the metres when all were known.
+    assert refused == ["05-book.abc#4", "05-book.abc#1", "05-book.abc#3", "07-twin.mid"]
+    assert corpus.manifest["metres"] == {"4/4": 13, "3/4": 2}  # the twin is not counted
+    book_bars = corpus.bars_of(5)
+    notes = corpus.notes(book_bars.start, book_bars.stop)
+    assert notes["pitch"].tolist() == [60, 62, 64, 65, 67, 69, 71, 72]

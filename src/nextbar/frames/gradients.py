@@ -21,7 +21,7 @@ from nextbar.frames.losses import (
 from nextbar.frames.model import Model, Synthesis
 
 
-class Judged(NamedTuple):
+class Verdicts(NamedTuple):
     """Fakes, cut off from G, and D's verdicts: D is walked through once for all who ask."""
 
     fakes: tuple[Frames, Frames]
@@ -30,13 +30,15 @@ class Judged(NamedTuple):
     sampled: Verdict
 
 
-def judge(model: Model, previous: History, current: Frames, synthesis: Synthesis) -> Judged | None:
+def verdicts_on(
+    model: Model, previous: History, current: Frames, synthesis: Synthesis
+) -> Verdicts | None:
     """D's verdicts on real and fake frames; None where there is no D."""
     if synthesis.sampled is None:
         return None
     predicted = synthesis.predicted.detach().requires_grad_()
     sampled = synthesis.sampled.detach().requires_grad_()
-    return Judged(
+    return Verdicts(
         (predicted, sampled),
         model.judge(previous, model.shown(current)),
         model.judge(previous, predicted),
@@ -44,7 +46,9 @@ def judge(model: Model, previous: History, current: Frames, synthesis: Synthesis
     )
 
 
-def discriminator_gradients(model: Model, judged: Judged) -> tuple[list[Tensor], dict[str, Scalar]]:
+def discriminator_gradients(
+    model: Model, judged: Verdicts
+) -> tuple[list[Tensor], dict[str, Scalar]]:
     """The gradient of Eq. 9 for D's parameters, and the figures."""
     assert model.discriminator is not None
     logits = (judged.real.logits, judged.predicted.logits, judged.sampled.logits)
@@ -59,7 +63,7 @@ def encoder_and_generator_gradients(
     model: Model,
     current: Frames,
     synthesis: Synthesis,
-    judged: Judged | None,
+    judged: Verdicts | None,
     *,
     warmth: float = 1.0,
 ) -> tuple[list[Tensor], list[Tensor], dict[str, Scalar]]:

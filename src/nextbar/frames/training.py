@@ -24,7 +24,7 @@ from nextbar.frames.contracts import Frames, History
 from nextbar.frames.gradients import (
     discriminator_gradients,
     encoder_and_generator_gradients,
-    judge,
+    verdicts_on,
 )
 from nextbar.frames.model import Model
 from nextbar.frames.pairs import PairBatches
@@ -232,7 +232,7 @@ def train_step(
         # A context of its own for each pass: within one, autocast keeps the weights as they were.
         with joint.autocast():
             synthesis = model.synthesise(previous, current, noise)
-            judged = judge(model, previous, current, synthesis)
+            judged = verdicts_on(model, previous, current, synthesis)
         if judged is not None and nth == 0:
             updates["discriminator"], of_d = discriminator_gradients(model, judged)
             figures |= of_d

@@ -7,7 +7,7 @@ Meaning
     of the 12 pitch classes; coherence is the mean likeness of consecutive bars
     less the mean likeness of bars paired at random. Real folk tunes, cut in
     bars of two seconds, reach about 0.09; the paper's published samples about
-    -0.02, which is to say that their bars do not follow from each other.
+    -0.01, which is to say that their bars do not follow from each other.
 
 Conventions
     Only onsets count: a note held over a bar line is not counted again, nor is

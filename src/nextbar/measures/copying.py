@@ -29,11 +29,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float64, Int64
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
+from nextbar.measures.paper import as_texts
 from nextbar.measures.pieces import (
     SILENT_VELOCITY,
     BarNoteArray,
@@ -207,7 +207,7 @@ def nearest_distances(
     copies = set(known).intersection(distinct)
     searched = _drawn(distinct, most[0], rng)
     among = _drawn(known, most[1], rng)
-    texts = _as_texts([*searched, *among])
+    texts = as_texts([np.frombuffer(phrase, "<i8") for phrase in (*searched, *among)])
     matrix = cdist(
         texts[: len(searched)],
         texts[len(searched) :],
@@ -223,12 +223,3 @@ def _drawn(phrases: Phrases, most: int, rng: np.random.Generator) -> Phrases:
     if len(phrases) <= most:
         return phrases
     return [phrases[i] for i in np.sort(rng.choice(len(phrases), most, replace=False))]
-
-
-def _as_texts(phrases: Sequence[bytes]) -> list[str]:
-    """Each phrase as a string of one character a note."""
-    notes = [np.frombuffer(phrase, "<i8") for phrase in phrases]
-    _, tokens = np.unique(np.concatenate(notes), return_inverse=True)
-    ends = np.cumsum([len(each) for each in notes])[:-1]
-    parts: list[npt.NDArray[np.int64]] = np.split(tokens, ends)
-    return [part.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass") for part in parts]

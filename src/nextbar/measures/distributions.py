@@ -2,7 +2,7 @@
 
 Meaning
     A mean can be right while nothing else is. Each feature here is a histogram
-    over all notes (or steps, or bars) of a set of pieces; the overlap of two sets
+    over all notes (or steps, bars, pieces) of a set of pieces; the overlap of two sets
     is the area under both curves. 100 % says that the feature alone tells
     nothing. mgeval (Yang & Lerch 2018) overlaps smoothed densities of distances
     between pieces; music on a grid is countable, so here nothing is smoothed:
@@ -29,7 +29,14 @@ import numpy.typing as npt
 from jaxtyping import Float64, Int64
 
 from nextbar.measures.intervals import UNMEASURED, Interval, Statistic, bootstrap, divide
-from nextbar.measures.pieces import FloatArray, IntArray, NoteArray, Piece, sounding_notes
+from nextbar.measures.pieces import (
+    FloatArray,
+    IntArray,
+    NoteArray,
+    Piece,
+    pitches_at_once,
+    sounding_notes,
+)
 from nextbar.music.bars import NOTE
 
 Counts = dict[str, Float64[FloatArray, "_ _"]]
@@ -64,12 +71,7 @@ def pitch_range_counts(notes: NoteArray) -> Float64[FloatArray, "128"]:
 
 def polyphony_counts(notes: NoteArray) -> Float64[FloatArray, "12"]:
     """Steps in which 1, 2, ... 12 or more pitches sound, (12,)."""
-    duration = notes["duration"].astype(np.int64)
-    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
-    cells = np.unique(
-        (np.repeat(notes["start"], duration) + along) * 128 + np.repeat(notes["pitch"], duration)
-    )
-    return _counted(np.unique(cells // 128, return_counts=True)[1] - 1, 12)
+    return _counted(pitches_at_once(notes) - 1, 12)
 
 
 def notes_per_bar_counts(

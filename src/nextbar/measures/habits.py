@@ -24,6 +24,7 @@ from nextbar.measures.pieces import (
     NoteArray,
     Piece,
     bars_of_pieces,
+    pitches_at_once,
     sounding_notes,
 )
 
@@ -34,13 +35,7 @@ def polyphony(notes: NoteArray) -> float:
     The same as ``muspy.polyphony``: unisons count once, rests not at all. High is chords.
     """
     heard = sounding_notes(notes)
-    if not len(heard):
-        return np.nan
-    duration = heard["duration"].astype(np.int64)
-    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
-    step = np.repeat(heard["start"].astype(np.int64), duration) + along
-    cells = np.unique(step * 128 + np.repeat(heard["pitch"], duration))
-    return len(cells) / len(np.unique(cells // 128))
+    return float(pitches_at_once(heard).mean()) if len(heard) else np.nan
 
 
 def pitch_entropy(notes: NoteArray) -> float:

@@ -71,7 +71,7 @@ def mean_and_ends(interval: Interval | None) -> tuple[str, str]:
         return "-", ""
     # The z writes 0.0 for what would be rounded to -0.0.
     mean, low, high = (f"{value:z.{interval.decimals}f}" for value in vars(interval).values())
-    return mean, f"{low} to {high}" if math.isfinite(interval.high - interval.low) else ""
+    return mean, f"{low} to {high}" if math.isfinite(interval.high) else ""
 
 
 def mean_of(values: Float64[FloatArray, " pieces"]) -> Statistic:

@@ -13,7 +13,7 @@ Units
     0-1. 1 is a copy, 0 shares no note with any. A silent bar gives NaN.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Int64
@@ -22,9 +22,15 @@ from nextbar.measures.copying import pack_notes
 from nextbar.measures.pieces import BarNoteArray, IntArray
 from nextbar.music.bars import BarIndex
 
+NEAR: Final = 0.6
+"""From this nearness a bar is so like a known one that its reader is told."""
+
 
 class Nearest(NamedTuple):
-    """How near a bar is to its nearest known bar, 0-1, and that bar's number; NaN and -1: none."""
+    """How near a bar is to its nearest known bar, 0-1, and that bar's number.
+
+    0 and -1 where no known bar shares a note; NaN and -1 for a silent bar.
+    """
 
     nearness: float
     bar: int
@@ -35,9 +41,9 @@ class KnownBars:
 
     def __init__(self, bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]) -> None:
         notes, bars = _note_sets(bar_notes, index)
-        order = np.argsort(notes, kind="stable")
+        order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
-        self._sizes = np.bincount(bars, minlength=len(index) - 1)
+        self._sizes = np.bincount(bars)
 
     def nearest(self, bar_notes: BarNoteArray) -> Nearest:
         """The known bar most like this one; of equal ones the first."""
@@ -45,7 +51,7 @@ class KnownBars:
         notes, _ = _note_sets(bar_notes, index)
         if not len(notes):
             return Nearest(np.nan, -1)
-        first = np.searchsorted(self._notes, notes, "left")
+        first = np.searchsorted(self._notes, notes)
         last = np.searchsorted(self._notes, notes, "right")
         found = [self._bars[a:b] for a, b in zip(first, last, strict=True)]
         shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))

@@ -201,7 +201,7 @@ def published_distances(pieces: Sequence[NoteArray], *, n_steps: int) -> Distanc
     """Edit distances of ABC notes by 80, of all pairs, (pieces, pieces); all have notes."""
     if not len(pieces):
         return np.zeros((0, 0), np.float32)
-    texts = _texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
+    texts = as_texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
     matrix: Distances = cdist(texts, texts, scorer=Levenshtein.distance, dtype=np.float32)
     return matrix / np.float32(PUBLISHED_DIVISOR)
 
@@ -248,7 +248,7 @@ def edit_distances(
         compared = np.sort(rng.choice(compared, max_pieces, replace=False))
     if not len(compared):
         return EditDistances(np.zeros((0, 0), np.float32), compared, n_silent)
-    texts = _texts([_note_tokens(heard[p]) for p in compared])
+    texts = as_texts([_note_tokens(heard[p]) for p in compared])
     matrix = cdist(texts, texts, scorer=Levenshtein.normalized_distance, dtype=np.float32)
     return EditDistances(matrix, compared, n_silent)
 
@@ -258,8 +258,11 @@ def _note_tokens(notes: NoteArray) -> Int64[IntArray, " notes"]:
     return tokens
 
 
-def _texts(pieces: Sequence[IntArray]) -> list[str]:
-    """Each piece's tokens as a string of one character each: rapidfuzz's fastest way."""
+def as_texts(pieces: Sequence[Int64[IntArray, " _"]]) -> list[str]:
+    """Each piece's tokens as a string of one character each, equal tokens equal characters.
+
+    It is the fastest way to give them to rapidfuzz. There is a piece at least.
+    """
     _, tokens = np.unique(np.concatenate(pieces), return_inverse=True)
     assert tokens.max() < 0x110000, "more different notes than there are characters"
     ends = np.cumsum([len(piece) for piece in pieces])

@@ -93,6 +93,15 @@ def sounding_notes(notes: NoteArray) -> NoteArray:
     return heard[np.argsort(heard["start"], kind="stable")]
 
 
+def pitches_at_once(notes: NoteArray) -> Int64[IntArray, " steps"]:
+    """How many pitches sound in each step in which any does, (steps,); unisons count once."""
+    duration = notes["duration"].astype(np.int64)
+    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
+    step = np.repeat(notes["start"].astype(np.int64), duration) + along
+    cells = np.unique(step * 128 + np.repeat(notes["pitch"], duration))
+    return np.unique(cells // 128, return_counts=True)[1].astype(np.int64)
+
+
 def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> IndexedBars:
     """Bar notes and index of all pieces, laid end to end.
 

@@ -1,12 +1,11 @@
 """What all files gave -> a corpus folder: the pieces that are kept, their bars, the manifest."""
 
 import json
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,33 +14,41 @@ import symusic
 from nextbar._version import __version__
 from nextbar.files import write_json_atomically
 from nextbar.music.bars import BAR_NOTE, FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
-from nextbar.music.corpus import FORMAT, KIND, MANIFEST, Lines, find_fingerprint
+from nextbar.music.corpus import Lines, find_fingerprint
 from nextbar.music.grid import bar_steps, parse_metre, show_metre
+from nextbar.music.manifest import FORMAT, KIND, MANIFEST
 from nextbar.music.midi import Metre
-from nextbar.music.reading import SECONDS_BAR_STEPS, CorpusOptions, other_metre, refusal_of
-from nextbar.music.spool import PLACE_FIELDS, Gathered, Header, Stored
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import SECONDS_BAR_STEPS, other_metre, refusal_of
+from nextbar.music.refusals import refuse
+from nextbar.music.spool import (
+    PLACE,
+    Gathered,
+    Stored,
+    describe_file,
+    line_of,
+    show_refusal,
+)
 
 ROWS_AT_ONCE: Final = 2**20
+BYTES_AT_ONCE: Final = 2**24
 READER: Final = f"2, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Tally:
-    """What is counted while the lines of a corpus are written."""
+    """What the lines of a corpus say. kept: which of the gathered pieces are in it."""
 
-    kept: "array[int]" = field(default_factory=lambda: array("b"))
-    refused: Counter[str] = field(default_factory=Counter)
-    keys: Counter[str] = field(default_factory=Counter)
-    tempos: "array[float]" = field(default_factory=lambda: array("d"))
-    files_taken: int = 0
-    files_refused: int = 0
-    notes: int = 0
-    shift_ms: float = 0.0
-    first_refusal: str = ""
+    kept: npt.NDArray[np.bool_]
+    refused: Counter[str]
+    keys: Counter[str]
+    tempos: npt.NDArray[np.float64]
+    files_taken: int
+    files_refused: int
+    notes: int
+    shift_ms: float
+    first_refusal: str
 
 
 def choose_metre(metres: Counter[str], options: CorpusOptions) -> Metre:
@@ -54,68 +61,112 @@ def choose_metre(metres: Counter[str], options: CorpusOptions) -> Metre:
 
 def write_lines(folder: Path, gathered: Gathered, metre: Metre) -> Tally:
     """Writes pieces.jsonl, refused.jsonl and files.jsonl; pieces of other metres are refused."""
-    tally = Tally()
-    names = ("pieces", "refused", "files")
-    files = [(folder / f"{n}.jsonl").open("w", encoding="utf-8", newline="\n") for n in names]
-    pieces_file, refused_file, files_file = files
-    try:
-        for header in gathered.headers():
-            pieces, refusals = _keep_metre(header, metre, tally)
-            for piece in pieces:
-                _write_line(pieces_file, piece)
-                tally.keys[piece["key"]] += 1
-                tally.tempos.append(piece["tempo"])
-                tally.notes += piece["notes"]
-                tally.shift_ms += piece["off_grid_ms"] * piece["notes"]
-            for refusal in refusals:
-                _write_line(refused_file, refusal)
-                tally.refused[refusal["reason"]] += 1
-                tally.first_refusal = tally.first_refusal or refusal["message"]
-            tally.files_taken += bool(pieces)
-            tally.files_refused += not pieces
-            _write_line(files_file, _describe_file(header, pieces, refusals))
-    finally:
-        for file in files:
-            file.close()
-    return tally
+    pieces, files = gathered.pieces, gathered.files
+    kept = gathered.is_new("pieces")
+    kept &= (pieces["metre"] == show_metre(metre).encode()) | (pieces["metre"] == b"")
+    file_of_piece = np.repeat(np.arange(len(files)), files["pieces"])
+    changed = np.union1d(file_of_piece[~kept], np.array(list(gathered.twins), np.int64))
+    if len(changed):
+        _write_changed_lines(folder, gathered, metre, changed.tolist())
+    else:
+        for name in gathered.LINES:
+            gathered.lines(name).replace(folder / f"{name}.jsonl")
+    refused, first_refusal = Counter[str](), ""
+    for line in Lines(folder / "refused.jsonl"):
+        refused[line["reason"]] += 1
+        first_refusal = first_refusal or line["message"]
+    taken = int((np.bincount(file_of_piece[kept], minlength=len(files)) > 0).sum())
+    of_pieces = pieces[kept]
+    return Tally(
+        kept=kept,
+        refused=refused,
+        keys=Counter(key.decode() for key in of_pieces["key"].tolist()),
+        tempos=of_pieces["tempo"],
+        files_taken=taken,
+        files_refused=len(files) - taken,
+        notes=int(of_pieces["notes"].sum()),
+        shift_ms=float((of_pieces["off_grid_ms"] * of_pieces["notes"]).sum()),
+        first_refusal=first_refusal,
+    )
 
 
-def _keep_metre(
-    header: Header, metre: Metre, tally: Tally
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """A file's pieces in the metre, and its refusals with those of the others."""
-    shown, pieces, refusals = show_metre(metre), [], list(header["refusals"])
-    for piece in header["pieces"]:
-        is_kept = piece["metre"] in (shown, None)
-        tally.kept.append(is_kept)
-        if is_kept:
-            pieces.append(piece)
+class _Changed:
+    """The gathered lines of one kind on their way into the corpus, with others for some files."""
+
+    def __init__(self, source: Path, target: Path, sizes: npt.NDArray[np.int64]) -> None:
+        """sizes: how many bytes each file's lines have."""
+        self._source, self._target = source.open("rb"), target.open("wb")
+        self._ends = np.cumsum(sizes)
+
+    def take(self, number: int) -> list[bytes]:
+        """The lines of a file; all before that were not taken are written as they are."""
+        begin, end = (int(self._ends[n]) if n >= 0 else 0 for n in (number - 1, number))
+        self._copy_up_to(begin)
+        return self._source.read(end - begin).splitlines(keepends=True)
+
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Writes these."""
+        self._target.writelines(lines)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        self._copy_up_to(int(self._ends[-1]))
+        self._source.close()
+        self._target.close()
+
+    def _copy_up_to(self, end: int) -> None:
+        while (left := end - self._source.tell()) > 0:
+            self._target.write(self._source.read(min(left, BYTES_AT_ONCE)))
+
+
+def _write_changed_lines(
+    folder: Path, gathered: Gathered, metre: Metre, changed: list[int]
+) -> None:
+    """Writes the lines where some files are twins, or have pieces of another metre."""
+    files = gathered.files
+    texts = []
+    for name, counts, records in (
+        ("files", np.ones(len(files), np.int64), files),
+        ("pieces", files["pieces"], gathered.pieces),
+        ("refused", files["refusals"], gathered.refusals),
+    ):
+        ends = np.concatenate([[0], np.cumsum(records["line"], dtype=np.int64)])
+        sizes = np.diff(ends[np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])])
+        texts.append(_Changed(gathered.lines(name), folder / f"{name}.jsonl", sizes))
+    file_text, piece_text, refusal_text = texts
+    for number in changed:
+        header = json.loads(b"".join(file_text.take(number)))
+        pieces, refusals = piece_text.take(number), refusal_text.take(number)
+        if number in gathered.twins:
+            pieces, refusals = [], [_refuse_twin(header["file"], gathered.twins[number])]
+        else:
+            pieces, others = _split_by_metre(pieces, metre)
+            refusals += others
+        header |= {"pieces": pieces, "refusals": list(map(json.loads, refusals))}
+        file_text.write([line_of(describe_file(header))])
+        piece_text.write(pieces)
+        refusal_text.write(refusals)
+    for text in texts:
+        text.close()
+
+
+def _refuse_twin(name: str, first: str) -> bytes:
+    error = refuse(name, "duplicate", f"duplicate of {first}, byte for byte")
+    return line_of(show_refusal(refusal_of(error)))
+
+
+def _split_by_metre(lines: list[bytes], metre: Metre) -> tuple[list[bytes], list[bytes]]:
+    """The lines of a file's pieces in the metre, and lines of refusals for the others."""
+    kept, refusals = [], []
+    for line in lines:
+        piece = json.loads(line)
+        if piece["metre"] in (show_metre(metre), None):
+            kept.append(line)
         else:
             its = parse_metre(piece["metre"])
-            refusals.append(asdict(refusal_of(other_metre(piece["name"], its, metre), its)))
-    return pieces, refusals
-
-
-def _describe_file(
-    header: Header, pieces: list[dict[str, Any]], refusals: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return {
-        "file": header["file"],
-        "bytes": header["bytes"],
-        "sha256": header["sha256"],
-        "pieces": len(pieces),
-        "refused": len(refusals),
-        "reasons": count_up(refusal["reason"] for refusal in refusals) if refusals else {},
-    }
-
-
-def _write_line(file: TextIO, row: dict[str, Any]) -> None:
-    file.write(_ENCODER.encode(row) + "\n")
-
-
-def count_up(values: Iterable[str]) -> dict[str, int]:
-    """How often each occurs, the most frequent first, ties by name."""
-    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+            refusal = refusal_of(other_metre(piece["name"], its, metre), its)
+            refusals.append(line_of(show_refusal(refusal)))
+    return kept, refusals
 
 
 def write_arrays(
@@ -137,10 +188,11 @@ def write_arrays(
         for begin, end in _stretches(places):
             stored, count = sources[source[begin]], int(n_rows[begin:end].sum())
             rows = stored.read_notes(int(first_row[begin]), count)
-            rows["pitch"] += np.uint8(semitones[begin] % 256)
+            if semitones[begin]:
+                rows["pitch"] += np.uint8(semitones[begin] % 256)
             index = stored.read_bars(int(first_bar[begin]) + 1, int(n_bars[begin:end].sum()))
-            notes_file.write(rows.tobytes())
-            bars.write((index + (total - int(first_row[begin]))).tobytes())
+            notes_file.write(rows.data)
+            bars.write((index + (total - int(first_row[begin]))).data)
             velocities += np.bincount(rows["velocity"], minlength=len(velocities))
             total += count
     return velocities
@@ -171,14 +223,14 @@ def add_transpositions(
 
     Their lines are added to pieces.jsonl. A copy that would leave A0-C8 is not made.
     """
-    wide = np.zeros((len(places), PLACE_FIELDS + 1), np.int64)
-    wide[:, :PLACE_FIELDS] = places
+    wide = np.zeros((len(places), len(PLACE) + 1), np.int64)
+    wide[:, : len(PLACE)] = places
     if not options.augment:
         return wide
     lines = Lines(folder / "pieces.jsonl")
     parts = [wide]
     amounts = [n for n in range(-options.augment, options.augment + 1) if n]
-    with (folder / "pieces.jsonl").open("a", encoding="utf-8", newline="\n") as file:
+    with (folder / "pieces.jsonl").open("ab") as file:
         for semitones in amounts:
             chosen = []
             for number, line in enumerate(lines):
@@ -189,10 +241,10 @@ def add_transpositions(
                     continue
                 moved = {"lowest_pitch": low, "highest_pitch": high, "transposed": semitones}
                 name = f"{line['name']} {semitones:+d}"
-                _write_line(file, {**line, **moved, "name": name, "copy_of": number})
+                file.write(line_of({**line, **moved, "name": name, "copy_of": number}))
                 chosen.append(number)
             part = wide[chosen].copy()
-            part[:, PLACE_FIELDS] = semitones
+            part[:, len(PLACE)] = semitones
             parts.append(part)
     return np.concatenate(parts)
 

@@ -7,7 +7,6 @@ tell by itself whether a file is such a one; :func:`read_parts` reads those.
 """
 
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -25,7 +24,6 @@ _FAR: Final = b"\xff\xff\xff\x7f"
 _EVERY_PITCH: Final = b"\x00\x00" + b"".join(bytes([0, pitch, 0]) for pitch in range(1, 128))
 _ENDS: Final = [bytes([0x80 | channel]) + _EVERY_PITCH for channel in range(16)]
 """For each channel, the ends of all notes."""
-_NOTE_ON: Final = re.compile(rb"[\x90-\x9f]")
 _DRUMS: Final = 9
 _OFF, _ON, _CONTROL, _PROGRAM, _PRESSURE = 8, 9, 11, 12, 13
 _TIME: Final = rb"[\x80-\xff]{0,3}[\x00-\x7f]"
@@ -92,19 +90,16 @@ def ask_of_ends(data: bytes) -> bytes | None:
     A note that has not ended there ends at :data:`FAR_TICKS` or later, and so the
     score does. None where a track has no end that can be found.
     """
+    channels = [channel for channel in range(16) if 0x90 | channel in data]
     parts = [data[:HEADER_BYTES]]
     for chunk in split_chunks(data):
         if not chunk.endswith(_END_OF_TRACK):
             return None
+        ends = b"\x00".join([_ENDS[channel] for channel in channels if 0x90 | channel in chunk])
         # The end's own time is taken by an empty text.
-        asked = [chunk[:-3], b"\xff\x01\x00"]
-        time = _FAR
-        for status in sorted(set(_NOTE_ON.findall(chunk))):
-            asked += [time, _ENDS[status[0] & 15]]
-            time = b"\x00"
-        asked += [b"\x00", _END_OF_TRACK]
-        length = sum(map(len, asked))
-        parts += [b"MTrk", struct.pack(">I", length), *asked]
+        tail = b"\xff\x01\x00" + _FAR + ends + b"\x00" if ends else b""
+        length = len(chunk) + len(tail)
+        parts += [b"MTrk", length.to_bytes(4, "big"), chunk[:-3], tail, _END_OF_TRACK]
     return b"".join(parts)
 
 

@@ -6,12 +6,12 @@ when all are read, the pieces that are kept are put together.
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Unpack
 
 import numpy as np
 
@@ -21,18 +21,20 @@ from nextbar.music.assembly import (
     READER,
     add_transpositions,
     choose_metre,
-    count_up,
     write_arrays,
     write_lines,
     write_manifest,
 )
-from nextbar.music.corpus import FILES, Corpus, read_manifest
+from nextbar.music.corpus import Corpus
 from nextbar.music.grid import show_metre
+from nextbar.music.manifest import FILES, read_manifest
 from nextbar.music.midi import MIDI_SUFFIXES, Metre
-from nextbar.music.reading import CorpusOptions, read_pieces
-from nextbar.music.refusals import refuse, with_advice
+from nextbar.music.options import CorpusOptions, OptionsGiven
+from nextbar.music.reading import read_pieces
+from nextbar.music.refusals import refuse
 from nextbar.music.sources import (
     INSIDE,
+    NOTATION,
     FoundFiles,
     count_all,
     find_music_files,
@@ -42,15 +44,19 @@ from nextbar.music.sources import (
     unpack_listing,
 )
 from nextbar.music.spool import (
+    NO_DIGEST,
+    Batch,
     Earlier,
     Gathered,
-    Header,
-    Unpacked,
+    count_up,
+    make_batch,
     pack_all,
     read_source_file,
+    refused_file,
     unpack,
 )
-from nextbar.music.workers import Lost, map_in_workers
+from nextbar.settings import check_names
+from nextbar.workers import Lost, Result, map_in_workers
 
 __all__ = [
     "CorpusOptions",
@@ -65,6 +71,7 @@ __all__ = [
 SECONDS_A_FILE: Final = 30.0
 SECONDS_A_COLLECTION: Final = 600.0
 """For what may hold thousands of tunes, or is read by slower programs."""
+FILES_AT_ONCE: Final = 1024
 FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "duplicates"})
 """Options that change nothing of what a single file gives."""
 
@@ -89,25 +96,20 @@ class _Plan:
     refused: dict[str, MusicFileError]
     ignored: dict[str, int]
 
+    def name_of(self, item: str) -> str:
+        """What an item is called in reports."""
+        return self.refused[item].name if item in self.refused else show_name(item)
+
 
 def prepare(
     source: str | Path,
     out: str | Path,
     *,
-    grid: Literal["metre", "seconds"] = "metre",
-    metre: str = "auto",
-    track: int | str = "all",
-    onsets: bool | None = None,
-    common_key: bool | None = None,
-    augment: int = 0,
-    pedal: bool = False,
-    steps_per_quarter: int = 4,
-    min_bars: int = 2,
-    held_out_every: int = 10,
-    duplicates: Literal["auto", "refuse", "keep"] = "auto",
     workers: int | None = None,
     shard: str | None = None,
+    page: bool = True,
     report: Callable[[FileRead], None] | None = None,
+    **options: Unpack[OptionsGiven],
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
@@ -115,56 +117,47 @@ def prepare(
     them, one zip archive, or ``music21:NAME`` for a collection of an installed
     music21. workers: processes that read files; the cores there are, if None;
     the corpus does not depend on it. shard: "2/8" reads the second eighth of
-    the files only, for :func:`merge`. The other options: see
-    :class:`CorpusOptions`; onsets and common_key are what the grid wants, if None:
-    both on the metre grid (but no common key where ``augment`` is given), neither
-    on the seconds grid, which is the paper's. report: called after each file. The same files and
+    the files only, for :func:`merge`. page: write prepare-report.html too, what
+    the music is like. report: called after each file. options: the fields of
+    :class:`nextbar.CorpusOptions`, by name. The same files and
     options give the same bytes. A corpus already in ``out`` is replaced, in
     one step and only on success, and what it has of unchanged files is not
     read again; anything else there is an OutputError. Raises CorpusError
     where there is nothing to take.
     """
-    in_bars = grid == "metre"
-    options = CorpusOptions(
-        grid=grid,
-        metre=metre,
-        track=track,
-        onsets=in_bars if onsets is None else onsets,
-        common_key=in_bars and not augment if common_key is None else common_key,
-        augment=augment,
-        pedal=pedal,
-        steps_per_quarter=steps_per_quarter,
-        min_bars=min_bars,
-        held_out_every=held_out_every,
-        duplicates=duplicates,
-    )
+    check_names(CorpusOptions, options, "option", UsageError)
+    chosen = CorpusOptions(**options)
     n_workers = _count_workers(workers)
     folder, source_name = find_source(source)
     out = Path(out)
     _check_out(out)
-    plan = _take_shard(_make_plan(folder, n_workers), shard, options)
+    plan = _take_shard(_make_plan(folder, n_workers), shard, chosen)
     facts: dict[str, Any] = {"source": source_name, "ignored": plan.ignored}
     facts |= {"shard": shard} if shard else {}
     with folder_written_whole(out, replace=True) as beside:
-        earlier = _open_earlier(out, options)
-        gathered = _gather(plan, options, earlier, beside / "spool", n_workers, report)
-        chosen = choose_metre(gathered.metres, options)
-        if earlier and gathered.n_known and show_metre(chosen) != earlier.manifest["metre"]:
+        earlier = _open_earlier(out, chosen)
+        gathered = _gather(plan, chosen, earlier, beside / "spool", n_workers, report)
+        taken = choose_metre(gathered.metres, chosen)
+        if earlier and gathered.n_known and show_metre(taken) != earlier.manifest["metre"]:
             # The earlier corpus has no bars of this metre: everything is read again.
-            gathered = _gather(plan, options, None, beside / "again", n_workers, report)
-        _write_corpus(beside, gathered, options, chosen, facts, folder)
+            gathered = _gather(plan, chosen, None, beside / "again", n_workers, report)
+        _write_corpus(beside, gathered, chosen, taken, facts, folder)
         _remove(beside / "spool", beside / "again")
-    return Corpus.open(out)
+    return _opened(out, page)
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[FileRead], None] | None = None
+    shards: list[str | Path],
+    out: str | Path,
+    *,
+    page: bool = True,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
     shards: corpora that ``prepare`` made with ``shard``, "1/N" to
     "N/N". The result has the bytes that one run over all files would have
-    given. Files that equal one of an earlier shard are refused as
+    given. page, report: as there. Files that equal one of an earlier shard are refused as
     duplicates there too. Raises CorpusError for shards that do not belong
     together.
     """
@@ -178,17 +171,26 @@ def merge(
         with closing(Gathered(beside / "spool")) as gathered:
             gathered.sources += [earlier.stored for earlier in found]
             for earlier in found:
-                for number in range(len(earlier)):
-                    header, places = earlier.take(number)
-                    kept = track.refuse_twin(header)
-                    gathered.add_known(kept, places if kept is header else [])
-                    track.tell(kept)
+                for begin in range(0, len(earlier), FILES_AT_ONCE):
+                    numbers = range(begin, min(begin + FILES_AT_ONCE, len(earlier)))
+                    parts = [earlier.take(number) for number in numbers]
+                    track.add(gathered, make_batch(parts), [p.header["file"] for p in parts])
         ignored = count_all(earlier.manifest["ignored"] for earlier in found[:1])
         facts = {"source": found[0].manifest["source"], "ignored": ignored}
         metre = choose_metre(gathered.metres, options)
         _write_corpus(beside, gathered, options, metre, facts, out)
         _remove(beside / "spool")
-    return Corpus.open(out)
+    return _opened(out, page)
+
+
+def _opened(out: Path, page: bool) -> Corpus:
+    """The corpus that was written, with its page where that is wanted."""
+    corpus = Corpus.open(out)
+    if page:
+        from nextbar.music.report import write_prepare_report  # with Matplotlib
+
+        write_prepare_report(corpus)
+    return corpus
 
 
 def _count_workers(asked: int | None) -> int:
@@ -210,7 +212,7 @@ def _make_plan(folder: Path, n_workers: int) -> _Plan:
         n_workers=n_workers,
         seconds=lambda _: SECONDS_A_COLLECTION,
     )
-    for archive, result in zip(found.archives, listings, strict=True):
+    for archive, (_, result) in zip(found.archives, listings, strict=True):
         if isinstance(result, Lost):
             refused[archive] = _lost(show_name(archive) or folder.name, result)
             continue
@@ -298,28 +300,32 @@ class _Track:
         self._n_files, self._report = n_files, report
         self._n_done = self._n_pieces = self._n_refused = 0
 
-    def refuse_twin(self, header: Header) -> Header:
-        """The header, or that of a refusal if a file before had the same bytes."""
-        if self._first_with is None or not header["sha256"]:
-            return header
-        name = header["file"]
-        twin = self._first_with.setdefault(bytes.fromhex(header["sha256"])[:16], name)
-        if twin == name:
-            return header
-        error = refuse(name, "duplicate", f"duplicate of {twin}, byte for byte")
-        return _refusal_header(error, name, header["bytes"], header["sha256"])
-
-    def tell(self, header: Header) -> None:
-        """Reports a file as done."""
-        self._n_done += 1
-        self._n_pieces += len(header["pieces"])
-        self._n_refused += not header["pieces"]
-        if self._report is not None:
+    def add(self, gathered: Gathered, batch: Batch, names: Sequence[str]) -> None:
+        """Adds what the files of these names gave, and reports each of them as done."""
+        assert len(batch.files) == len(names)
+        twins = self._find_twins(batch, names)
+        gathered.add(batch, twins)
+        if self._report is None:
+            return
+        for nth, (name, n_pieces) in enumerate(zip(names, batch.files["pieces"], strict=True)):
+            n_taken = 0 if nth in twins else int(n_pieces)
+            self._n_done += 1
+            self._n_pieces += n_taken
+            self._n_refused += not n_taken
             self._report(
-                FileRead(
-                    self._n_done, self._n_files, self._n_pieces, self._n_refused, header["file"]
-                )
+                FileRead(self._n_done, self._n_files, self._n_pieces, self._n_refused, name)
             )
+
+    def _find_twins(self, batch: Batch, names: Sequence[str]) -> dict[int, str]:
+        """The places in the batch of files that have the bytes of one before, and its name."""
+        if self._first_with is None:
+            return {}
+        twins = {}
+        digests = batch.files["digest"].tolist()
+        for nth, (digest, name) in enumerate(zip(digests, names, strict=True)):
+            if digest != NO_DIGEST and self._first_with.setdefault(digest, name) != name:
+                twins[nth] = self._first_with[digest]
+        return twins
 
 
 def _gather(
@@ -338,59 +344,37 @@ def _gather(
     ):
         if earlier:
             gathered.sources.append(earlier.stored)
-        for result in results:
-            if isinstance(result, MusicFileError):
-                kept = _refusal_header(result, result.name)
-                gathered.add_refused(kept)
+        for numbers, result in results:
+            names = [plan.name_of(item) for item in plan.items[numbers.start : numbers.stop]]
+            if isinstance(result, Lost):
+                batch = make_batch([refused_file(_lost(names[0], result))])
             else:
-                kept = _add(gathered, unpack(result), earlier, track)
-            track.tell(kept)
+                batch = unpack(result)
+            track.add(gathered, batch, names)
     return gathered
-
-
-def _add(gathered: Gathered, packed: Unpacked, earlier: Earlier | None, track: _Track) -> Header:
-    """Adds what a worker gave; returns its header, or that by which it is refused as a twin."""
-    header, places = packed.header, None
-    if earlier and "known" in header:
-        header, places = earlier.take(earlier.find(header["file"], header["sha256"]))
-    kept = track.refuse_twin(header)
-    if kept is not header:
-        gathered.add_refused(kept)
-    elif places is None:
-        gathered.add(packed)
-    else:
-        gathered.add_known(kept, places)
-    return kept
 
 
 def _read_items(
     plan: _Plan, options: CorpusOptions, earlier: Earlier | None, n_workers: int
-) -> Generator[bytes | MusicFileError, None, None]:
-    """What each item of the plan gave, packed, or why it gave nothing."""
-    known = earlier.keys if earlier else None
-    work = partial(read_source_file, folder=plan.folder, options=options, known=known)
-    read = [item for item in plan.items if item not in plan.refused] if plan.refused else plan.items
-    results = map_in_workers(
-        work, read, n_workers=n_workers, seconds=_seconds, finish=partial(pack_all, options=options)
+) -> Generator[Result, None, None]:
+    """What the items of the plan gave, packed."""
+    return map_in_workers(
+        partial(
+            read_source_file,
+            folder=plan.folder,
+            options=options,
+            refused=plan.refused,
+            earlier=earlier,
+        ),
+        plan.items,
+        n_workers=n_workers,
+        seconds=_seconds,
+        finish=partial(pack_all, options=options),
     )
-    try:
-        for item in plan.items:
-            if item in plan.refused:
-                yield plan.refused[item]
-                continue
-            result = next(results)
-            yield _lost(show_name(item), result) if isinstance(result, Lost) else result
-    finally:
-        results.close()
 
 
 def _lost(name: str, lost: Lost) -> MusicFileError:
     return refuse(name, lost.reason, f"reading it was given up: {lost.reason} ({lost.detail})")
-
-
-def _refusal_header(error: MusicFileError, name: str, n_bytes: int = 0, sha256: str = "") -> Header:
-    refusal = {"file": error.name, "reason": error.reason, "message": with_advice(error)}
-    return {"file": name, "bytes": n_bytes, "sha256": sha256, "pieces": [], "refusals": [refusal]}
 
 
 def _write_corpus(
@@ -451,6 +435,8 @@ def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+    if NOTATION & set(ignored):
+        return f"{folder} has no {wanted}; seen: {seen}; export those as MusicXML or MIDI first"
     return f"{folder} has no {wanted}; seen: {seen}; give the folder that holds your music"
 
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
@@ -32,6 +32,7 @@ from nextbar.music.grid import (
 )
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import CHORDS, DRUM_TRACK, Metre, Tune, parse_tunes, read_bytes
+from nextbar.music.options import CorpusOptions
 from nextbar.music.refusals import Command, refuse, with_advice
 
 STEPS_PER_SECOND: Final = 8.0
@@ -47,76 +48,6 @@ SCALES: Final = (
 """The twelve scales, each by its major and its minor key, as key signatures are usually written."""
 
 
-@dataclass(frozen=True)
-class CorpusOptions:
-    """How a corpus is made; each wrong value is a UsageError.
-
-    grid: "metre" (fractions of a quarter, bars of one metre, tempo ignored) or
-    "seconds" (the paper's: 8 steps a second, bars of 2 s).
-    metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
-    track: "all" but drums, "melody" (see ``midi.find_melody``), the number of a track
-    that has notes, a part of its name, "drums", the notes of the drum channel, or
-    "chords", all notes and the chord symbols above them, played.
-    onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
-    common_key: every piece is transposed to C major or A minor, as its notes fit best.
-    augment: every training piece is there once more for each transposition by up to so
-    many semitones, down and up, that stays within A0-C8. Held-out pieces are not.
-    pedal: notes last as long as the sustain pedal holds them.
-    steps_per_quarter: of the metre grid; 4 is a grid of sixteenths.
-    min_bars: shorter pieces are refused.
-    held_out_every: every so many-th piece is kept from training.
-    duplicates: "refuse" or "keep" files that equal another byte for byte; "auto"
-    keeps them on the seconds grid only, as the paper's authors did, who count
-    18,798 bars with one tune twice. A kept twin of a held-out piece is trained on.
-    """
-
-    grid: Literal["metre", "seconds"] = "metre"
-    metre: str = "auto"
-    track: int | str = "all"
-    onsets: bool = False
-    common_key: bool = False
-    augment: int = 0
-    pedal: bool = False
-    steps_per_quarter: int = 4
-    min_bars: int = 2
-    held_out_every: int = 10
-    duplicates: Literal["auto", "refuse", "keep"] = "auto"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.track, str) and self.track.strip().isdecimal():
-            object.__setattr__(self, "track", int(self.track))
-        if self.grid not in ("metre", "seconds"):
-            raise UsageError(f"grid {self.grid!r} is unknown; choose metre or seconds")
-        if self.duplicates not in ("auto", "refuse", "keep"):
-            raise UsageError(
-                f"duplicates {self.duplicates!r} is unknown; choose auto, refuse or keep"
-            )
-        if self.metre != "auto":
-            if self.grid == "seconds":
-                raise UsageError("a metre has no meaning on the seconds grid; leave it out")
-            bar_steps(parse_metre(self.metre), self.steps_per_quarter)
-        for name, lowest, highest in (
-            ("augment", 0, 12),
-            ("steps_per_quarter", 1, 48),
-            ("min_bars", 1, 10_000),
-            ("held_out_every", 2, 1_000_000),
-        ):
-            if not lowest <= getattr(self, name) <= highest:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)}; it must be from {lowest} to {highest}"
-                )
-        if self.common_key and self.augment:
-            raise UsageError(
-                "augment undoes what common_key does; leave one of them out:"
-                " one key, or every piece in many"
-            )
-
-    @property
-    def keeps_duplicates(self) -> bool:
-        """Whether files that equal another are taken."""
-        return self.duplicates == "keep" or (self.duplicates == "auto" and self.grid == "seconds")
-
-
 def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions:
     """How a file is read to stand beside bars of this kind; a common key is not its matter."""
     in_seconds = kind.grid == "seconds"
@@ -124,6 +55,7 @@ def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions
         grid="seconds" if in_seconds else "metre",
         metre="auto" if in_seconds else show_metre(kind.metre),
         track=track,
+        common_key=False,
         steps_per_quarter=kind.steps_per_quarter,
         min_bars=1,
     )
@@ -159,8 +91,7 @@ class ReadPiece:
     @property
     def number(self) -> int:
         """Which tune of its file it is, from 1."""
-        _, mark, number = self.name.rpartition("#")
-        return int(number) if mark and number.isdecimal() else 1
+        return self.tune.number
 
     @property
     def n_silent_bars(self) -> int:
@@ -320,7 +251,7 @@ def parse_file(
     n_tunes = len(tunes) + len(errors)
     if tune is not None:
         wanted = name if n_tunes == 1 and tune == 1 else f"{name}#{tune}"
-        tunes = [one for one in tunes if one.name == wanted]
+        tunes = [one for one in tunes if one.number == tune]
         errors = [error for error in errors if error.name == wanted]
         if not (tunes or errors):
             errors = [refuse(name, "no such tune", f"it has {n_tunes} tunes, and no tune {tune}")]

@@ -25,6 +25,13 @@ MUSIC21: Final = "music21:"
 INSIDE: Final = "\0"
 ARCHIVE_SUFFIX: Final = ".zip"
 
+NOTATION: Final = frozenset({
+    ".mscz", ".mscx", ".sib", ".mus", ".musx", ".dorico", ".ly", ".cap", ".capx", ".nwc", ".enc",
+    ".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".ptb", ".tg", ".mei", ".band", ".logicx", ".als",
+    ".cpr", ".flp", ".rpp", ".mmp", ".pdf",
+})  # fmt: skip
+"""Endings of music that other programs keep in forms of their own."""
+
 MOST_MEMBERS: Final = 1_000_000
 MOST_EXPANSION: Final = 200
 """Music packs into a tenth or so; what grows more than this, and is large, is a bomb."""

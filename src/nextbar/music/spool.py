@@ -1,16 +1,19 @@
 """Results of files on their way into a corpus: packed by a worker, kept on disk, put together.
 
-Nothing here holds the notes of more than a stretch of a corpus at a time, so
-that memory does not grow with the number of files.
+A worker makes of consecutive files one :class:`Batch`: arrays, and the lines of
+the corpus's files as they will stand there. Whoever gathers them looks at the
+arrays only and writes all else through. Nothing here holds the notes of more
+than a stretch of a corpus at a time, so that memory does not grow with the
+number of files.
 """
 
 import hashlib
 import json
 import struct
-from array import array
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,36 +23,166 @@ import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
 from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, join_notes
-from nextbar.music.corpus import Lines, read_manifest
+from nextbar.music.corpus import Lines
+from nextbar.music.manifest import read_manifest
+from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import (
-    CorpusOptions,
     FileResult,
     ParsedFile,
     ReadPiece,
+    Refusal,
     describe_piece,
     finish,
     parse_file,
     refusal_of,
 )
 from nextbar.music.sources import read_source, show_name
+from nextbar.workers import CRASHED, TOO_LONG, TOO_MUCH
 
 Header = dict[str, Any]
 """What a file gave but for its notes: file, bytes, sha256, pieces and refusals as JSON."""
 Place = tuple[int, int, int, int, int]
 """Where a piece's bars are: source, first bar, bars, first row of notes, rows."""
-PLACE_FIELDS: Final = 5
+PLACE: Final = ("source", "first_bar", "bars", "first_row", "rows")
+
+FILE: Final = np.dtype(
+    [("digest", "V16"), ("pieces", "<u4"), ("refusals", "<u4"), ("line", "<u4"), ("known", "?")]
+)
+"""Of a file: half of its SHA-256 (zeros without content), counts, bytes of its line, whether
+it was taken from an earlier corpus."""
+PIECE: Final = np.dtype(
+    [(name, "<i8") for name in (*PLACE, "notes")]
+    + [("tempo", "<f8"), ("off_grid_ms", "<f8"), ("metre", "S16"), ("key", "S8"), ("line", "<u4")]
+)
+"""Of a piece: its place, what is counted of it (no metre on the seconds grid), its line's bytes.
+What is new has the source 0, and its first bar and row follow from the pieces before it."""
+REFUSAL: Final = np.dtype([("metre", "S16"), ("line", "<u4")])
+"""Of a refusal: the metre that alone keeps it out, or empty, and the bytes of its line."""
+NO_DIGEST: Final = bytes(16)
 
 FLEETING: Final = frozenset(
-    {
-        "duplicate",
-        "unreadable",
-        "crashed the reader",
-        "took too long",
-        "needs too much memory",
-        "needs music21",
-    }
+    {"duplicate", "unreadable", CRASHED, TOO_LONG, TOO_MUCH, "needs music21"}
 )
 """Reasons that the next run may not find again: such a file is read anew."""
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+
+
+def line_of(row: dict[str, Any]) -> bytes:
+    """The row as a line of a corpus's file."""
+    return (_ENCODER.encode(row) + "\n").encode()
+
+
+def show_refusal(refusal: Refusal) -> dict[str, Any]:
+    """The refusal as a line of ``refused.jsonl`` has it."""
+    return {key: value for key, value in vars(refusal).items() if value is not None}
+
+
+def count_up(values: Iterable[str]) -> dict[str, int]:
+    """How often each occurs, the most frequent first, ties by name."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def describe_file(header: Header) -> dict[str, Any]:
+    """The file as a line of ``files.jsonl`` has it."""
+    refusals = header["refusals"]
+    return {
+        "file": header["file"],
+        "bytes": header["bytes"],
+        "sha256": header["sha256"],
+        "pieces": len(header["pieces"]),
+        "refused": len(refusals),
+        "reasons": count_up(refusal["reason"] for refusal in refusals) if refusals else {},
+    }
+
+
+class Batch(NamedTuple):
+    """What consecutive files gave.
+
+    files, pieces, refusals: one record each, dtypes ``FILE``, ``PIECE`` and
+    ``REFUSAL``. file_lines, piece_lines, refusal_lines: bytes of JSON lines, one
+    for each record. counts: uint16, how many rows each bar has, of the pieces
+    of source 0; rows: bytes of those rows.
+    """
+
+    files: npt.NDArray[np.void]
+    pieces: npt.NDArray[np.void]
+    refusals: npt.NDArray[np.void]
+    file_lines: bytes
+    piece_lines: bytes
+    refusal_lines: bytes
+    counts: npt.NDArray[np.uint16]
+    rows: bytes
+
+
+class FileParts(NamedTuple):
+    """What one file gives to a :class:`Batch`. notes: for each new piece, counts and rows."""
+
+    header: Header
+    places: Sequence[Place]
+    notes: Sequence[tuple[bytes, bytes]] = ()
+    known: bool = False
+
+
+def make_batch(parts: Iterable[FileParts]) -> Batch:
+    """The batch of consecutive files."""
+    files, pieces, refusals = list[Any](), list[Any](), list[Any]()
+    file_lines, piece_lines, refusal_lines = list[bytes](), list[bytes](), list[bytes]()
+    notes: list[tuple[bytes, bytes]] = []
+    for part in parts:
+        header = part.header
+        line = line_of(describe_file(header))
+        file_lines.append(line)
+        digest = bytes.fromhex(header["sha256"])[:16] or NO_DIGEST
+        n_pieces, n_refusals = len(header["pieces"]), len(header["refusals"])
+        files.append((digest, n_pieces, n_refusals, len(line), part.known))
+        for piece, place in zip(header["pieces"], part.places, strict=True):
+            line = line_of(piece)
+            piece_lines.append(line)
+            counted = (piece["notes"], piece["tempo"], piece["off_grid_ms"])
+            names = ((piece["metre"] or "").encode(), piece["key"].encode())
+            pieces.append((*place, *counted, *names, len(line)))
+        for refusal in header["refusals"]:
+            line = line_of(refusal)
+            refusal_lines.append(line)
+            refusals.append((refusal.get("metre", "").encode(), len(line)))
+        notes += part.notes
+    return Batch(
+        np.array(files, FILE),
+        np.array(pieces, PIECE),
+        np.array(refusals, REFUSAL),
+        b"".join(file_lines),
+        b"".join(piece_lines),
+        b"".join(refusal_lines),
+        np.frombuffer(b"".join(counts for counts, _ in notes), "<u2"),
+        b"".join(rows for _, rows in notes),
+    )
+
+
+def pack(batch: Batch) -> bytes:
+    """The batch as bytes, for :func:`unpack`: the length of each part, then the parts."""
+    parts = [part if isinstance(part, bytes) else part.tobytes() for part in batch]
+    return b"".join([struct.pack("<8Q", *map(len, parts)), *parts])
+
+
+def unpack(data: bytes) -> Batch:
+    """What :func:`pack` packed; ValueError for what it cannot have packed."""
+    sizes = struct.unpack_from("<8Q", data) if len(data) >= 64 else ()
+    if not sizes or 64 + sum(sizes) != len(data):
+        raise ValueError("a batch has another length than it says")
+    parts, at = list[bytes](), 64
+    for size in sizes:
+        parts.append(data[at : at + size])
+        at += size
+    files, pieces, refusals, *lines, counts, rows = parts
+    return Batch(
+        np.frombuffer(files, FILE),
+        np.frombuffer(pieces, PIECE),
+        np.frombuffer(refusals, REFUSAL),
+        *(lines[0], lines[1], lines[2]),
+        np.frombuffer(counts, "<u2"),
+        rows,
+    )
 
 
 def read_source_file(
@@ -57,23 +190,32 @@ def read_source_file(
     *,
     folder: Path,
     options: CorpusOptions,
-    known: npt.NDArray[np.bytes_] | None = None,
-) -> ParsedFile | bytes:
-    """What a file gives, to be packed by :func:`pack_all`; runs in a worker.
+    refused: dict[str, MusicFileError] | None = None,
+    earlier: "Earlier | None" = None,
+) -> ParsedFile | FileParts:
+    """What a file gives, for :func:`pack_all`; runs in a worker.
 
-    known: sorted keys (:func:`find_key`) of files that need not be parsed.
+    refused: items that are refused unread. earlier: what need not be parsed again.
     """
+    if refused and item in refused:
+        return refused_file(refused[item])
     name = show_name(item)
     try:
         data = read_source(folder, item)
     except MusicFileError as error:
         return ParsedFile(FileResult(name, "", refusals=[refusal_of(error)]), [])
-    if known is not None and len(known):
-        sha256 = hashlib.sha256(data).hexdigest()
-        key = find_key(name, sha256)
-        if known[min(int(np.searchsorted(known, key)), len(known) - 1)] == key:
-            return _frame({"file": name, "sha256": sha256, "known": True}, b"", b"")
+    if earlier is not None:
+        number = earlier.find(name, hashlib.sha256(data).hexdigest())
+        if number is not None:
+            return earlier.take(number)
     return parse_file(data, name=name, options=options)
+
+
+def refused_file(error: MusicFileError) -> FileParts:
+    """What a file gives that is refused unread."""
+    refusals = [show_refusal(refusal_of(error))]
+    header = {"file": error.name, "bytes": 0, "sha256": "", "pieces": [], "refusals": refusals}
+    return FileParts(header, [])
 
 
 def find_key(name: str, sha256: str) -> bytes:
@@ -81,13 +223,14 @@ def find_key(name: str, sha256: str) -> bytes:
     return hashlib.sha256(f"{name}\0{sha256}".encode()).hexdigest().encode()
 
 
-def pack_all(files: list[ParsedFile | bytes], options: CorpusOptions) -> list[bytes]:
-    """Each file's result as bytes: a header in JSON, how many rows each bar has, and the rows."""
-    parsed = [file for file in files if not isinstance(file, bytes)]
-    results = finish(parsed, options)
+def pack_all(files: list[ParsedFile | FileParts], options: CorpusOptions) -> bytes:
+    """The batch of the files, packed."""
+    results = finish([file for file in files if isinstance(file, ParsedFile)], options)
     cut = _cut_all([piece for result in results for piece in result.pieces])
-    packed = iter([_pack(result, cut, options) for result in results])
-    return [file if isinstance(file, bytes) else next(packed) for file in files]
+    finished = iter([_parts_of(result, cut, options) for result in results])
+    return pack(
+        make_batch(next(finished) if isinstance(file, ParsedFile) else file for file in files)
+    )
 
 
 def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
@@ -112,43 +255,20 @@ def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
     return iter(cut)
 
 
-def _pack(result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions) -> bytes:
-    pieces = [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces]
-    bars = [next(cut) for _ in result.pieces]
+def _parts_of(
+    result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions
+) -> FileParts:
+    notes = [next(cut) for _ in result.pieces]
     header = {
         "file": result.file,
         "bytes": result.n_bytes,
         "sha256": result.sha256,
-        "pieces": pieces,
-        "refusals": [_show_refusal(asdict(refusal)) for refusal in result.refusals],
+        "pieces": [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces],
+        "refusals": [show_refusal(refusal) for refusal in result.refusals],
     }
-    return _frame(header, b"".join(c for c, _ in bars), b"".join(rows for _, rows in bars))
-
-
-def _show_refusal(refusal: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in refusal.items() if value is not None}
-
-
-def _frame(header: Header, counts: bytes, rows: bytes) -> bytes:
-    text = json.dumps(header).encode()
-    return b"".join([struct.pack("<II", len(text), len(counts)), text, counts, rows])
-
-
-def unpack(data: bytes) -> "Unpacked":
-    """What :func:`pack_all` packed."""
-    n_text, n_counts = struct.unpack_from("<II", data)
-    text = data[8 : 8 + n_text].decode()
-    counts = np.frombuffer(data, "<u2", n_counts // 2, offset=8 + n_text)
-    return Unpacked(json.loads(text), counts, memoryview(data)[8 + n_text + n_counts :], text)
-
-
-class Unpacked(NamedTuple):
-    """A header, how many rows each bar has, the bytes of the rows, and the header as it came."""
-
-    header: Header
-    counts: npt.NDArray[np.uint16]
-    rows: memoryview
-    text: str
+    sizes = [len(rows) // BAR_NOTE.itemsize for _, rows in notes]
+    places = [(0, 0, p.n_bars, 0, size) for p, size in zip(result.pieces, sizes, strict=True)]
+    return FileParts(header, places, notes)
 
 
 @dataclass(frozen=True)
@@ -187,70 +307,90 @@ def _content_begins(path: Path) -> int:
 class Gathered:
     """What all files gave, in the order of the files, on disk.
 
-    sources: where bars are. metres: how many pieces could be had in each.
+    sources: where bars are. twins: the numbers of files that have the bytes of
+    one before, and its name. Records and lines can be had when it is closed.
     """
+
+    LINES: Final = ("files", "pieces", "refused")
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
+        self._folder = folder
         self.sources = [Stored(folder / "notes", folder / "bars")]
-        self.metres: Counter[str] = Counter()
-        self.n_known = 0
-        self._notes = self.sources[0].notes.open("wb")
-        self._bars = self.sources[0].bars.open("wb")
-        self._headers_path = folder / "headers"
-        self._headers = self._headers_path.open("w", encoding="utf-8")
-        self._places = array("q")
-        self._n_rows = self._n_bars = 0
-        self._bars.write(bytes(8))
+        self.twins: dict[int, str] = {}
+        self._n_files = self._n_rows = 0
+        self._open = {
+            name: (folder / name).open("wb")
+            for name in ("notes", "bars", *self.LINES, *(f"{n}.jsonl" for n in self.LINES))
+        }
+        self._open["bars"].write(bytes(8))
 
-    def add(self, packed: Unpacked) -> None:
-        """Takes what a worker read."""
-        header, counts, rows, text = packed
-        if len(counts):
-            index = self._n_rows + np.cumsum(counts, dtype=np.int64)
-            self._bars.write(index.tobytes())
-            self._notes.write(rows)
-            begin, bar = self._n_rows, 0
-            for piece in header["pieces"]:
-                end = int(index[bar + piece["bars"] - 1])
-                place = (0, self._n_bars + bar, piece["bars"], begin, end - begin)
-                self._places.extend(place)
-                begin, bar = end, bar + piece["bars"]
-            self._n_rows, self._n_bars = begin, self._n_bars + bar
-        self._note(header, text)
-
-    def add_refused(self, header: Header) -> None:
-        """Takes a file that has no pieces."""
-        assert not header["pieces"]
-        self._note(header, json.dumps(header))
-
-    def add_known(self, header: Header, places: list[Place]) -> None:
-        """Takes what is in one of the other sources already."""
-        for place in places:
-            self._places.extend(place)
-        self.n_known += 1
-        self._note(header, json.dumps(header))
-
-    def _note(self, header: Header, text: str) -> None:
-        found = [item["metre"] for item in header["pieces"] if item["metre"]]
-        found += [item["metre"] for item in header["refusals"] if "metre" in item]
-        self.metres.update(found)
-        self._headers.write(text + "\n")
-
-    def headers(self) -> Iterator[Header]:
-        """What each file gave, in order."""
-        with self._headers_path.open(encoding="utf-8") as file:
-            yield from map(json.loads, file)
-
-    def places(self) -> npt.NDArray[np.int64]:
-        """(pieces, 5): the :data:`Place` of each piece, in order."""
-        return np.array(self._places, np.int64).reshape(-1, PLACE_FIELDS)
+    def add(self, batch: Batch, twins: dict[int, str]) -> None:
+        """Takes what consecutive files gave. twins: as ``self.twins``, numbers within the batch."""
+        self.twins |= {self._n_files + number: first for number, first in twins.items()}
+        self._n_files += len(batch.files)
+        lines = (batch.file_lines, batch.piece_lines, batch.refusal_lines)
+        for name, records, text in zip(self.LINES, batch[:3], lines, strict=True):
+            self._open[name].write(records.data)
+            self._open[f"{name}.jsonl"].write(text)
+        if len(batch.counts):
+            index = self._n_rows + np.cumsum(batch.counts, dtype=np.int64)
+            self._n_rows = int(index[-1])
+            self._open["bars"].write(index.data)
+            self._open["notes"].write(batch.rows)
 
     def close(self) -> None:
         """Nothing more is added; what was added can be read."""
-        self._notes.close()
-        self._bars.close()
-        self._headers.close()
+        for file in self._open.values():
+            file.close()
+
+    def lines(self, name: str) -> Path:
+        """The lines of all files, pieces or refusals ("refused")."""
+        return self._folder / f"{name}.jsonl"
+
+    @cached_property
+    def files(self) -> npt.NDArray[np.void]:
+        """The record of each file, dtype ``FILE``."""
+        return np.fromfile(self._folder / "files", FILE)
+
+    @cached_property
+    def refusals(self) -> npt.NDArray[np.void]:
+        """The record of each refusal, dtype ``REFUSAL``."""
+        return np.fromfile(self._folder / "refused", REFUSAL)
+
+    @cached_property
+    def pieces(self) -> npt.NDArray[np.void]:
+        """The record of each piece, dtype ``PIECE``, with where it is."""
+        pieces = np.fromfile(self._folder / "pieces", PIECE)
+        new = pieces["source"] == 0
+        for first, count in (("first_bar", "bars"), ("first_row", "rows")):
+            counts = pieces[count][new]
+            pieces[first][new] = np.cumsum(counts) - counts
+        return pieces
+
+    @property
+    def n_known(self) -> int:
+        """How many files were taken from an earlier corpus."""
+        return int(self.files["known"].sum())
+
+    def is_new(self, counts: str) -> npt.NDArray[np.bool_]:
+        """Of each piece or refusal ("pieces", "refusals"), whether its file is no twin."""
+        is_new = np.ones(len(self.files), bool)
+        is_new[list(self.twins)] = False
+        return np.repeat(is_new, self.files[counts])
+
+    @cached_property
+    def metres(self) -> Counter[str]:
+        """How many pieces could be had in each metre."""
+        found = [self.pieces["metre"][self.is_new("pieces")]]
+        found += [self.refusals["metre"][self.is_new("refusals")]]
+        metres, counts = np.unique(np.concatenate(found), return_counts=True)
+        named = zip(metres.tolist(), counts.tolist(), strict=True)
+        return Counter({metre.decode(): count for metre, count in named if metre})
+
+    def places(self) -> npt.NDArray[np.int64]:
+        """(pieces, 5): the :data:`Place` of each piece, in order."""
+        return np.stack([self.pieces[name] for name in PLACE], axis=1)
 
 
 class Earlier:
@@ -276,16 +416,18 @@ class Earlier:
         self._begins: npt.NDArray[np.int64] = begins
         unsorted = np.array(keys, "S64")
         self._order = np.argsort(unsorted, kind="stable")
-        self.keys: npt.NDArray[np.bytes_] = unsorted[self._order]
+        self._keys: npt.NDArray[np.bytes_] = unsorted[self._order]
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def find(self, name: str, sha256: str) -> int:
-        """The number of the file of this name and content; it must be among the keys."""
-        return int(self._order[np.searchsorted(self.keys, find_key(name, sha256))])
+    def find(self, name: str, sha256: str) -> int | None:
+        """The number of the file of this name and content, if it need not be read anew."""
+        key = find_key(name, sha256)
+        at = int(np.searchsorted(self._keys, key))
+        return int(self._order[at]) if at < len(self._keys) and self._keys[at] == key else None
 
-    def take(self, number: int) -> tuple[Header, list[Place]]:
+    def take(self, number: int) -> FileParts:
         """What a file gave, and where its bars are."""
         line = self._files[number]
         (piece, refusal), (piece_end, refusal_end) = self._begins[number : number + 2].tolist()
@@ -302,4 +444,4 @@ class Earlier:
             ends = self.stored.read_bars(first, last - first + 1)
             row, row_end = int(ends[0]), int(ends[-1])
             places.append((self._source, first, last - first, row, row_end - row))
-        return header, places
+        return FileParts(header, places, known=True)

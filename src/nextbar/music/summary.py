@@ -13,6 +13,7 @@ import numpy.typing as npt
 from nextbar.music.bars import FULL_VELOCITY, BarIndex, BarNotes
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.refusals import ADVICE, advice_on
+from nextbar.music.sources import NOTATION
 
 MOST_BARS: Final = 100_000
 """Larger corpora are described by so many bars, in stretches evenly spread over them."""
@@ -23,13 +24,6 @@ MOST_PIECES: Final = 200_000
 FEW_PAIRS: Final = 2_000
 """About what a model of a few minutes' training learns by heart instead of learning from it."""
 FEW_HELD_OUT: Final = 5
-
-NOTATION: Final = frozenset({
-    ".mscz", ".mscx", ".sib", ".mus", ".musx", ".dorico", ".ly", ".cap", ".capx", ".nwc", ".enc",
-    ".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".ptb", ".tg", ".mei", ".band", ".logicx", ".als",
-    ".cpr", ".flp", ".rpp", ".mmp", ".pdf",
-})  # fmt: skip
-"""Endings of music that other programs keep in forms of their own."""
 
 
 @dataclass
