@@ -415,6 +415,15 @@ def test_two_hands_gone_on_from_into_one_folder_give_two_files_and_one_record(mo
     assert [record[p.name]["from"]["track"] for p in paths] == [1, 2, "all"]
 
 
+@pytest.mark.parametrize("names", [("a/b", "a_b"), ("x" * 40 + "1", "x" * 40 + "2")])
+def test_tracks_whose_names_come_out_alike_in_a_file_s_name_are_told_apart(model, tmp_path, names):
+    parts = [quarters(name=name, channel=n) for n, name in enumerate(names)]
+    (tmp_path / "duo.mid").write_bytes(midi(*parts))
+    begun = [nextbar.begin_from(model, str(tmp_path / "duo.mid"), track=name) for name in names]
+    assert begun[0].name != begun[1].name
+    assert [len(each.name.encode()) < 80 for each in begun] == [True, True]
+
+
 def test_two_files_of_one_name_gone_on_from_into_one_folder_give_two_files(model, tmp_path):
     written = {}
     for place, pitch in (("a", 60), ("b", 67)):
