@@ -318,7 +318,20 @@ def test_a_tune_of_a_book_and_its_bar_can_be_chosen(model, book):
     assert len(names) == 2
 
 
+def test_a_tune_that_is_refused_behind_the_one_that_is_taken_is_not_passed_over(model, tmp_path):
+    jig, march = BOOK.split("\n\n")[0], BOOK.split("\n\n")[2]
+    path = tmp_path / "book.abc"
+    path.write_text(f"{march}\n{jig}\n")
+    says = nextbar.begin_from(model, str(path)).says
+    assert "tune 1 of 2" in says[0]
+    assert not any("passed over" in sentence for sentence in says)
+
+
 def test_a_file_whose_own_name_ends_like_a_choice_is_taken_as_it_is_called(model, book, tmp_path):
+    for name in ("tune#3", "tune:3", "tune#3:3"):
+        (tmp_path / name).write_bytes(midi(quarters(2)))
+        assert nextbar.begin_from(model, str(tmp_path / name)).n_bars == 2
+        assert nextbar.begin_from(model, f"{tmp_path / name}:1").n_bars == 1
     for name in ("a#3", "a:1", "b#3:1"):
         shutil.copy(book, tmp_path / f"{name}.abc")
         assert nextbar.begin_from(model, f"{tmp_path / name}.abc").n_bars == 3
@@ -381,6 +394,11 @@ def test_other_tempi_and_instruments_of_the_file_are_told_as_left_out(model, tmp
     }
     assert (round(begun.tempo), begun.program) == (72, 73)
     alone = nextbar.begin_from(model, str(tmp_path / "duo.mid"), track=1)
+    late = with_head(quarters(1, first_bar=1), tempo_of(60), tempo_of(72, 480))
+    late[2].time -= 480  # 60, and from the second quarter on 72, before the first note in bar 2
+    (tmp_path / "late.mid").write_bytes(midi(late))
+    begun = nextbar.begin_from(model, str(tmp_path / "late.mid"))
+    assert (round(begun.tempo), begun.left_out, begun.origin["bars"]) == (72, {}, [2, 2])
     assert (alone.program, len(alone.left_out)) == (40, 1)
 
 
