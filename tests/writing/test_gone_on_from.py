@@ -20,6 +20,7 @@ from nextbar.music.score import to_score, write_midi
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing import folder
 from nextbar.writing.sketch import Sketch
+from nextbar.writing.source import source_from_bytes
 from nextbar.writing.workbench import Workbench
 
 from ..fixtures import let_it_sound
@@ -347,6 +348,19 @@ def test_a_waltz_is_refused_with_the_metre_of_the_model_and_what_can_be_done(mod
         "waltz.mid: it is in 3/4, and this model writes 4/4; give a piece in 4/4, or a model of "
         "pieces in 3/4: nextbar prepare --metre 3/4, then train"
     )
+
+
+def test_a_file_that_changes_metre_is_refused_in_words_for_the_command_in_use(model, tmp_path):
+    metres = mido.MidiTrack([signature(4, 4), signature(3, 4, time=1920 * 2)])
+    data = midi(metres, quarters(8))
+    (tmp_path / "suite.mid").write_bytes(data)
+    for read in (
+        lambda: nextbar.begin_from(model, str(tmp_path / "suite.mid")),
+        lambda: source_from_bytes(data, name="suite.mid", kind=model.kind),
+    ):
+        with pytest.raises(MusicFileError, match="give a part of it in one metre") as caught:
+            read()
+        assert "--grid" not in str(caught.value), "which is an option of prepare"
 
 
 # -------------------------------------------------------------------------------- what is left out
