@@ -67,11 +67,20 @@ def test_each_note_of_a_thousand_random_pieces_is_in_its_bar_and_each_bar_is_ful
 @pytest.mark.parametrize(
     ("metre", "steps_per_quarter"),
     [((6, 8), 3), ((7, 8), 4), ((2, 2), 6), ((3, 2), 12), ((12, 8), 12), ((9, 16), 8), ((4, 4), 24),
-     ((1, 4), 5), ((4, 2), 1), ((6, 16), 6), ((11, 8), 2), ((3, 8), 12)],
+     ((1, 4), 5), ((4, 2), 1), ((6, 16), 6), ((11, 8), 2), ((3, 8), 12),
+     ((4, 4), 11), ((3, 4), 23)],
 )  # fmt: skip
 def test_rarer_metres_and_grids_keep_the_law_too(metre, steps_per_quarter):
     for seed in range(2):
         assert_each_note_is_in_its_place(seed, metre, steps_per_quarter)
+
+
+def test_durations_are_counted_in_steps_whatever_the_grid():
+    tree = tree_of((0, 2, 60, 80), (2, 11, 64, 80), steps_per_quarter=11)
+    assert tree.findtext(".//divisions") == "11"
+    # 2 + 9 steps fill a quarter; 2 of the second note's 11 are left; 9 + 22 of rest
+    assert sum(int(note.findtext("duration")) for note in tree.iter("note")) == 44
+    assert tree.findtext(".//note/duration") == "2"
 
 
 def test_musicxml_has_the_notes_in_their_bars_with_metre_and_title():

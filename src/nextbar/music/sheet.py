@@ -76,11 +76,21 @@ def musicxml_bytes(score: ScoreTick, title: str, *, n_bars: int | None = None) -
             sheet.insert(0, music21.layout.StaffGroup(parts, symbol="brace", name=player.name))
     exporter = music21.exporter(sheet, makeNotation=False)
     root = exporter.parse()
+    _count_in_steps(root, frame.steps_per_quarter)
     for encoding in root.iter("encoding"):
         for date in encoding.findall("encoding-date"):  # the same piece, the same bytes
             encoding.remove(date)
     document: bytes = exporter.asBytes()
     return document
+
+
+def _count_in_steps(root: Any, steps_per_quarter: int) -> None:
+    """Durations in steps, which are whole numbers; music21 rounds to 10,080ths of a quarter."""
+    divisions = int(root.findtext(".//divisions"))
+    for element in root.iter("duration"):
+        element.text = str(round(int(element.text) * steps_per_quarter / divisions))
+    for element in root.iter("divisions"):
+        element.text = str(steps_per_quarter)
 
 
 def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]:
