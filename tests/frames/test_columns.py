@@ -12,10 +12,12 @@ from nextbar.frames.contracts import Drawn
 from nextbar.frames.model import build_model, latent_size
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.record import Description
+from nextbar.frames.replicas import Replicas
 from nextbar.frames.rollout import latent_noise, next_latent, roll_out
-from nextbar.frames.training import begin_training, calm, train, warmth
+from nextbar.frames.training import _dropout_decided, begin_training, calm, train, warmth
 
 from .conftest import SHAPE, squares
+from .test_replicas import TwoProcesses
 
 
 def pairs_of(config, sequences):
@@ -291,3 +293,17 @@ def test_a_model_that_has_never_forgotten_begins_from_the_noise_itself(columns):
     noise = latent_noise([3], 1, model.noise_size)[:, 0]
     torch.testing.assert_close(next_latent(model, None, noise), noise[:, :32])
     assert roll_out(model, None, n_frames=2, seeds=[3]).shape == (1, 2, *SHAPE)
+
+
+def test_what_is_left_out_is_new_in_each_step_and_process_and_decided_by_the_seed(columns, alone):
+    second = Replicas(TwoProcesses([]))
+
+    def left_out(seed, step, replicas):
+        training = begin_training(build_model(SHAPE, override(columns, seed=seed)))
+        training.step = step
+        with _dropout_decided(training, replicas):
+            return tuple(torch.rand(8).tolist())
+
+    drawn = {left_out(0, 0, alone), left_out(0, 1, alone), left_out(0, 0, second)}
+    assert len(drawn | {left_out(1, 0, alone)}) == 4
+    assert left_out(0, 1, alone) in drawn

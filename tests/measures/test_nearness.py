@@ -123,3 +123,7 @@ def test_copies_are_looked_for_among_the_training_bars_on_both_sides(monkeypatch
     rows = [beside_real(pieces[7], {}, n_steps=16, training=training) for _ in range(2)]
     values = [[each.value for each in row] for row in rows]
     assert np.array_equal(*values, equal_nan=True)
+
+
+def test_bars_behind_the_last_that_shares_a_note_are_known_too():
+    assert KnownBars(*BARS).nearest(bar((8, 4, 64, 80))) == (1 / 3, 0)  # in bar 0 of 0 and 1 only
