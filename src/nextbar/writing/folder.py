@@ -8,7 +8,7 @@ from typing import Any
 
 from nextbar._version import __version__
 from nextbar.errors import NextbarError, TooLongError, UsageError
-from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
@@ -153,13 +153,14 @@ def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictu
 
 
 def _write_record(folder: Path, composer: Composer, new: dict[str, dict[str, Any]]) -> None:
-    before = read_record(folder)
-    pieces = {**(before.pieces if before else {}), **new}
     run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
-    write_json_atomically(
-        folder / RECORD,
-        {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
-    )
+    with alone_in(folder):
+        before = read_record(folder)
+        pieces = {**(before.pieces if before else {}), **new}
+        write_json_atomically(
+            folder / RECORD,
+            {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
+        )
 
 
 def _write_sheet(folder: Path) -> None:
