@@ -23,8 +23,8 @@ def sheet_of(*rows, n_bars=None, title="x", **sound):
     return musicxml_bytes(to_score(make_notes(*rows), **sound), title, n_bars=n_bars)
 
 
-def tree_of(*rows, n_bars=None, **sound):
-    return ElementTree.fromstring(sheet_of(*rows, n_bars=n_bars, **sound))
+def tree_of(*rows, **options):
+    return ElementTree.fromstring(sheet_of(*rows, **options))
 
 
 def written(tree):
@@ -123,6 +123,15 @@ def test_name_program_tempo_and_metre_are_as_they_were_given():
     assert tree_of((0, 4, 72, 80), program=71).find(".//transpose") is None
     assert notes_by_sum(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
     assert notes_by_music21(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
+
+
+def test_what_xml_cannot_hold_of_a_name_is_left_out():
+    tree = tree_of(
+        (0, 4, 60, 80), name="Piano\0", title="a\x01b\n\udce9\ufffe c & <d> \u00e9\U0001f3b5"
+    )
+    assert tree.findtext("part-list/score-part/part-name") == "Piano"
+    assert tree.findtext("work/work-title") == "a b c & <d> \u00e9\U0001f3b5"
+    assert tree_of(name="\x01").findtext("part-list/score-part/part-name") == "Piano"
 
 
 def test_the_tempo_of_dotted_beats_is_told_in_dotted_beats():
