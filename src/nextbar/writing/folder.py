@@ -14,6 +14,8 @@ from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
+from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
+from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Composition
 
@@ -82,10 +84,11 @@ def write_pieces(
     *,
     wav: bool,
     pictures: bool,
+    musicxml: bool = False,
     progress: Callable[[PieceWritten], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
+    """The MIDI files written, in order; what else is wanted is beside them under the same name.
 
     making: the pieces, taken one by one as they are written. What was written
     before an interruption is recorded. A piece that is too long for a WAV has
@@ -97,7 +100,7 @@ def write_pieces(
     try:
         for nth, made in enumerate(making, 1):
             path = folder / f"{made.name}.mid"
-            why = _write_piece(path, composer, made, wav=wav, pictures=pictures)
+            why = _write_piece(path, composer, made, wav=wav, pictures=pictures, musicxml=musicxml)
             pieces[path.name] = {**_describe(made), **({"no_wav": why} if why else {})}
             no_wav += [why] if why else []
             if progress is not None:
@@ -128,11 +131,16 @@ def _describe(made: Made) -> dict[str, Any]:
     }
 
 
-def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> str:
+def _write_piece(
+    path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool, musicxml: bool
+) -> str:
     """Writes the files of a piece; returns why it has no WAV, "" where it has or none is wanted."""
     composition, kind = made.composition, composer.kind
     score = composer.to_score(composition, made.name)
     write_midi(score, path, n_bars=composition.n_bars)
+    if musicxml:
+        sheet = musicxml_bytes(score, made.name, n_bars=composition.n_bars)
+        write_bytes_atomically(path.with_suffix(MUSICXML_SUFFIX), sheet)
     if pictures:
         figure = picture.draw_piano_roll(
             composition.notes,
