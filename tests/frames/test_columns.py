@@ -307,3 +307,18 @@ def test_what_is_left_out_is_new_in_each_step_and_process_and_decided_by_the_see
     drawn = {left_out(0, 0, alone), left_out(0, 1, alone), left_out(0, 0, second)}
     assert len(drawn | {left_out(1, 0, alone)}) == 4
     assert left_out(0, 1, alone) in drawn
+
+
+def test_real_frames_are_shown_to_the_discriminator_as_generated_ones_are(columns, tiny):
+    model = build_model(SHAPE, columns)
+    faint = torch.full((2, 1, 16, 16), 0.3)
+    faint[:, :, :8] = 0
+    # in columns where something is, whole; in a plane how much, as in the paper
+    assert model.shown(faint).unique().tolist() == [0.0, 1.0]
+    assert torch.equal(build_model(SHAPE, tiny).shown(faint), faint)
+    previous = torch.rand(2, 2, 16, 16)
+    drawn = Drawn(faint, faint - 0.1).shown()
+    seen = model.judge(previous, model.shown(faint)).logits
+    torch.testing.assert_close(seen, model.judge(previous, drawn).logits)
+    # the last frame too is shown where it is something, however faint
+    torch.testing.assert_close(model.judge(previous / 2, model.shown(faint)).logits, seen)

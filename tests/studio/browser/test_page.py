@@ -223,6 +223,40 @@ def test_a_midi_file_is_dropped_its_track_and_bars_chosen_and_gone_on_from(page)
     assert given == [True, True, False, False, False]
 
 
+def test_a_file_s_tempo_and_instrument_go_into_what_is_taken_away_and_open_again(page, tmp_path):
+    part = track([(i * 480, 480, 72, 90) for i in range(8)])
+    part.insert(0, mido.MetaMessage("set_tempo", tempo=833_333))  # 72 quarters a minute
+    part.insert(0, mido.Message("program_change", program=73))
+    page.page.get_by_role("radio", name="My file").check()
+    page.page.set_input_files(
+        "#file", {"name": "own.mid", "mimeType": "audio/midi", "buffer": midi(part)}
+    )
+    page.page.locator("#file-choices").wait_for()
+    page.until("document.querySelector('#tempo').value === '72'")
+    page.compose(bars=1)
+
+    def taken(kind):
+        with page.page.expect_download() as waiting:
+            page.page.click(f'[data-kind="{kind}"]')
+        return waiting.value.path().read_bytes()
+
+    def says():
+        tracks = mido.MidiFile(file=io.BytesIO(taken("mid"))).tracks
+        found = [message for each in tracks for message in each]
+        tempi = [message.tempo for message in found if message.type == "set_tempo"]
+        return tempi, [m.program for m in found if m.type == "program_change"]
+
+    assert says() == ([833_333], [73])
+    page.page.locator("#tempo").fill("90")
+    assert says() == ([666_667], [73])
+    (tmp_path / "mine.json").write_bytes(taken("recipe"))
+    page.page.get_by_role("radio", name="Silence").check()
+    page.until("document.querySelector('#tempo').value === '120'")
+    page.page.set_input_files("#open-recipe", tmp_path / "mine.json")
+    page.until("document.querySelector('#tempo').value === '90'")
+    assert says() == ([666_667], [73])
+
+
 def test_a_training_tune_is_found_heard_and_gone_on_from(page):
     page.page.get_by_role("radio", name="A tune").check()
     page.page.fill("#tune-search", "tune05")
@@ -432,34 +466,3 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
         "document.querySelector('#canvas').width / document.querySelector('#canvas').clientWidth"
     )
     assert sharp == 2
-
-
-def test_a_file_s_tempo_and_instrument_are_kept_until_another_tempo_is_chosen(page, tmp_path):
-    mine = mido.MidiFile(ticks_per_beat=480)
-    tempo = mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(72))
-    notes = [
-        message
-        for i in range(8)
-        for message in (
-            mido.Message("note_on", note=72 + i % 3, velocity=90),
-            mido.Message("note_off", note=72 + i % 3, time=480),
-        )
-    ]
-    mine.tracks.append(mido.MidiTrack([tempo, mido.Message("program_change", program=73), *notes]))
-    mine.save(tmp_path / "flute.mid")
-    page.page.get_by_role("radio", name="My file").check()
-    page.page.set_input_files("#file", tmp_path / "flute.mid")
-    page.page.locator("#file-choices").wait_for()
-    page.until("document.querySelector('#tempo').value === '72'")
-    page.compose(bars=2)
-
-    def taken():
-        with page.page.expect_download() as download:
-            page.page.click('[data-kind="mid"]')
-        messages = [m for track in mido.MidiFile(download.value.path()).tracks for m in track]
-        tempos = [round(mido.tempo2bpm(m.tempo)) for m in messages if m.type == "set_tempo"]
-        return tempos, [m.program for m in messages if m.type == "program_change"]
-
-    assert taken() == ([72], [73])
-    page.page.locator("#tempo").fill("100")
-    assert taken() == ([100], [73])
