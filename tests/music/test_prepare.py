@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import importlib.util
 import json
@@ -162,6 +163,20 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     ]
     assert corpus.manifest["files_refused"] == 4
     assert corpus.n_pieces == 8
+
+
+def test_broken_files_of_equal_bytes_are_duplicates_and_those_without_any_are_not(folder, tmp_path):
+    for name in ("x.mid", "y.mid"):
+        (folder / name).write_bytes(b"nothing")
+    for name in ("x.zip", "y.zip"):
+        (folder / name).write_bytes(b"no archive")  # none of its files can be read
+    corpus = prepare(folder, tmp_path / "corpus")
+    assert [(r["file"], r["reason"]) for r in corpus.refused()] == [
+        ("x.mid", "not a MIDI file"),
+        ("x.zip", "damaged archive"),
+        ("y.mid", "duplicate"),
+        ("y.zip", "damaged archive"),
+    ]
 
 
 def test_duplicates_can_be_kept_and_are_on_the_seconds_grid(folder, tmp_path):
@@ -524,8 +539,9 @@ def test_other_options_of_reading_make_everything_new_again(folder, tmp_path):
 
 
 def test_new_files_may_turn_the_metre_over(folder, tmp_path):
-    prepare(folder, tmp_path / "corpus")
-    for i in range(20):
+    (folder / "waltz0.mid").write_bytes(waltz(50))
+    prepare(folder, tmp_path / "corpus")  # which has no bars of the waltz
+    for i in range(1, 20):
         (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
     corpus = prepare(folder, tmp_path / "corpus")
     assert (corpus.metre, corpus.n_pieces) == ((3, 4), 20)
@@ -665,3 +681,72 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
         "seconds": (False, False),  # the paper's
         "chosen": (False, False),
     }
+
+
+def packed(folder, names):
+    """What a worker says of files that it reads one after another."""
+    read = functools.partial(spool.read_source_file, folder=folder, options=CorpusOptions())
+    return spool.pack_all([read(name) for name in names], CorpusOptions())
+
+
+@pytest.mark.parametrize("cuts", [[14], [3, 1, 10], [1] * 14])
+def test_what_is_gathered_is_the_same_however_files_are_put_into_batches(folder, tmp_path, cuts):
+    (folder / "broken.mid").write_bytes(b"nothing")
+    (folder / "waltz.mid").write_bytes(waltz())
+    names = sorted(path.name for path in folder.iterdir())
+    gathered = spool.Gathered(tmp_path / "spool")
+    for begin, size in zip(np.cumsum([0, *cuts]), cuts, strict=False):
+        gathered.add(spool.unpack(packed(folder, names[begin : begin + size])), {})
+    gathered.close()
+    assert gathered.files["pieces"].tolist() == [1] * 12 + [0, 1]
+    assert gathered.files["refusals"].tolist() == [0] * 12 + [1, 0]
+    assert gathered.metres == {"4/4": 12, "3/4": 1}
+    # 12 tunes of two bars of 4 notes, and a waltz of two bars of a note each.
+    assert gathered.places().tolist() == [
+        *([0, 2 * i, 2, 8 * i, 8] for i in range(12)),
+        [0, 24, 2, 96, 2],
+    ]
+    [stored] = gathered.sources
+    assert stored.read_bars(0, 27).tolist() == [*range(0, 97, 4), 97, 98]
+    assert stored.read_notes(88, 4)["pitch"].tolist() == [71, 73, 75, 76]  # C D E F, up 11
+    lines = gathered.lines("files").read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["file"] for line in lines] == names
+    assert list(map(len, lines)) == gathered.files["line"].tolist()
+    lines = gathered.lines("pieces").read_bytes().splitlines(keepends=True)
+    assert list(map(len, lines)) == gathered.pieces["line"].tolist()
+
+
+def test_a_batch_that_is_cut_short_is_not_taken(folder):
+    data = packed(folder, ["00.mid", "01.mid"])
+    assert len(spool.unpack(data).files) == 2
+    for wrong in (data[:-1], data + b"x", data[:63], data[:64], b""):
+        with pytest.raises(ValueError, match="another length"):
+            spool.unpack(wrong)
+
+
+def test_files_of_which_a_part_is_left_out_have_their_lines_among_the_others(folder, tmp_path):
+    tune = "X:{}\nM:{}/4\nL:1/4\nK:C\n{}|{}|\n\n"
+    book = tune.format(1, 3, "CDE", "FGA") + tune.format(2, 4, "CDEF", "GABc")
+    book += tune.format(3, 3, "EDC", "CDE") + "X:4\nM:4/4\nK:C\n\n"
+    (folder / "05-book.abc").write_text(book)
+    (folder / "07-twin.mid").write_bytes((folder / "02.mid").read_bytes())
+    corpus = prepare(folder, tmp_path / "corpus")
+    files = {line["file"]: line for line in Lines(corpus.path / "files.jsonl")}
+    assert list(files) == sorted(path.name for path in folder.iterdir())
+    tunes = [f"{i:02d}.mid" for i in range(12)]
+    assert {files[name]["pieces"] for name in tunes} == {1}
+    assert {files[name]["refused"] for name in tunes} == {0}
+    assert files["05-book.abc"]["pieces"] == 1
+    assert files["05-book.abc"]["refused"] == 3
+    assert files["05-book.abc"]["reasons"] == {"metre 3/4": 2, "no notes": 1}
+    assert files["07-twin.mid"]["pieces"] == 0
+    assert files["07-twin.mid"]["reasons"] == {"duplicate": 1}
+    pieces = [line["name"] for line in Lines(corpus.path / "pieces.jsonl")]
+    assert pieces == [*tunes[:5], "05-book.abc#2", *tunes[5:]]
+    refused = [line["file"] for line in Lines(corpus.path / "refused.jsonl")]
+    # What is no tune was refused when the file was read, the metres when all were known.
+    assert refused == ["05-book.abc#4", "05-book.abc#1", "05-book.abc#3", "07-twin.mid"]
+    assert corpus.manifest["metres"] == {"4/4": 13, "3/4": 2}  # the twin is not counted
+    book_bars = corpus.bars_of(5)
+    notes = corpus.notes(book_bars.start, book_bars.stop)
+    assert notes["pitch"].tolist() == [60, 62, 64, 65, 67, 69, 71, 72]

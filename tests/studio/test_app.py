@@ -156,6 +156,15 @@ def test_a_parser_that_hangs_costs_its_process_only(studio, run, monkeypatch):
     assert studio.get("/api/runs").status_code == 200
 
 
+def test_a_parser_that_asks_for_too_much_memory_costs_its_process_only(studio, run, monkeypatch):
+    from nextbar.studio import uploads
+
+    monkeypatch.setattr(uploads, "MOST_MEMORY", 2**20)  # not even NumPy can be loaded
+    answer = studio.post("/api/upload", params={"run": run["fingerprint"]}, content=tune_bytes())
+    assert answer.status_code == 400
+    assert "cannot be read; save it anew" in answer.json()["error"]
+
+
 def test_all_files_to_take_away_open_again(studio, run):
     pytest.importorskip("midirenderer", reason="needs the extra `audio`")
     pytest.importorskip("music21", reason="needs the extra `folk`")

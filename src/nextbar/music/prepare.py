@@ -305,6 +305,7 @@ class _Track:
 
     def add(self, gathered: Gathered, batch: Batch, names: Sequence[str]) -> None:
         """Adds what the files of these names gave, and reports each of them as done."""
+        assert len(batch.files) == len(names)
         twins = self._find_twins(batch, names)
         gathered.add(batch, twins)
         if self._report is None:
