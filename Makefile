@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check benchmark clean
+.PHONY: demo test test-slow check mutants benchmark clean
 
 demo: $(READY)  ## From real folk tunes to new music
 	$(BIN)/nextbar demo --out demo
@@ -22,6 +22,10 @@ check: $(READY)  ## Style, types, and which module may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+mutants: $(READY)  ## Does a test notice each small mistake? Hours; ONLY='nextbar.measures.paper*' some
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1 $(ONLY)
+	$(BIN)/mutmut results
+
 benchmark: $(READY)  ## Speed, beside the plain way in the same run
 	$(BIN)/python benchmarks/generate.py
 	$(BIN)/python benchmarks/training.py
@@ -33,4 +37,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:  ## Remove what make has made
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo mutants

@@ -13,8 +13,7 @@ goes on where it was stopped.
 
 Prints a table, of which the minutes are by the clock: means over the seeds, and
 half of what lies between the least and the greatest. Last, its figures as one
-JSON line. Nats of a step whose frames are not sparse (``paper``) are not those
-of the others.
+JSON line. Nats of ``paper``, a step in a plane, are not those of the others.
 """
 
 import argparse
@@ -23,7 +22,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,68 +32,34 @@ from rich.table import Table
 
 import nextbar
 from nextbar.files import write_json_atomically
-from nextbar.frames import checkpoint
-from nextbar.frames.config import Config, configure
+from nextbar.frames.config import Config
 from nextbar.frames.model import build_model
-from nextbar.frames.replicas import launch
+from nextbar.frames.record import read_description, read_history
+from nextbar.frames.replicas import choose_precision, launch
 from nextbar.frames.training import begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.corpus import Corpus
+from nextbar.training.presets import configure
 from nextbar.training.run import training_pairs
 from recipe import Columns, measured, nats_a_bar, real, written
 
 
 @dataclass(frozen=True)
 class Step:
-    """A configuration to try: what it is about, and how it differs from its preset.
-
-    judged_from: the share of the epochs after which the discriminator comes in, where that is
-    not the preset's.
-    """
+    """A configuration to try: what it is about, and how it differs from its preset."""
 
     why: str
     preset: str
     fields: dict[str, Any]
-    judged_from: float | None = None
 
 
-UNDIVIDED: dict[str, Any] = {
-    "history": (1,),
-    "forget": 0.0,
-    "learned_prior": False,
-    "latent": 64,
-    "latent_in_parts": False,
-    "latent_mixture": 1,
-    "encoder_channels": (96, 192, 192),
-    "generator_channels": (192, 192, 96, 96),
-    "generator_strides": (2, 2, 2),
-    "dropout": 0.0,
-    "prior_weight": 1.0,
-}
-"""The default without all that the steps below bring: one latent for the whole bar."""
+BARE: dict[str, Any] = {"latent_mixture": 1, "prior_weight": 1.0, "dropout": 0.0}
+"""The default without what the steps below bring."""
 ON_THE_WAY: dict[str, tuple[str, tuple[str, ...]]] = {
-    "columns": (
-        "a bar is looked at step by step, where something sounds apart from how loud, and "
-        "cell-wise cross-entropy takes the discriminator's place",
-        (),
-    ),
-    "learned prior": (
-        "a second encoder, only while training, sees the next bar",
-        ("learned_prior",),
-    ),
-    "memory": (
-        "the encoder reads bars further back, and learns to do without",
-        ("history", "forget"),
-    ),
     "parts": (
-        "a latent for every step of the bar, each drawn given those before it",
-        (
-            "latent_in_parts",
-            "latent",
-            "encoder_channels",
-            "generator_channels",
-            "generator_strides",
-        ),
+        "a bar is looked at step by step, with bars further back in memory, and has a latent for "
+        "every step, each drawn given those before it",
+        (),
     ),
     "mixture": (
         "each of them from a mixture of normals: either this or that",
@@ -109,13 +74,13 @@ ON_THE_WAY: dict[str, tuple[str, tuple[str, ...]]] = {
         ("dropout",),
     ),
 }
-"""Why each step is taken, and which fields of ``UNDIVIDED`` it gives back to the default."""
+"""Why each step is taken, and which fields of ``BARE`` it gives back to the default."""
 
 
 def on_the_way() -> dict[str, Step]:
     """The steps from the paper to the default, each without one thing less than the one before."""
     steps = {"paper": Step("the system as published", "paper", {})}
-    left = dict(UNDIVIDED)
+    left = dict(BARE)
     for name, (why, given_back) in ON_THE_WAY.items():
         left = {field: value for field, value in left.items() if field not in given_back}
         steps[name] = Step(why, "default", left)
@@ -127,11 +92,10 @@ LAST = next(reversed(STEPS))
 assert configure(STEPS[LAST].preset, **STEPS[LAST].fields) == configure("default")
 BESIDE = {
     "memory of one": Step("the paper's memory", "default", {"history": (1,)}),
-    "adversary": Step(
-        "the discriminator comes in after 60 % of the epochs, and the generator hears it",
+    "adversary throughout": Step(
+        "a discriminator of steps learns along, and the generator hears it",
         "default",
-        {"adversarial_weight": 1.0, "feature_weight": 0.0},
-        judged_from=0.6,
+        {"adversarial_weight": 1.0},
     ),
     "latent of 4": Step("half the numbers for each step of the bar", "default", {"latent": 4}),
     "prior weight 1": Step("the KL counts in full", "default", {"prior_weight": 1.0}),
@@ -162,10 +126,7 @@ class Options:
 
 def config_of(step: Step, epochs: int, seed: int) -> Config:
     """The configuration that a step is trained with."""
-    config = configure(step.preset, **step.fields, epochs=epochs, seed=seed)
-    if step.judged_from is not None:
-        config = replace(config, adversary_after=round(step.judged_from * epochs))
-    return config
+    return configure(step.preset, **step.fields, epochs=epochs, seed=seed)
 
 
 def seconds_an_epoch(config: Config, corpus: Corpus) -> float:
@@ -174,7 +135,7 @@ def seconds_an_epoch(config: Config, corpus: Corpus) -> float:
     In the processor's time, so that what else the machine does changes nothing.
     """
     pairs = training_pairs(corpus, config)
-    replicas = launch(config, device="cpu")
+    replicas = launch(device="cpu", precision=choose_precision(torch.device("cpu")))
     training = begin_training(build_model(corpus.kind.frame_shape, config))
     times = []
     began = latest = time.process_time()
@@ -189,12 +150,7 @@ def seconds_an_epoch(config: Config, corpus: Corpus) -> float:
 
 def epochs_for(step: Step, corpus: Corpus, minutes: float) -> int:
     """How many epochs a step has in the minutes, at least one."""
-    plain = configure(step.preset, **step.fields)
-    seconds = seconds_an_epoch(plain, corpus)
-    if step.judged_from is not None:
-        judged = seconds_an_epoch(replace(plain, adversary_after=0), corpus)
-        seconds = step.judged_from * seconds + (1 - step.judged_from) * judged
-    return max(1, round(60 * minutes / seconds))
+    return max(1, round(60 * minutes / seconds_an_epoch(config_of(step, 1000, 0), corpus)))
 
 
 def folder_of(name: str, seed: int, options: Options) -> Path:
@@ -213,12 +169,12 @@ def trial(name: str, seed: int, corpus: Corpus, options: Options) -> dict[str, A
     folder, step = folder_of(name, seed, options), ALL[name]
     begun = [run for each in range(seed + 1) if (run := folder_of(name, each, options)).exists()]
     if begun:  # all seeds are trained for as many epochs, and a run goes on as it was begun
-        epochs = checkpoint.read_description(begun[-1])[0].epochs
+        epochs = read_description(begun[-1]).config.epochs
     else:
         epochs = epochs_for(step, corpus, options.minutes)
     config = config_of(step, epochs, seed)
-    nextbar.train(corpus, folder, config=asdict(config), device="cpu")
-    seconds = [float(line["seconds"] or 0) for line in checkpoint.read_history(folder)]
+    nextbar.train(corpus, folder, preset=step.preset, config=asdict(config), device="cpu")
+    seconds = [float(line["seconds"] or 0) for line in read_history(folder)]
     model = nextbar.load(folder, device="cpu")
     pieces = written(model, corpus, options.pieces, options.long)
     columns = measured(*pieces, corpus, classifiers=options.classifiers)

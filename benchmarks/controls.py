@@ -24,31 +24,29 @@ from rich.table import Table
 
 import nextbar
 from nextbar import measures
-from nextbar.writing.composer import Composer
+from nextbar.frames.config import Sampling
 from nextbar.measures import Piece
 from nextbar.measures.paper import diversity_as_published
-from nextbar.music.bars import Rolls
-from recipe import rolls_of
+from nextbar.writing.composer import Composer
+from recipe import Cells, rolls_of
 
 BARS = 8
 TEMPERATURES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2, 1.5)
 FOLLOWS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def alike(a: Rolls, b: Rolls) -> float:
+def alike(a: Cells, b: Cells) -> float:
     """Cells in both by cells in either, mean over bars."""
     return float(((a & b).sum(-1) / np.maximum((a | b).sum(-1), 1)).mean())
 
 
-def written(model: Composer, n: int, temperature: float, follow: float) -> list[Piece]:
+def written(model: Composer, n: int, sampling: Sampling) -> list[Piece]:
     """Pieces by testing model 2."""
-    compositions = model.compose(
-        [None] * n, bars=BARS, seeds=range(n), temperature=temperature, follow=follow
-    )
+    compositions = model.compose([None] * n, bars=BARS, seeds=range(n), sampling=sampling)
     return [Piece(each.notes, each.n_bars, f"noise {each.seed}") for each in compositions]
 
 
-def row(pieces: list[Piece], n_steps: int, before: Rolls | None) -> tuple[dict[str, float], Rolls]:
+def row(pieces: list[Piece], n_steps: int, before: Cells | None) -> tuple[dict[str, float], Cells]:
     """The figures of one setting, and its first bars, for the next one's."""
     rolls = rolls_of(pieces, n_steps)
     notes = [measures.note_ons(piece.notes) for piece in pieces]
@@ -72,12 +70,12 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=300)
     chosen = parser.parse_args()
     model = nextbar.load(chosen.run)
-    settings = [(f"temperature {t:g}", t, 1.0) for t in TEMPERATURES]
-    settings += [(f"follow {f:g}", model.temperature, f) for f in FOLLOWS]
+    settings = {f"temperature {t:g}": model.asked(t, None) for t in TEMPERATURES}
+    settings |= {f"follow {f:g}": model.asked(None, f) for f in FOLLOWS}
     rows: dict[str, dict[str, float]] = {}
     before = None
-    for name, temperature, follow in settings:
-        pieces = written(model, chosen.pieces, temperature, follow)
+    for name, sampling in settings.items():
+        pieces = written(model, chosen.pieces, sampling)
         rows[name], before = row(pieces, model.kind.n_steps, before)
     table = Table(title=f"{chosen.pieces} pieces of {BARS} bars")
     for column in ("", *next(iter(rows.values()))):

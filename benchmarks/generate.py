@@ -1,6 +1,6 @@
 """How fast a run writes music: many pieces side by side, and one piece at a time.
 
-    python benchmarks/generate.py demo/run
+    python benchmarks/generate.py [RUN]
 
 Both ways write the same five-bar pieces as MIDI in the same process; the
 figure to hold on to is their ratio, for absolute times drift between machines.
@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", help="a folder made by `nextbar train`, as demo/run")
+    parser.add_argument("run", nargs="?", help="a folder; without it the model of nextbar's own")
     parser.add_argument("--pieces", type=int, default=2500, help="pieces written side by side")
     parser.add_argument("--single", type=int, default=100, help="pieces written one at a time")
     arguments = parser.parse_args()
@@ -50,15 +51,16 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as place:
         together = seconds(lambda: write(Path(place, "together"), 0, arguments.pieces))
-        alone = seconds(
-            lambda: [write(Path(place, "alone", str(i)), i, 1) for i in range(arguments.single)]
+        alone = sum(
+            seconds(partial(write, Path(place, "alone", str(i)), i, 1))
+            for i in range(arguments.single)
         )
         for number in range(arguments.single):
             (path,) = Path(place, "alone", str(number)).glob("*.mid")
             same = Path(place, "together", path.name)
             assert not same.exists() or same.read_bytes() == path.read_bytes(), "other pieces"
     first_bar = statistics.median(
-        seconds(lambda s=s: model.generate(bars=1, seed=s)) for s in range(50)
+        seconds(partial(model.generate, bars=1, seed=seed)) for seed in range(50)
     )
     figures = {
         "pieces": arguments.pieces,

@@ -46,7 +46,7 @@ MEASURE = """
 import json, resource, sys, time
 from nextbar.music.prepare import prepare
 began = time.perf_counter()
-corpus = prepare(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
+corpus = prepare(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]), page=False)
 seconds = time.perf_counter() - began
 own, workers = (resource.getrusage(who).ru_maxrss / 1024
                 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -123,7 +123,7 @@ def time_both(paths: list[Path], place: Path, rounds: int, sample: int) -> dict[
 
     def prepare(workers: int) -> None:
         out = place / f"timed{len(list(place.iterdir()))}"
-        nextbar.prepare(folder, out, grid="seconds", track=1, workers=workers)
+        nextbar.prepare(folder, out, grid="seconds", track=1, workers=workers, page=False)
 
     usual, one, alone, two = [], [], [], []
     every = max(1, len(paths) // sample)
@@ -163,7 +163,7 @@ def generate_files(folder: Path, first: int, last: int) -> None:
         data[at] = data[off] = rng.integers(48, 84, len(at))
         place = folder / f"{number // 1000:04d}"
         place.mkdir(exist_ok=True)
-        (place / f"{number:07d}.mid").write_bytes(data)
+        (place / f"{number:07d}.mid").write_bytes(data.tobytes())
 
 
 def measure_memory(place: Path, most: int) -> list[dict[str, Any]]:
@@ -205,7 +205,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Path(temporary)
         source = unpack(arguments.source, place / "set")
-        corpus = nextbar.prepare(source, place / "corpus", grid="seconds", track=1)
+        corpus = nextbar.prepare(source, place / "corpus", grid="seconds", track=1, page=False)
         bars = compare_bars(corpus, source)
         paths = write_copies(source, place / "copies", arguments.copies)
         figures: dict[str, Any] = {"files": len(paths), "bars": bars}

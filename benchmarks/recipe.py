@@ -21,29 +21,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
 
 import nextbar
 from nextbar import measures
-from nextbar.writing.beginning import corpus_of
-from nextbar.writing.composer import Beginning, Composer
-from nextbar.frames.gradients import prior_losses
+from nextbar.frames.config import Sampling
+from nextbar.frames.gradients import prior_loss
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
 from nextbar.frames.pairs import PairBatches, Sequences
 from nextbar.measures import Piece, TrainingBars
-from nextbar.music.bars import FULL_VELOCITY, Rolls, draw_rolls
-from nextbar.music.corpus import Corpus
+from nextbar.music.bars import FULL_VELOCITY, draw_rolls
+from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
 from nextbar.training.run import CorpusFrames
+from nextbar.writing.composer import Composer
+from nextbar.writing.piece import Beginning
 
 BARS, LONG_BARS = 5, 32
 LAGS = (1, 2, 4, 8)
 Sets = dict[str, list[Piece]]
 Columns = dict[str, dict[str, float]]
 """For each set of pieces its figures, by the name of the row."""
+Cells = npt.NDArray[np.bool_]
 
 
 def shift(corpus: Corpus, piece: int) -> int:
@@ -76,8 +79,7 @@ def continued(
     corpus: Corpus,
     n: int,
     n_bars: int,
-    temperature: float | None = None,
-    follow: float = 1.0,
+    sampling: Sampling | None = None,
 ) -> list[Piece]:
     """Pieces by testing model 1, the given bar in front."""
     beginnings = []
@@ -86,9 +88,7 @@ def continued(
         notes = transpose(corpus.notes(bar, bar + 1), -moved)
         name = corpus.piece_name(piece)
         beginnings.append(Beginning(notes, 1, corpus.rolls([bar]), name, moved))
-    written = model.compose(
-        beginnings, bars=n_bars - 1, seeds=range(n), temperature=temperature, follow=follow
-    )
+    written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), sampling=sampling)
     return [
         Piece(composition.notes, n_bars, beginning.name, 1)
         for composition, beginning in zip(written, beginnings, strict=True)
@@ -100,22 +100,19 @@ def begun(
     corpus: Corpus,
     n: int,
     n_bars: int,
-    temperature: float | None = None,
-    follow: float = 1.0,
+    sampling: Sampling | None = None,
 ) -> list[Piece]:
     """Pieces by testing model 2, in keys drawn from the corpus's."""
     shifts = [shift(corpus, int(piece)) for piece in corpus.pieces("training")]
     keys = np.random.default_rng(1).choice(shifts, n)
-    written = model.compose(
-        [None] * n, bars=n_bars, seeds=range(n), temperature=temperature, follow=follow
-    )
+    written = model.compose([None] * n, bars=n_bars, seeds=range(n), sampling=sampling)
     return [
         Piece(transpose(composition.notes, -int(key)), n_bars, f"noise {i}")
         for i, (composition, key) in enumerate(zip(written, keys, strict=True))
     ]
 
 
-def rolls_of(pieces: list[Piece], n_steps: int) -> Rolls:
+def rolls_of(pieces: list[Piece], n_steps: int) -> Cells:
     """(pieces, bars, cells) of what sounds and begins."""
     rows, index = measures.bars_of_pieces(pieces, n_steps=n_steps)
     drawn = draw_rolls(rows, index, np.arange(len(index) - 1), n_steps=n_steps, onsets=True) > 0
@@ -171,16 +168,17 @@ def written(
     corpus: Corpus,
     n: int,
     n_long: int,
-    temperature: float | None = None,
-    follow: float = 1.0,
+    sampling: Sampling | None = None,
 ) -> tuple[Sets, Sets]:
-    """The sets of ``BARS`` bars, n pieces each, and that of ``LONG_BARS`` that the model writes."""
-    how = (temperature, follow)
+    """The sets of ``BARS`` bars, n pieces each, and that of ``LONG_BARS`` that the model writes.
+
+    sampling: how; None is the run's own.
+    """
     sets = {
-        "model 1": continued(model, corpus, n, BARS, *how),
-        "model 2": begun(model, corpus, n, BARS, *how),
+        "model 1": continued(model, corpus, n, BARS, sampling),
+        "model 2": begun(model, corpus, n, BARS, sampling),
     }
-    return sets, {"32 bars, model 1": continued(model, corpus, n_long, LONG_BARS, *how)}
+    return sets, {"32 bars, model 1": continued(model, corpus, n_long, LONG_BARS, sampling)}
 
 
 def real(corpus: Corpus) -> tuple[Sets, Sets]:
@@ -234,11 +232,10 @@ def measured(sets: Sets, long: Sets, corpus: Corpus, *, classifiers: bool) -> Co
 def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
     """An upper bound of what a held-out bar costs in nats, given those before; mean over bars.
 
-    Reconstruction + KL from the learned prior, unweighted, of one draw each. Without a
-    learned prior what is decoded is drawn from what was read off the bars before: it costs
-    nothing by itself, and the bound is the reconstruction. That of ``sparse`` frames is not
-    the cross-entropy of other ones: compare among the former. "after one": the bars before
-    the last one are forgotten.
+    In columns reconstruction + KL from the learned prior, unweighted, of one draw each. In a
+    plane what is decoded is drawn from what was read off the bar before: it costs nothing by
+    itself, and the bound is the reconstruction, which is the cross-entropy of other numbers:
+    compare within a layout. "after one": the bars before the last one are forgotten.
     """
     config = model.config
     sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
@@ -253,11 +250,11 @@ def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
         for previous, current in pairs.epoch(1):
             noise = torch.randn(len(current), model.noise_size, generator=noises)
             for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
-                synthesis = model.synthesise(seen, current, noise, both=False)
+                synthesis = model.synthesise(seen, current, noise)
                 drawn = synthesis.drawn
                 cost = reconstruction(drawn.levels, drawn.gates, current)
-                if config.learned_prior:
-                    cost = cost + prior_losses(synthesis, config)[0]
+                if synthesis.prior is not None:
+                    cost = cost + prior_loss(synthesis)
                 totals[row] += cost.item() * len(current)
     return {row: round(total / len(pairs), 2) for row, total in totals.items()}
 
@@ -280,22 +277,21 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=2500)
     parser.add_argument("--long", type=int, default=200)
     parser.add_argument("--temperature", type=float, help="the run's own, if not given")
-    parser.add_argument("--follow", type=float, default=1.0, help="how much of the bars before")
+    parser.add_argument("--follow", type=float, help="how much of the bars before")
     parser.add_argument("--classifiers", action="store_true", help="ask networks too: minutes")
     chosen = parser.parse_args()
     model = nextbar.load(chosen.run)
     corpus = corpus_of(model.origin)
     began = time.monotonic()
-    how = (chosen.temperature, chosen.follow)
-    sets, long = written(model, corpus, chosen.pieces, chosen.long, *how)
+    sampling = model.asked(chosen.temperature, chosen.follow)
+    sets, long = written(model, corpus, chosen.pieces, chosen.long, sampling)
     seconds = time.monotonic() - began
     real_sets, real_long = real(corpus)
     columns = measured(sets | real_sets, long | real_long, corpus, classifiers=chosen.classifiers)
     columns["model 1"] = nats_a_bar(model.model, corpus) | columns["model 1"]
     show(f"{chosen.run}: {model.model.config.epochs} epochs", columns)
-    temperature = model.temperature if chosen.temperature is None else chosen.temperature
-    follows = "" if chosen.follow == 1 else f", follow {chosen.follow:g}"
-    print(f"written in {seconds:.0f} s at temperature {temperature:g}{follows}")
+    follows = "" if sampling.follow == 1 else f", follow {sampling.follow:g}"
+    print(f"written in {seconds:.0f} s at temperature {sampling.temperature:g}{follows}")
     print(json.dumps({"benchmark": "recipe", "run": str(chosen.run), "columns": columns}))
 
 

@@ -34,7 +34,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nextbar.files import folder_written_whole, write_bytes_atomically, write_json_atomically
-from nextbar.frames.config import configure
 from nextbar.frames.replicas import choose_precision
 from nextbar.measures import Piece
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes
@@ -284,7 +283,7 @@ def train(
     The learning rate follows the time: it grows, then falls as a cosine to 0 at its end.
     """
     settings = model.settings
-    precision = choose_precision(configure("default"), torch.device("cpu"))
+    in_bfloat16 = choose_precision(torch.device("cpu")) == "bfloat16"
     matrices = [parameter for parameter in model.parameters() if parameter.dim() > 1]
     others = [parameter for parameter in model.parameters() if parameter.dim() <= 1]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
@@ -309,7 +308,7 @@ def train(
         rate = min(1.0, share / settings.warm_up) * (1 + math.cos(math.pi * share)) / 2
         for group in optimiser.param_groups:
             group["lr"] = settings.rate * rate
-        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
             logits = model(read)
         loss = F.cross_entropy(logits.float().flatten(0, 1), told.flatten(), ignore_index=UNTOLD)
         optimiser.zero_grad()

@@ -30,6 +30,9 @@ def test_data_goes_one_way_and_the_core_knows_no_music():
         ("studio.app", "torch"),
         ("studio.uploads", "torch"),
         ("measures", "torch"),
+        ("cli", "numpy"),
+        ("music.options", "numpy"),
+        ("music.manifest", "numpy"),
     ],
 )
 def test_a_room_can_be_entered_without_loading_what_it_does_not_know(room, stranger):

@@ -173,6 +173,39 @@ def test_help_teaches_every_command_and_every_field(run_cli):
     assert "Adam's learning rate for encoder and generator" in said
 
 
+def test_help_mistakes_and_inspecting_load_neither_pytorch_nor_a_reader_of_music(trained):
+    said_by = {
+        "--help": "Open a page in the browser",
+        "--version": nextbar.__version__,
+        "train --help": "--learning-rate",
+        "prepare --help": "--held-out-every",
+        "studio --help": "--port",
+        "compose": "Unknown command",
+        "generate --pieces many --out m": "Invalid value for --pieces",
+        "train corpus --out r --epoch 2": "Did you mean --epochs?",
+        "studio nowhere": "is not a run",
+        f"inspect {trained / 'corpus'}": "pairs",
+        f"inspect {trained / 'run'}": "how it went",
+        "inspect nowhere": "does not exist",
+    }
+    code = f"""
+import sys
+from nextbar.cli import main
+for words in {list(said_by)!r}:
+    print("$", words, flush=True)
+    main(words.split())
+    for heavy in ("torch", "symusic", "matplotlib", "music21", "pooch", "requests", "fastapi"):
+        assert heavy not in sys.modules, words
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False, env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    for words, said in zip(said_by, done.stdout.split("$ ")[1:], strict=True):
+        assert said_by[words] in said, said
+
+
 def test_an_output_folder_that_may_not_be_written_is_said(run_cli, trained, tmp_path):
     (tmp_path / "file").write_text("")
     code, said = run_cli("generate", trained / "run", "--out", tmp_path / "file" / "m", "--no-wav")

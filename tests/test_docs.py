@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nextbar.music import prepare
+from nextbar.studio import turns, uploads
+
 ROOT = Path(__file__).parents[1]
 PAPER = ROOT / "docs" / "paper.md"
 NAME = re.compile(r"\[?`(nextbar(?:\.\w+)+)`(?:\]\([^)]*\))?")
@@ -31,7 +34,7 @@ def find(name):
 
 def link(name):
     """The name, linked to the line where it is defined."""
-    found = find(name)
+    found = inspect.unwrap(find(name))  # the tests put a check of shapes around it
     path = Path(inspect.getsourcefile(found)).relative_to(ROOT)
     line = 1 if inspect.ismodule(found) else inspect.getsourcelines(found)[1]
     return f"[`{name}`](../{path.as_posix()}#L{line})"
@@ -54,9 +57,62 @@ def test_every_equation_that_is_trained_with_has_its_place_and_is_named_there():
         assert re.search(rf"Eqs?\. [\d, and]*\b{number}\b", inspect.getsource(owner)), name
 
 
+def test_every_equation_that_is_not_the_papers_has_its_place_and_is_not_called_the_papers():
+    text = PAPER.read_text("utf-8").partition("## Not the paper's")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([\w -]+)[:,] .*?\[`(nextbar[\w.]+)`\]", text, re.MULTILINE))
+    assert set(rows) == {
+        "learned prior", "KL of a draw", "a chain of parts", "mixture density", "temperature",
+        "reconstruction", "the frame", "straight-through", "warm-up", "settling",
+    }  # fmt: skip
+    for name in rows.values():
+        assert "Paper Eq" not in inspect.getdoc(find(name)), name
+
+
+def test_every_loss_stands_in_one_of_the_two_tables_of_equations_and_in_the_right_one():
+    text = PAPER.read_text("utf-8")
+    papers, _, others = text.partition("## Table 1")[0].partition("## Not the paper's")
+    losses = inspect.getmembers(
+        importlib.import_module("nextbar.frames.losses"), inspect.isfunction
+    )
+    found = {name: function for name, function in losses if function.__module__.endswith("losses")}
+    assert len(found) >= 7
+    for name, function in found.items():
+        is_the_papers = "Not in the paper" not in inspect.getdoc(function)
+        here, there = (papers, others) if is_the_papers else (others, papers)
+        assert f"losses.{name}`" in here, f"{name} has no line"
+        assert f"losses.{name}`" not in there, f"{name} stands in the wrong table"
+
+
 def test_every_row_of_table_1_has_its_place():
     text = PAPER.read_text("utf-8").partition("## Table 1")[2].partition("\n## ")[0]
     assert re.findall(r"^\| ([EGD]): ", text, re.MULTILINE) == ["E", "G", "D"]
+
+
+def test_the_numbers_that_documents_name_are_those_of_the_code():
+    documents = {
+        "studio.md": (
+            f"a queue of {turns.MOST_WAITING} with",
+            f"limits of memory, time and size ({uploads.LARGEST_BYTES // 2**20} MB)",
+        ),
+        "prepare.md": (
+            f"{prepare.SECONDS_A_FILE:g} s of a single file, "
+            f"{prepare.SECONDS_A_COLLECTION:g} s of what may hold many tunes",
+        ),
+    }
+    for name, sentences in documents.items():
+        text = " ".join((ROOT / "docs" / name).read_text("utf-8").split())
+        for sentence in sentences:
+            assert sentence in text, (name, sentence)
+
+
+def test_what_documents_import_from_nextbar_is_there():
+    found = []
+    for path in (ROOT / "docs").glob("*.md"):
+        found += re.findall(r"^from (nextbar[\w.]*) import (.+)$", path.read_text("utf-8"), re.M)
+    assert found
+    for module, names in found:
+        for name in names.split(", "):
+            assert hasattr(importlib.import_module(module), name), (module, name)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from .frames.config import Config as Config
 from .judging import evaluate as evaluate
 from .measures.table import Report as Report
 from .music.corpus import Corpus as Corpus
+from .music.options import CorpusOptions as CorpusOptions
 from .music.prepare import merge as merge
 from .music.prepare import prepare as prepare
 from .music.public_data import fetch as fetch

@@ -5,12 +5,13 @@ makes no sense; 130, interrupted.
 """
 
 import json
+import re
 import shlex
 import sys
-import tomllib
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_type_hints
 
 import cyclopts
 from cyclopts import App, Parameter
@@ -18,38 +19,65 @@ from rich.console import Console
 
 import nextbar
 from nextbar import screen
-from nextbar._version import __version__
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
+from nextbar.music.manifest import REPORT
+from nextbar.music.options import CorpusOptions
+from nextbar.studio.command import studio
+
+if TYPE_CHECKING:
+    from nextbar.music.corpus import Corpus
+    from nextbar.music.options import OptionsGiven
 
 app = App(
     name="nextbar",
-    version=__version__,
+    version=lambda: nextbar.__version__,
+    help_format="plaintext",
     help="Train on your own MIDI files, and write new music bar by bar.\n\n"
     "Begin with `nextbar demo`, or with your own files: prepare, train, generate, evaluate.",
 )
 console = Console()
 
-_HINTS = get_type_hints(Config)
-ConfigFields = TypedDict(  # type: ignore[misc]  # made from Config, so that each has one source
-    "ConfigFields",
-    {
-        field.name: Annotated[
-            _HINTS[field.name],
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Makes a command of a function, each paragraph of its docstring as wide as the screen."""
+    assert function.__doc__
+    function.__doc__ = re.sub(
+        r"(?m)^( *)[^\s-].*(?:\n\1[^\s-].*)+",
+        lambda paragraph: paragraph[1] + " ".join(paragraph[0].split()),
+        function.__doc__,
+    )
+    return app.command(function)
+
+
+def _as_keywords(of: type, group: str, *, show_defaults: bool) -> Any:
+    """A TypedDict of a record's settings, which cyclopts makes options of."""
+    hints = get_type_hints(of)
+    options = {}
+    for each in fields(of):
+        shown = show_defaults and each.default is not None and each.default is not False
+        options[each.name] = Annotated[
+            hints[each.name],
             Parameter(
-                help=field.metadata["help"],
-                group="Configuration (a preset's values where not given)",
+                help=each.metadata["help"] + (f" [default: {each.default}]" if shown else ""),
+                group=group,
                 consume_multiple=True,
                 negative_iterable=(),
             ),
         ]
-        for field in fields(Config)
-    },
-    total=False,
-)
+    return TypedDict(f"{of.__name__}Given", options, total=False)  # type: ignore[operator]
 
 
-@app.command
+if TYPE_CHECKING:
+    ConfigGiven = dict[str, Any]
+    CorpusGiven = OptionsGiven
+else:
+    from_preset = "Configuration (a preset's values where not given)"
+    ConfigGiven = _as_keywords(Config, from_preset, show_defaults=False)
+    CorpusGiven = _as_keywords(CorpusOptions, "The corpus", show_defaults=True)
+
+
+@_command
 def fetch(
     collection: str = "nottingham", /, *, out: Path | None = None, source: str | None = None
 ) -> None:
@@ -81,24 +109,16 @@ def fetch(
     )
 
 
-@app.command
+@_command
 def prepare(
     folder: str,
     /,
     *,
     out: Path,
-    grid: Literal["metre", "seconds"] = "metre",
-    metre: str = "auto",
-    track: str = "all",
-    onsets: bool | None = None,
-    common_key: bool | None = None,
-    augment: int = 0,
-    pedal: bool = False,
-    steps_per_quarter: int = 4,
-    min_bars: int = 2,
-    held_out_every: int = 10,
     workers: int | None = None,
     shard: str | None = None,
+    page: bool = True,
+    options: Annotated[CorpusGiven | None, Parameter(name="*")] = None,
 ) -> None:
     """Make a corpus of bars from a folder of MIDI, ABC and MusicXML files.
 
@@ -116,79 +136,45 @@ def prepare(
         music21:ryansMammoth.
     out
         The folder to write the corpus to.
-    grid
-        metre: bars of one metre, tempo ignored. seconds: bars of 2 s, 8 steps a second, as in
-        the paper.
-    metre
-        Which metre to take, as 6/8; auto is 4/4 unless most pieces share another.
-    track
-        all but drums, melody, the number of a track that has notes (from 1), or a part of its
-        name. melody is the track so named; else, of the tracks with many notes, the highest that
-        plays one note at a time.
-    onsets
-        Keep note beginnings in a second channel, so that repeated notes stay apart; by default
-        on the metre grid.
-    common_key
-        Transpose every piece to C major or A minor first: a small corpus teaches more that way;
-        by default on the metre grid, unless it is augmented. New bars of your own tune come back
-        in your key.
-    augment
-        Train on every piece in other keys too, up to so many semitones down and up, where its
-        notes stay on the piano. Held-out pieces stay as they are.
-    pedal
-        Let notes last as long as the sustain pedal holds them.
-    steps_per_quarter
-        Steps of the grid in a quarter note; 4 is a grid of sixteenths.
-    min_bars
-        Pieces shorter than this are refused.
-    held_out_every
-        Every so many-th piece is kept from training, for honest measures.
     workers
         Processes that read files; as many as there are cores, if not given.
     shard
         Read one part of the files only, as 2/8: machines share the work, and nextbar merge
         makes one corpus of the parts.
+    page
+        Write prepare-report.html too.
+    options
+        How the corpus is made.
     """
     with screen.progress_bar(console, "reading") as update:
         corpus = nextbar.prepare(
             folder,
             out,
-            grid=grid,
-            metre=metre,
-            track=track,
-            onsets=onsets,
-            common_key=common_key,
-            augment=augment,
-            pedal=pedal,
-            steps_per_quarter=steps_per_quarter,
-            min_bars=min_bars,
-            held_out_every=held_out_every,
             workers=workers,
             shard=shard,
+            page=page,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
+            **(options or {}),
         )
     _show_corpus(corpus, out)
 
 
-def _show_corpus(corpus: nextbar.Corpus, out: Path) -> None:
-    from nextbar.music.report import write_report
-
+def _show_corpus(corpus: "Corpus", out: Path) -> None:
     screen.show_refusals(console, corpus.refused(), str(out / "refused.jsonl"))
-    facts = write_report(corpus)
     manifest = corpus.manifest
-    screen.show_corpus(console, manifest, facts)
+    screen.show_corpus(console, corpus)
+    page = f"look:   {out / REPORT}\n" if (out / REPORT).exists() else ""
     screen.say(
         console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
         f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
-        f"look:   {out / 'prepare-report.html'}\n"
-        f"next:   nextbar train {shlex.quote(str(out))} --out RUN",
+        f"{page}next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
 
 
-@app.command
-def merge(*shards: Path, out: Path) -> None:
+@_command
+def merge(*shards: Path, out: Path, page: bool = True) -> None:
     """Make one corpus of the parts that nextbar prepare --shard has made.
 
     It is the very corpus that one run over all files would have made.
@@ -201,17 +187,20 @@ def merge(*shards: Path, out: Path) -> None:
         The corpora of all parts, 1/N to N/N, in any order.
     out
         The folder to write the corpus to.
+    page
+        Write prepare-report.html too.
     """
     with screen.progress_bar(console, "merging") as update:
         corpus = nextbar.merge(
             list(shards),
             out,
+            page=page,
             report=lambda now: update(now.n_done, now.n_files, f"{now.n_pieces} pieces"),
         )
     _show_corpus(corpus, out)
 
 
-@app.command
+@_command
 def train(
     corpus: Path,
     /,
@@ -224,7 +213,7 @@ def train(
     precision: Literal["float32", "bfloat16"] | None = None,
     checkpoint_epochs: int = 1,
     sample_epochs: int = 5,
-    overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
+    overrides: Annotated[ConfigGiven | None, Parameter(name="*")] = None,
 ) -> None:
     """Train a model on a corpus; a run that exists is continued.
 
@@ -283,6 +272,8 @@ def train(
 def _read_config(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    import tomllib
+
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
@@ -295,7 +286,7 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     return values
 
 
-@app.command
+@_command
 def export(run: Path, /, *, out: Path) -> None:
     """Make a small copy of a trained model, to give away: it writes, but cannot be trained on.
 
@@ -317,7 +308,7 @@ def export(run: Path, /, *, out: Path) -> None:
     )
 
 
-@app.command
+@_command
 def generate(
     run: Path | None = None,
     /,
@@ -330,6 +321,7 @@ def generate(
     temperature: float | None = None,
     follow: float | None = None,
     threshold: float | None = None,
+    tempo: float | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -354,7 +346,9 @@ def generate(
         How many bars the model writes in each; given bars come in front of them.
     from_bar
         noise: begin from nothing. held-out, or training: from a bar drawn from those tunes of
-        the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8.
+        the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8;
+        FILE.abc#2:4 behind bar 4 of tune 2 of a file of several. Its tempo, metre and instrument
+        are kept.
     track
         Of that file: all but drums, the number of a track that has notes, or a part of its name.
     temperature
@@ -365,6 +359,9 @@ def generate(
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.
+    tempo
+        In quarters a minute, from 10 to 1,000; by default that of the file gone on from, else what
+        is usual in the corpus.
     seed
         Decides everything that is random.
     wav
@@ -385,11 +382,13 @@ def generate(
             temperature=temperature,
             follow=follow,
             threshold=threshold,
+            tempo=tempo,
             seed=seed,
             wav=wav,
             pictures=pictures,
             device=device,
             progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
+            say=lambda sentence: screen.say(console, sentence),
         )
     from nextbar.writing.folder import SHEET
 
@@ -401,7 +400,7 @@ def generate(
     )
 
 
-@app.command
+@_command
 def evaluate(
     folder: Path,
     /,
@@ -455,7 +454,7 @@ def evaluate(
         screen.say(console, f"look:   {out / 'report.html'}")
 
 
-@app.command
+@_command
 def inspect(
     path: Path, /, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
 ) -> None:
@@ -475,7 +474,7 @@ def inspect(
         screen.show_facts(console, facts)
 
 
-@app.command
+@_command
 def reproduce(
     out: Path,
     /,
@@ -484,7 +483,7 @@ def reproduce(
     pieces: int = 2500,
     device: str = "auto",
     devices: int | None = None,
-    overrides: Annotated[ConfigFields | None, Parameter(name="*")] = None,
+    overrides: Annotated[ConfigGiven | None, Parameter(name="*")] = None,
 ) -> None:
     """Repeat the experiment of the paper, from its data to its table and figures.
 
@@ -541,7 +540,7 @@ DEMO = (
 )  # fmt: skip
 
 
-@app.command
+@_command
 def demo(*, out: Path = Path("demo")) -> None:
     """From real folk tunes to new music, in a few minutes: each command is shown as it runs.
 
@@ -568,7 +567,7 @@ def demo(*, out: Path = Path("demo")) -> None:
     )
 
 
-app.command("nextbar.studio.command:studio", name="studio")
+_command(studio)
 
 
 def main(words: list[str] | None = None) -> int:

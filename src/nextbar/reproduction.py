@@ -30,7 +30,8 @@ from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import interval_text
 from nextbar.measures.pieces import Piece, reference_windows
 from nextbar.measures.table import Report
-from nextbar.music.corpus import MANIFEST, Corpus
+from nextbar.music.corpus import Corpus
+from nextbar.music.manifest import MANIFEST
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.music.prepare import prepare
 from nextbar.music.public_data import fetch

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +15,7 @@ from nextbar.frames.diagnosis import diagnose
 if TYPE_CHECKING:
     from nextbar.frames.training import Figures, StepDone
     from nextbar.measures.table import Report
-    from nextbar.music.summary import Summary
+    from nextbar.music.corpus import Corpus
 
 LINE_SECONDS = 5.0
 """Where no terminal shows a moving bar, a line of progress is printed this often."""
@@ -40,6 +39,8 @@ def progress_bar(console: Console, title: str) -> Iterator[Update]:
     if not console.is_terminal:
         yield _progress_lines(console, title)
         return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
         task = progress.add_task(title, total=None, state="")
@@ -117,8 +118,9 @@ def show_refusals(console: Console, refused: list[dict[str, str]], where: str) -
         )
 
 
-def show_corpus(console: Console, manifest: dict[str, Any], summary: "Summary") -> None:
+def show_corpus(console: Console, corpus: "Corpus") -> None:
     """What was taken and refused, what the music is like, and what that means."""
+    manifest, summary = corpus.manifest, corpus.summary
     table = Table(show_header=False)
     seconds = manifest["options"]["grid"] == "seconds"
     rows = {

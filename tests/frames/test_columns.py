@@ -242,6 +242,7 @@ def test_a_run_continued_is_the_run_never_interrupted(columns, moving_squares, a
             assert torch.equal(a, b)
 
 
+@pytest.mark.trains
 def test_the_default_learns_where_a_moving_square_goes_next(columns, alone):
     config = override(
         columns,

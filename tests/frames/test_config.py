@@ -4,8 +4,9 @@ from dataclasses import fields
 import pytest
 
 from nextbar.errors import ConfigError, UsageError
-from nextbar.frames.config import Config, Sampling, bounds, override
+from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.plane import deconvolution_strides
+from nextbar.settings import bounds
 from nextbar.training.presets import PRESETS, configure
 
 

@@ -8,8 +8,8 @@ from nextbar.frames.config import override
 from nextbar.frames.gradients import (
     discriminator_gradients,
     encoder_and_generator_gradients,
-    judge,
     loudest,
+    verdicts_on,
 )
 from nextbar.frames.losses import adversarial_loss, feature_matching, kl_to_standard_normal
 from nextbar.frames.model import build_model
@@ -50,7 +50,7 @@ def prepared(config, sequences):
 def ours(model, previous, current, noise, **how):
     """The gradients for E, G and D, and the figures."""
     synthesis = model.synthesise(previous, current, noise)
-    judged = judge(model, previous, current, synthesis)
+    judged = verdicts_on(model, previous, current, synthesis)
     d_update, of_d = discriminator_gradients(model, judged)
     e_update, g_update, figures = encoder_and_generator_gradients(
         model, current, synthesis, judged, **how
@@ -138,7 +138,7 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
     previous, current = next(pairs.epoch(1))
     noise = torch.randn(16, model.noise_size, generator=torch.Generator().manual_seed(5))
     synthesis = model.synthesise(previous, current, noise)
-    assert judge(model, previous, current, synthesis) is None
+    assert verdicts_on(model, previous, current, synthesis) is None
     assert synthesis.sampled is None
     e_update, g_update, figures = encoder_and_generator_gradients(
         model, current, synthesis, None, warmth=0.5
@@ -170,7 +170,7 @@ def test_the_figures_are_the_totals_of_equations_8_9_and_10(layout, request):
     prepared = request.getfixturevalue(layout)
     _, figures = ours(*prepared, warmth=0.5)
     synthesis = prepared[0].synthesise(*prepared[1:])
-    verdicts = judge(*prepared[:3], synthesis)
+    verdicts = verdicts_on(*prepared[:3], synthesis)
     likelihood = figures["reconstruction"] if layout == "in_columns" else 0
     adversarial = adversarial_loss(verdicts.predicted.logits, verdicts.sampled.logits)
     matching = 1.3 * figures["feature"]

@@ -56,10 +56,12 @@ def test_the_kl_of_many_draws_is_that_of_the_closed_form():
         normal(mean, (log_variance / 2).exp()), normal(prior[0], (prior[1] / 2).exp())
     ).sum()
     noise = torch.randn(20000, 2, generator=torch.Generator().manual_seed(0))
-    latent = Gaussian(mean, log_variance).draw(noise)
-    drawn = kl_of_draw(
-        Gaussian(mean, log_variance).log_density(latent), Gaussian(*prior).log_density(latent)
+    own, prior = (
+        Gaussian(*(each.expand(20000, 2) for each in moments))
+        for moments in ((mean, log_variance), prior)
     )
+    latent = own.draw(noise)
+    drawn = kl_of_draw(own.log_density(latent), prior.log_density(latent))
     assert drawn.item() == pytest.approx(exact.item(), abs=0.03)
 
 

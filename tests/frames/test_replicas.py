@@ -113,6 +113,7 @@ def trained_by(n_processes, out, batch):
     return [load_file(path) for path in sorted(out.glob(f"*-of-{n_processes}.safetensors"))]
 
 
+@pytest.mark.trains
 def test_two_processes_train_what_one_does_on_the_joint_batch(tmp_path):
     """Without batch normalisation. Of 35 pairs the last batch of 17 is one: a process is idle."""
     first, second = trained_by(2, tmp_path, batch=17)

@@ -9,7 +9,7 @@ from nextbar.frames.config import override
 from nextbar.frames.gradients import (
     discriminator_gradients,
     encoder_and_generator_gradients,
-    judge,
+    verdicts_on,
 )
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches
@@ -63,7 +63,7 @@ def test_the_second_update_sees_the_weights_that_the_first_one_made(
     for nth in range(2):
         with replicas.joint(16).autocast():
             synthesis = by_hand.model.synthesise(previous, current, noises[nth])
-            judged = judge(by_hand.model, previous, current, synthesis)
+            judged = verdicts_on(by_hand.model, previous, current, synthesis)
         updates = {"discriminator": discriminator_gradients(by_hand.model, judged)[0]}
         updates["encoder"], updates["generator"], _ = encoder_and_generator_gradients(
             by_hand.model, current, synthesis, judged

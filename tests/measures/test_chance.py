@@ -66,3 +66,30 @@ def test_25_random_notes_in_14_semitones_reach_a_scale_consistency_of_76():
     pitches = [note_ons(piece.notes).pitches for piece in pieces]
     assert np.mean([scale_consistency(p) for p in pitches]) == pytest.approx(76.2, abs=0.5)
     assert max(tone_span(p) for p in pitches) == 14
+
+
+def test_pitches_and_starts_are_uniform_and_the_rest_is_dealt_each_by_itself():
+    # Loud notes are long and low in the frame; in the random piece nothing goes with anything.
+    rows = [(0, 4, 60, 100)] * 1000 + [(16, 1, 63, 50)] * 1000
+    frame = Piece(make_notes(rows), 4, "tune", 1)
+    [drawn] = chance_pieces([frame], n_steps=16, rng=np.random.default_rng(0))
+    assert drawn.name == "tune"
+    assert drawn.n_given_bars == 1
+    notes = drawn.notes
+    assert np.bincount(notes["pitch"])[60:] == pytest.approx([500] * 4, abs=70)
+    assert np.bincount(notes["start"]) == pytest.approx([2000 / 64] * 64, abs=25)
+    is_loud = notes["velocity"] == 100
+    assert is_loud.sum() == 1000
+    within = notes["start"] <= 60  # where a long note is not cut
+    assert (notes["duration"][within] == 4).mean() == pytest.approx(0.5, abs=0.05)
+    loud, soft = notes[is_loud], notes[~is_loud]
+    assert loud["pitch"].mean() == pytest.approx(soft["pitch"].mean(), abs=0.2)
+    assert loud["duration"].mean() == pytest.approx(soft["duration"].mean(), abs=0.25)
+
+
+def test_faint_notes_lend_nothing_to_the_random_ones():
+    frame = Piece(make_notes([(0, 1, 60, 90), (0, 1, 61, 90), (0, 9, 100, 10)]), 1)
+    [drawn] = chance_pieces([frame], n_steps=16, rng=np.random.default_rng(0))
+    assert len(drawn.notes) == 2
+    assert drawn.notes["pitch"].max() <= 61
+    assert drawn.notes["duration"].tolist() == [1, 1]

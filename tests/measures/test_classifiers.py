@@ -7,12 +7,14 @@ import torch
 
 from nextbar.measures import classifiers
 from nextbar.measures.classifiers import (
+    TwoSampleTest,
     follows,
     next_bar_told_from_real,
     real_told_from_real,
     told_from_real,
     windows_of,
 )
+from nextbar.measures.intervals import UNMEASURED
 from nextbar.measures.pieces import Piece, reference_windows
 
 from .small_pieces import make_notes, piece_of_bars, random_piece
@@ -47,6 +49,7 @@ def _short(monkeypatch):
     monkeypatch.setattr(judge_network, "MOST_EPOCHS", 5)
 
 
+@pytest.mark.trains
 def test_pieces_of_another_kind_are_told_and_pieces_of_the_same_are_not():
     real = tunes(60)
     other = told_from_real(first_bars(tunes(80, seed=1, duration=2), 3), real, n_steps=16, n_bars=3)
@@ -56,6 +59,7 @@ def test_pieces_of_another_kind_are_told_and_pieces_of_the_same_are_not():
     assert same.n_tested[0] == 20  # a quarter
 
 
+@pytest.mark.trains
 def test_one_half_of_the_real_tunes_is_not_told_from_the_other():
     real = [*tunes(60), *tunes(5, n_bars=2, seed=1)]
     verdict = real_told_from_real(real, n_steps=16, n_bars=3)
@@ -65,11 +69,13 @@ def test_one_half_of_the_real_tunes_is_not_told_from_the_other():
     assert math.isnan(real_told_from_real(real, n_steps=16, n_bars=9).accuracy.mean)
 
 
+@pytest.mark.trains
 def test_bars_that_keep_to_their_tune_follow_and_aimless_ones_do_not():
     assert follows(tunes(60), n_steps=16).accuracy.mean > 75
     assert follows(tunes(60, aimless=True), n_steps=16).accuracy.low < 53
 
 
+@pytest.mark.trains
 def test_a_next_bar_that_ignores_the_given_one_is_told():
     real = tunes(60)
     kept = first_bars(tunes(60), 2, given=1)  # goes on as the very tune does
@@ -84,6 +90,7 @@ def test_a_next_bar_that_ignores_the_given_one_is_told():
     assert math.isnan(next_bar_told_from_real(ungiven, real, n_steps=16).accuracy.mean)
 
 
+@pytest.mark.trains
 def test_the_seed_decides_and_the_global_generator_is_left_alone():
     torch.manual_seed(7)
     before = torch.get_rng_state()
@@ -302,17 +309,51 @@ def test_of_very_many_windows_some_are_drawn_on_either_side(network, monkeypatch
         assert len(np.unique(windows, axis=0)) == 50  # none twice
 
 
-def test_seeds_split_and_train_differently(network):
+def test_of_very_many_pairs_some_are_drawn(network, monkeypatch):
+    monkeypatch.setattr(classifiers, "MOST_WINDOWS", 40)
+    follows([on_one_pitch(pitch, 12) for pitch in range(30, 50)], n_steps=16)  # of 220 pairs
+    assert sum(len(part.first) for part in network.parts) == 40
+
+
+@pytest.mark.usefixtures("network")
+def test_a_bar_in_which_a_note_is_only_held_sounds():
+    held = [Piece(make_notes([(0, 20, pitch, 90)]), 2) for pitch in range(30, 50)]
+    assert follows(held, n_steps=16).n_tested == (5, 5)
+
+
+@pytest.mark.usefixtures("network")
+def test_tunes_just_as_long_as_a_window_take_part_half_against_half():
+    tunes = [on_one_pitch(pitch, 3) for pitch in range(30, 50)]
+    short = [on_one_pitch(pitch, 2) for pitch in range(60, 80)]
+    assert real_told_from_real([*tunes, *short], n_steps=16, n_bars=3).n_tested == (2, 2)
+
+
+def test_the_same_seed_gives_the_same_split_and_another_seed_another(network):
     real = [on_one_pitch(pitch, 2) for pitch in range(30, 50)]
     pieces = [on_one_pitch(pitch, 2) for pitch in range(60, 80)]
-    asked = []
-    for seed in (0, 0, 1):
-        for ask in (
-            lambda: told_from_real(pieces, real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
-            lambda: follows(pieces, n_steps=16, seed=seed),  # noqa: B023
-            lambda: real_told_from_real(real, n_steps=16, n_bars=2, seed=seed),  # noqa: B023
-        ):
-            ask()
+    begun = [piece._replace(n_given_bars=1) for piece in pieces]
+    for ask in (
+        lambda seed: told_from_real(pieces, real, n_steps=16, n_bars=2, seed=seed),
+        lambda seed: next_bar_told_from_real(begun, real, n_steps=16, seed=seed),
+        lambda seed: follows(pieces, n_steps=16, seed=seed),
+        lambda seed: real_told_from_real(real, n_steps=16, n_bars=2, seed=seed),
+    ):
+        asked = []
+        for seed in (0, 0, 1):
+            ask(seed)
             asked.append((network.seed, pitches_of(network.parts[2].first)))
-    assert asked[:3] == asked[3:6]
-    assert all(one != other for one, other in zip(asked[:3], asked[6:], strict=True))
+        assert asked[0] == asked[1]
+        assert asked[0][0] != asked[2][0]
+        assert asked[0][1] != asked[2][1]
+
+
+def test_half_against_half_the_seed_decides_how_each_half_is_split_too(monkeypatch):
+    seeds = []
+
+    def told(*_, seed, **__):
+        seeds.append(seed)
+        return TwoSampleTest(UNMEASURED, (0, 0))
+
+    monkeypatch.setattr(classifiers, "told_from_real", told)
+    real_told_from_real([on_one_pitch(60, 5)] * 4, n_steps=16, seed=7)
+    assert seeds == [7]

@@ -6,10 +6,12 @@ import pytest
 from nextbar.measures.chance import chance_pieces
 from nextbar.measures.coherence import (
     bar_profiles,
+    chance_likeness,
     coherence,
     coherence_by_bar,
     coherence_curve,
     coherence_sums,
+    consecutive_likeness,
     weighted_coherence,
 )
 from nextbar.measures.pieces import Piece, reference_windows
@@ -154,3 +156,55 @@ def test_real_tunes_follow_from_bar_to_bar_and_the_published_samples_do_not():
     assert coherence(windows, n_steps=N_STEPS) == pytest.approx(0.086, abs=0.002)
     # -0.014 over all 2,553 of them; these are 200.
     assert coherence(samples, n_steps=N_STEPS) == pytest.approx(-0.014, abs=0.015)
+
+
+def test_profiles_number_bars_piece_by_piece_and_leave_out_what_is_beyond():
+    pieces = [piece_of_bars([C], [D]), Piece(make_notes([]), 0), piece_of_bars([E])]
+    beyond = pieces[0]._replace(n_bars=1)
+    units, piece, number = bar_profiles([*pieces, beyond], n_steps=16)
+    assert piece.tolist() == [0, 0, 2, 3]
+    assert number.tolist() == [0, 1, 0, 0]
+    assert units.argmax(axis=1).tolist() == [0, 2, 4, 0]
+    assert units.sum(axis=1).tolist() == [1, 1, 1, 1]
+
+
+def test_the_sums_of_each_piece_are_counted_by_hand():
+    # C | C E | - | E: pairs C-CE with cosine 1/sqrt 2; CE-silence and silence-E are none.
+    # Three bars sound; their directions add up to C: 1 + 1/sqrt 2, E: 1/sqrt 2 + 1.
+    half = math.sqrt(1 / 2)
+    sums = coherence_sums([piece_of_bars([G]), piece_of_bars([C], [C, E], [], [E])], n_steps=16)
+    assert sums.likeness == pytest.approx([0, half])
+    assert sums.n_pairs.tolist() == [0, 1]
+    assert sums.n_bars.tolist() == [1, 3]
+    assert sums.direction[0].tolist() == [0] * 7 + [1] + [0] * 4
+    assert sums.direction[1, [0, 4]] == pytest.approx([1 + half, 1 + half])
+    assert sums.direction[1].sum() == pytest.approx(2 + 2 * half)
+
+
+def test_both_parts_of_coherence_are_weighted_means():
+    # Pieces C | C, C | D and D | D: likeness 1, 0, 1. Weights 2, 1, 1: (2 + 0 + 1) / 4.
+    pieces = [piece_of_bars([C], [C]), piece_of_bars([C], [D]), piece_of_bars([D], [D])]
+    sums = coherence_sums(pieces, n_steps=16)
+    weights = np.array([[2.0, 1, 1]])
+    assert consecutive_likeness(sums, weights) == pytest.approx([3 / 4])
+    # Across, pairs of bars: 1 with 2: 2 * 1 * (2 of 4 alike), 1 with 3: 2 * 1 * (0 of 4),
+    # 2 with 3: 1 * 1 * (2 of 4): 4 + 0 + 2 of 8 + 8 + 4.
+    assert chance_likeness(sums, weights) == pytest.approx([6 / 20])
+    assert weighted_coherence(sums, weights) == pytest.approx([3 / 4 - 6 / 20])
+    # First bars with second bars of others: 1-2: 2 * (C-D 0), 1-3: 2 * (C-D 0),
+    # 2-1: 2 * (C-C 1), 2-3: C-D 0, 3-1: 2 * (D-C 0), 3-2: D-D 1: 3 of 10.
+    by_bar = coherence_curve(pieces, n_steps=16)(weights)
+    assert by_bar == pytest.approx(np.array([[3 / 4 - 3 / 10]]))
+
+
+def test_a_silent_bar_is_left_out_of_its_place_on_both_sides():
+    # C | C, C | - and E | C. Place 1-2: within C-C 1 and E-C 0: 1/2. Across, first bars with
+    # second ones that sound: first's C with third's C 1; second's C with both Cs 1, 1; third's
+    # E with first's C 0: 3 of 4.
+    pieces = [piece_of_bars([C], [C]), piece_of_bars([C], []), piece_of_bars([E], [C])]
+    assert coherence_by_bar(pieces, n_steps=16) == pytest.approx([1 / 2 - 3 / 4])
+
+
+def test_of_pieces_of_different_lengths_the_longest_has_as_many_places():
+    pieces = [piece_of_bars([C], [C]), piece_of_bars([C], [C], [C], [D]), piece_of_bars([D])]
+    assert len(coherence_by_bar(pieces, n_steps=16)) == 3

@@ -3,17 +3,22 @@ import math
 import numpy as np
 import pytest
 
+from nextbar.measures import copying
 from nextbar.measures.copying import (
+    TrainingBars,
     bar_contents,
     copied_bars,
     find_copies,
     nearest_distances,
+    pack_notes,
     phrase_contents,
     phrase_firsts,
 )
 from nextbar.measures.pieces import Piece, bars_of_pieces
 from nextbar.music.bars import BAR_NOTE
 
+from ..music.midi_files import tune_bytes
+from ..music.prepared import prepare
 from .small_pieces import make_notes, piece_of_bars, random_piece
 
 
@@ -128,3 +133,84 @@ def test_of_very_many_phrases_some_are_drawn_and_copies_are_still_found():
     distances = nearest_distances(known, known, rng=rng, most=(10, 5))
     assert np.count_nonzero(~np.isnan(distances)) == 10
     assert np.nanmax(distances) == 0
+
+
+def test_the_training_bars_of_a_corpus_are_those_of_its_training_tunes(tmp_path):
+    # 7 tunes of 2 to 8 bars, every third held out: 0, 3 and 6 of the corpus's order.
+    (tmp_path / "songs").mkdir()
+    for i in range(7):
+        (tmp_path / "songs" / f"{i}.mid").write_bytes(tune_bytes(transpose=i, n_bars=2 + i))
+    corpus = prepare(tmp_path / "songs", tmp_path / "corpus", held_out_every=3)
+    training = TrainingBars.of_corpus(corpus)
+    assert training.n_bars.tolist() == [3, 4, 6, 7]
+    tunes = [corpus.bars_of(number) for number in (1, 2, 4, 5)]
+    by_tune = [corpus.notes(bars.start, bars.stop) for bars in tunes]
+    pieces = [Piece(notes, len(bars)) for notes, bars in zip(by_tune, tunes, strict=True)]
+    same = TrainingBars.of_pieces(pieces, n_steps=16)
+    assert same.n_bars.tolist() == training.n_bars.tolist()
+    assert bar_contents(*same.bars) == bar_contents(*training.bars)
+    assert len(TrainingBars.of_pieces([], n_steps=16).n_bars) == 0
+
+
+def test_notes_are_packed_once_each_in_the_order_of_bar_start_and_pitch():
+    rows = [(4, 2, 64, 90), (4, 2, 60, 90), (4, 3, 60, 90), (4, 2, 60, 20), (0, 9, 80, 11)]
+    bars = np.array([(*row, False) for row in rows] + [(1, 1, 61, 10, True)], BAR_NOTE)
+    packed = pack_notes(bars, np.array([0, 0, 5, 6]))
+    unpacked = [(n >> 24, n >> 16 & 0xFF, n >> 8 & 0xFF, n & 0xFF) for n in packed.tolist()]
+    assert unpacked == [(1, 0, 80, 9), (1, 4, 60, 2), (1, 4, 60, 3), (1, 4, 64, 2)]
+    assert len(bar_contents(bars, np.array([0, 0, 5, 6]))) == 3
+
+
+def test_bars_of_the_highest_and_longest_notes_are_told_apart():
+    one = bars_of(Piece(make_notes([(0, 16, 127, 127)]), 1))
+    other = bars_of(Piece(make_notes([(0, 16, 0, 127)]), 1))
+    assert copied_bars(one, other) == 0
+    assert copied_bars(one, other, any_key=True) == 100
+    lower = [(0, 1, 50, 90), (0, 1, 62, 90)]  # an octave, against an octave from above
+    upper = [(0, 1, 70, 90), (0, 1, 82, 90)]
+    bars = [bars_of(Piece(make_notes(rows), 1)) for rows in (lower, upper)]
+    assert copied_bars(*bars, any_key=True) == 100
+    assert bar_contents(*bars[0], any_key=True) == bar_contents(*bars[1], any_key=True)
+
+
+def test_in_which_bar_of_a_phrase_a_note_begins_belongs_to_the_phrase():
+    early, late = piece_of_bars([60], []), piece_of_bars([], [60])
+    assert phrases(early) != phrases(late)
+    assert phrases(early, n=1) == [*phrases(late, n=1)[::-1]]
+    # In any key a single note is like any other; two differ by their interval, up or down.
+    assert phrases(piece_of_bars([60], [62])) == phrases(piece_of_bars([50], [52]))
+    assert phrases(piece_of_bars([60], [62])) != phrases(piece_of_bars([60], [58]))
+    assert phrases(piece_of_bars([0, 127], [])) != phrases(piece_of_bars([127, 0], []))
+    # The tune goes on in the third bar: what follows is no part of the first phrase.
+    assert phrases(piece_of_bars([60], [62], [64]))[0] == phrases(piece_of_bars([60], [62]))[0]
+    # What stands before is none either, though the interval from it is another.
+    assert phrases(piece_of_bars([90], [60], [62]))[1] == phrases(piece_of_bars([60], [62]))[0]
+
+
+def test_durations_belong_to_a_phrase():
+    short, long = (Piece(make_notes([(0, n, 60, 90), (8, 1, 62, 90)]), 1) for n in (1, 2))
+    assert phrases(short, n=1) != phrases(long, n=1)
+
+
+def test_silent_phrases_and_those_not_drawn_have_no_distance():
+    rng = np.random.default_rng(0)
+    known = phrases(piece_of_bars([60, 62], [64]), piece_of_bars([], []))
+    new = phrases(piece_of_bars([60, 62], [65]))
+    found = nearest_distances([b"", *new, b"", *new], known, rng=rng)
+    # C D | F for C D | E: one of three notes.
+    assert found == pytest.approx([math.nan, 1 / 3, math.nan, 1 / 3], nan_ok=True)
+    assert np.isnan(nearest_distances(new, [b""], rng=rng)).all()
+    assert len(nearest_distances([], known, rng=rng)) == 0
+    nothing_alike = phrases(piece_of_bars([60], [61, 61, 61]))
+    only = nearest_distances(nothing_alike, phrases(piece_of_bars([], [60, 70])), rng=rng)
+    assert only == pytest.approx([1])
+
+
+def test_a_draw_is_random_sorted_and_without_repeats():
+    known = [bytes([n] * 8) for n in range(50)]
+    drawn = [copying._drawn(known, 10, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert sorted(set(drawn[0])) == drawn[0]
+    assert len(drawn[0]) == 10
+    assert drawn[0] != known[:10]
+    assert copying._drawn(known, 50, np.random.default_rng(0)) == known

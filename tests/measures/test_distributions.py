@@ -212,6 +212,9 @@ def test_pieces_of_one_group_are_drawn_together_in_either_set():
 def test_either_empty_set_gives_nothing():
     counts = count_features([piece_of_bars([60], [62])], n_steps=16)
     none = count_features([], n_steps=16)
+    assert {name: rows.shape for name, rows in none.items()} == {
+        name: (0, rows.shape[1]) for name, rows in counts.items()
+    }
     one, no = np.arange(1), np.arange(0)
     for sets, groups in (((none, none), (no, no)), ((counts, counts), (no, one))):
         found = overlaps(*sets, groups=groups, rng=np.random.default_rng(0))

@@ -78,3 +78,36 @@ def test_a_chord_held_over_a_rest_is_counted_where_it_sounds():
     notes = make_notes([(0, 6, 60, 90), (0, 4, 64, 90)])
     assert polyphony(notes) == pytest.approx(10 / 6)
     assert pitch_entropy(notes) == pytest.approx(1)  # two pitches, equally often
+
+
+def test_entropies_are_in_bits_and_of_what_is_heard():
+    # C four times, C an octave up twice, G twice; a faint E is not heard.
+    pitches = [60] * 4 + [72] * 2 + [67] * 2
+    notes = make_notes([(i, 1, p, 90) for i, p in enumerate(pitches)] + [(0, 1, 64, 10)])
+    # Pitches 1/2, 1/4, 1/4: 1/2 * 1 + 2 * 1/4 * 2 = 1.5. Classes 3/4 and 1/4: 0.811.
+    assert pitch_entropy(notes) == pytest.approx(1.5)
+    by_class = 0.75 * math.log2(4 / 3) + 0.25 * math.log2(4)
+    assert pitch_class_entropy(notes) == pytest.approx(by_class)
+    one = make_notes([(0, 1, 60, 90)])
+    assert math.copysign(1, pitch_entropy(one)) == 1  # 0, and not -0
+
+
+def test_groove_is_counted_step_by_step():
+    # Onsets at 0, 4 | 0, 8 | none: 2 of 16 steps differ, then 2: 1 - 4 / 32. Two notes at once
+    # are one onset, faint ones and those beyond the last bar are none.
+    rows = [(0, 1, 60, 90), (0, 1, 64, 90), (4, 1, 60, 90), (16, 1, 60, 90), (24, 1, 60, 90)]
+    piece = Piece(make_notes([*rows, (40, 1, 60, 10), (48, 1, 60, 90)]), 3)
+    assert groove_consistency(piece, n_steps=16) == pytest.approx(1 - 4 / 32)
+    assert math.isnan(groove_consistency(piece._replace(n_bars=1), n_steps=16))
+    assert groove_consistency(piece._replace(n_bars=2), n_steps=16) == pytest.approx(1 - 2 / 16)
+
+
+def test_a_bar_into_which_a_note_is_held_is_not_empty():
+    piece = Piece(make_notes([(0, 17, 60, 90), (32, 1, 60, 10)]), 4)
+    assert empty_bars(piece, n_steps=16) == 50  # bars 3 and 4
+    assert empty_bars(piece._replace(n_bars=1), n_steps=16) == 0
+
+
+def test_polyphony_is_of_what_is_heard():
+    notes = make_notes([(0, 4, 60, 90), (0, 4, 64, 11), (0, 4, 67, 10)])
+    assert polyphony(notes) == 2

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -101,3 +102,67 @@ def test_the_same_seed_gives_the_same_interval_however_draws_are_cut(monkeypatch
 def test_dividing_by_nothing_gives_nan_without_a_warning():
     assert divide(np.array([1.0, 0.0]), np.array([4.0, 0.0]))[0] == 0.25
     assert math.isnan(divide(np.array([1.0, 0.0]), np.array([4.0, 0.0]))[1])
+
+
+def test_a_draw_is_of_as_many_groups_as_there_are_and_all_of_one_group_come_along():
+    groups = np.array([0, 0, 1, 2, 2, 2])
+    drawn = np.concatenate(list(intervals._draws(groups, np.random.default_rng(0))))
+    assert drawn.shape == (1000, 6)
+    assert (drawn[:, [0, 2, 3]].sum(axis=1) == 3).all()
+    assert (drawn[:, [0, 3, 3]] == drawn[:, [1, 4, 5]]).all()
+    # Of three draws, each group is in none with (2/3)^3 = 8/27, in all with 1/27.
+    share = [np.mean(drawn[:, 2] == n) for n in range(4)]
+    assert share == pytest.approx([8 / 27, 12 / 27, 6 / 27, 1 / 27], abs=0.04)
+    assert len(np.unique(drawn[:20], axis=0)) > 5  # draws differ from each other
+
+
+def test_the_interval_holds_the_middle_95_percent_of_the_draws():
+    # The statistic is the number of the call: the plain value is 0, the draws are 1 to 1000.
+    counter = itertools.count()
+
+    def number(weights):
+        return np.array([float(next(counter)) for _ in weights])
+
+    found = bootstrap({"x": number}, np.arange(1), rng=np.random.default_rng(0))["x"]
+    assert found.mean == 0
+    assert found.low == pytest.approx(1 + 0.025 * 999)
+    assert found.high == pytest.approx(1 + 0.975 * 999)
+
+
+def test_draws_in_which_nothing_is_measured_are_left_out():
+    # Of two pieces the first alone has a value: draws of the second alone have none.
+    values = np.array([5.0, math.nan])
+    found = bootstrap({"x": mean_of(values)}, np.arange(2), rng=np.random.default_rng(0))["x"]
+    assert tuple(vars(found).values()) == (5, 5, 5)
+    # Measured in none of the draws, though plainly: only a mean is known.
+    once = iter([np.array([3.0])])
+    found = bootstrap(
+        {"x": lambda weights: next(once, np.full(len(weights), math.nan))},
+        np.arange(2),
+        rng=np.random.default_rng(0),
+    )["x"]
+    assert found.mean == 3
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_a_weighted_mean_leaves_out_what_is_nan_whatever_its_weight():
+    weighted = mean_of(np.array([1.0, math.nan, 4.0]))
+    found = weighted(np.array([[1.0, 5, 1], [3, 0, 1], [0, 2, 0]]))
+    assert found[:2] == pytest.approx([2.5, 7 / 4])
+    assert math.isnan(found[2])
+
+
+def test_very_many_pieces_are_drawn_a_few_weightings_at_a_time(monkeypatch):
+    sizes = []
+
+    def seen(weights):
+        sizes.append(weights.shape)
+        return weights.sum(axis=1)
+
+    monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", 2100)
+    bootstrap({"x": seen}, np.arange(7), rng=np.random.default_rng(0))
+    assert sizes == [(1, 7), (300, 7), (300, 7), (300, 7), (100, 7)]
+    sizes.clear()
+    monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", 3)  # fewer than pieces
+    bootstrap({"x": seen}, np.arange(7), rng=np.random.default_rng(0))
+    assert sizes == [(1, 7)] * 1001

@@ -1,15 +1,19 @@
 """How near a bar is to those of the training tunes, and a piece beside real ones."""
 
 import math
+from functools import partial
 
 import numpy as np
 
+from nextbar.measures import by_piece
 from nextbar.measures.beside import beside_real, real_values
+from nextbar.measures.copying import TrainingBars, nearest_distances
 from nextbar.measures.nearness import KnownBars
 from nextbar.measures.pieces import Piece
 from nextbar.music.bars import BAR_NOTE, cut_at_bar_lines
 
 from ..music.midi_files import make_notes
+from .small_pieces import random_piece
 
 BARS = cut_at_bar_lines(
     make_notes(
@@ -60,3 +64,62 @@ def test_without_real_music_of_that_length_there_is_no_range():
     row = beside_real(piece, {}, n_steps=16, training=None)[0]
     assert row.value == 1
     assert math.isnan(row.low)
+
+
+def test_notes_in_either_are_counted_once_and_silent_bars_have_a_number_too():
+    # A silent bar first and last: the known bar is number 1.
+    bars = cut_at_bar_lines(
+        make_notes((16, 4, 60, 80), (20, 4, 62, 80)), n_steps=16, n_bars=3
+    )  # fmt: skip
+    known = KnownBars(*bars)
+    doubled = bar((0, 4, 60, 80), (0, 4, 60, 20), (8, 4, 64, 80))
+    assert known.nearest(doubled) == (1 / 3, 1)  # 60 of 60, 62, 64
+    # 3 in common of 4 are more than 2 of 2 are of 4: the share counts, not the number.
+    bars = cut_at_bar_lines(
+        make_notes(
+            *[(i, 1, 60 + i, 80) for i in range(12)],
+            *[(16 + i, 1, 60 + i, 80) for i in range(2)],
+        ),
+        n_steps=16,
+        n_bars=2,
+    )  # fmt: skip
+    three = bar((0, 1, 60, 80), (1, 1, 61, 80), (2, 1, 62, 80))
+    assert KnownBars(*bars).nearest(three) == (2 / 3, 1)  # against 3 / 12
+
+
+def test_of_equally_near_bars_the_first_is_named():
+    bars = cut_at_bar_lines(make_notes((16, 4, 60, 80), (32, 4, 60, 80)), n_steps=16, n_bars=3)
+    assert KnownBars(*bars).nearest(bar((0, 4, 60, 80))) == (1.0, 1)
+
+
+def test_the_range_is_the_middle_nine_tenths_of_what_was_measured():
+    values = {"notes": np.array([math.nan, *range(101)])}
+    piece = Piece(make_notes((0, 4, 60, 80)), 4)
+    [row] = [
+        each for each in beside_real(piece, values, n_steps=16, training=None)
+        if each.name == "notes"
+    ]  # fmt: skip
+    assert row[4:] == (1, 5, 50, 95)
+    assert row.label == "notes in a piece"
+
+
+def test_copies_are_looked_for_among_the_training_bars_on_both_sides(monkeypatch):
+    rng = np.random.default_rng(0)
+    pieces = [random_piece(rng, n_bars=4) for _ in range(12)]
+    training = TrainingBars.of_pieces(pieces[:6], n_steps=16)
+    real = real_values(pieces, n_bars=4, n_steps=16, training=training)
+    assert real["copied_bars"].tolist() == [100] * 6 + [0] * 6
+    [row] = [
+        each for each in beside_real(pieces[0], real, n_steps=16, training=training)
+        if each.name == "copied_bars"
+    ]  # fmt: skip
+    assert row[4:] == (100, 0, 50, 100)
+    # Where not all can be searched, the same are drawn each time.
+    few = partial(nearest_distances, most=(3, 10))
+    monkeypatch.setattr(by_piece, "nearest_distances", few)
+    drawn = [real_values(pieces, n_bars=4, n_steps=16, training=training) for _ in range(2)]
+    assert np.isfinite(drawn[0]["nearest_bar"]).sum() <= 3
+    assert np.array_equal(drawn[0]["nearest_bar"], drawn[1]["nearest_bar"], equal_nan=True)
+    rows = [beside_real(pieces[7], {}, n_steps=16, training=training) for _ in range(2)]
+    values = [[each.value for each in row] for row in rows]
+    assert np.array_equal(*values, equal_nan=True)

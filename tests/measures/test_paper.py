@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextbar.measures import paper
 from nextbar.measures.paper import (
     abc_tokens,
     diversity,
@@ -250,3 +251,82 @@ def test_diversity_of_the_published_samples_is_near_what_the_paper_says():
     pieces = [read_first_instrument(contents) for contents in files.values()]
     # The paper: 0.59. The text of midi2abc for these 200: 0.594.
     assert diversity_as_published(pieces, n_steps=16) == pytest.approx(0.619, abs=0.002)
+
+
+def test_tokens_are_characters_also_where_unicode_has_surrogates():
+    # 60,000 different tokens: numbers 0xD800 to 0xDFFF among them, which are no characters.
+    tokens = np.arange(60_000)
+    [text, other] = paper.as_texts([tokens, tokens[::-1] + 0])
+    assert [len(text), len(other)] == [60_000, 60_000]
+    assert text == other[::-1]
+    assert len(set(text)) == 60_000
+
+
+def test_an_abc_chord_has_its_length_once_and_a_bar_line_inside_a_rest_counts():
+    # Bar of 4 steps. C and G together for 2, rest, then E over a bar line: 5-9.
+    notes = make_notes([(0, 2, 60, 90), (0, 2, 67, 90), (5, 4, 64, 90)])
+    tokens = [(int(t) >> 32, int(t) & 0xFFFF) for t in abc_tokens(notes, n_steps=4)]
+    assert tokens == [(60, 0), (67, 0), (64, 3), (64, 1)]
+    # A note that ends at a bar line is not written on beyond it.
+    one = make_notes([(0, 4, 60, 90)])
+    assert [int(t) & 0xFFFF for t in abc_tokens(one, n_steps=4)] == [4]
+
+
+def test_pieces_drawn_more_than_once_weigh_more_and_are_no_pair_with_themselves():
+    # Distances a-b 1/2, a-c 1, b-c 1/4. a twice and b and c once: of 4 drawn, 12 ordered pairs
+    # less the two of a with a: 2 * (2 * 1/2 + 2 * 1 + 1/4) / 10.
+    matrix = np.array([[0, 0.5, 1], [0.5, 0, 0.25], [1, 0.25, 0]], np.float32)
+    weights = np.array([[2.0, 1, 1], [1, 1, 1], [2, 0, 0], [0, 0, 0]])
+    found = paper.mean_distance(matrix, weights)
+    assert found[:2] == pytest.approx([6.5 / 10, 2 * 1.75 / 6])
+    assert np.isnan(found[2:]).all()
+    # With itself: all 16, or all 9, ordered pairs; a alone is at no distance from itself.
+    found = paper.mean_with_itself(matrix, weights)
+    assert found[:3] == pytest.approx([6.5 / 16, 3.5 / 9, 0])
+    assert np.isnan(found[3])
+
+
+def test_distances_say_whose_they_are_and_how_many_were_silent():
+    silent = make_notes([(0, 1, 60, 10)])
+    found = edit_distances(
+        [silent, tune([60, 62]), silent, tune([60, 64])], rng=np.random.default_rng(0)
+    )
+    assert found.compared.tolist() == [1, 3]
+    assert found.n_silent == 2
+    assert found.matrix.tolist() == [[0, 0.5], [0.5, 0]]  # one of two notes is another
+    none = edit_distances([silent], rng=np.random.default_rng(0))
+    assert none.matrix.shape == (0, 0)
+    assert none.compared.tolist() == []
+    assert none.n_silent == 1
+    exactly = [tune([60 + p]) for p in range(5)]
+    found = edit_distances(exactly, rng=np.random.default_rng(0), max_pieces=5)
+    assert found.compared.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_published_distances_count_every_velocity_and_are_not_normalised():
+    faint = tune([60, 62, 64], velocity=5)
+    # All three notes are others: 3 edits, by 80.
+    matrix = paper.published_distances([faint, tune([61, 63, 65])], n_steps=16)
+    assert matrix == pytest.approx(np.array([[0, 3 / 80], [3 / 80, 0]]))
+    assert paper.published_distances([], n_steps=16).shape == (0, 0)
+    # Silent pieces are left out: one of three notes alone is at no distance from itself.
+    assert diversity_as_published([make_notes([]), faint], n_steps=16) == 0
+
+
+def test_each_scale_of_the_36_is_whole_on_each_root():
+    major = np.array([0, 2, 4, 5, 7, 9, 11])
+    natural, harmonic = np.array([0, 2, 3, 5, 7, 8, 10]), np.array([0, 2, 3, 5, 7, 8, 11])
+    for root in range(12):
+        for scale in (major, natural, harmonic):
+            assert scale_consistency(48 + root + scale) == 100
+    # Whole tones C D E F# G# A#: no scale has more than 4 of them (C major: C D E).
+    # Harmonic minor on F: F G Ab Bb C Db E has C E G# A#: 4 of 6.
+    assert scale_consistency(60 + 2 * np.arange(6)) == pytest.approx(100 * 4 / 6)
+
+
+def test_six_notes_are_enough_for_the_published_recurrence_and_five_are_not():
+    pitches = np.array([60, 62, 60, 62, 64, 65])
+    assert recurrence_as_published(pitches) == 1  # ab at 0 and 2
+    assert recurrence_as_published(pitches[:5]) == 0
+    assert recurrence(np.array([60])) == 0
+    assert recurrence(np.array([60, 127, 61, 0, 60, 127])) == 1  # no pair runs into another

@@ -1,12 +1,18 @@
 import csv
+import dataclasses
 import io
 import json
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
+import nextbar
+from nextbar.measures import report_files
+from nextbar.measures.intervals import Interval
 from nextbar.measures.pieces import reference_windows
 from nextbar.measures.report_files import to_csv, to_html, write_measures_report
 from nextbar.measures.table import compare
@@ -83,3 +89,127 @@ def test_every_piece_has_a_row_of_its_own_values_and_an_empty_cell_for_what_it_h
 def test_the_same_report_is_the_same_page(written):
     _, report, _ = written
     assert to_html(report, {}, "a") == to_html(report, {}, "a")
+
+
+class Cells(HTMLParser):
+    """What a page shows: its headings, the rows of its table cell by cell, its list, pictures."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.rows, self.items, self.headings, self.alts, self.texts = [], [], [], [], []
+        self.tables, self.now = [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "img":
+            self.alts.append(dict(attrs)["alt"])
+        if tag == "table":
+            self.tables.append(dict(attrs)["class"])
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append([])
+        into = {"li": self.items, "h1": self.headings, "h2": self.headings, "p": self.texts}
+        if tag in into:
+            into[tag].append("")
+        self.now = tag if tag != "em" else self.now
+
+    def handle_endtag(self, tag):
+        self.now = "td" if tag == "small" else self.now if tag == "em" else ""
+
+    def handle_data(self, data):
+        if self.now in ("td", "th", "small"):
+            self.rows[-1][-1].append(data)
+        elif self.now in ("h1", "h2"):
+            self.headings[-1] += data
+        elif self.now in ("p", "li"):
+            (self.texts if self.now == "p" else self.items)[-1] += data
+        else:
+            assert not data.strip() or self.now in ("style", "title"), data
+
+
+def test_the_page_read_back_has_every_measure_in_its_column(written):
+    folder, report, _ = written
+    cells = Cells((folder / "report.html").read_text())
+    assert cells.headings == [
+        f"of {HOSTILE[:-5]}\\udcff.mid",
+        "What to know",
+        "Five measures: piece by piece, sorted, and as distributions",
+        "Does the next bar follow from the last? Bar by bar, with 95 % bands",
+        "The first pieces",
+    ]
+    assert cells.alts == cells.headings[2:]
+    assert cells.tables == ["figures"]
+    assert cells.texts == [
+        "4 generated pieces of 5 bars, beside 10 windows of real music as long and 4 pieces of "
+        "random notes; 0 files left out. Mean, and the 95 % interval below it. Good is near real "
+        "and away from chance."
+    ]
+    assert cells.rows[0] == [["measure"], ["generated"], ["real"], ["chance"], ["as published"]]
+    by_name = {row[0][0]: row for row in cells.rows[1:]}
+    for row in report.rows():
+        shown = by_name[f"{row.name.replace('_', ' ')}, {row.unit}"]
+        assert shown[0][1] == f"{row.label}: {row.says}"
+        for column, cell in zip(report.columns(), shown[1:], strict=True):
+            interval = row.columns.get(column)
+            if interval is None or np.isnan(interval.mean):
+                assert cell == ["-"]
+            else:
+                assert float(cell[0]) == pytest.approx(interval.mean, abs=0.051)
+                low, high = map(float, cell[1].split(" to "))
+                assert [low, high] == pytest.approx([interval.low, interval.high], abs=0.051)
+    assert len(cells.items) == len(report.notes)
+    assert cells.items[0] == f"left out: {HOSTILE[:-5]}\\udcff.mid: no notes"
+
+
+def test_a_mean_without_an_interval_has_no_second_line(written):
+    _, report, _ = written
+    alone = report.with_measures({"notes": {"generated": Interval(3, np.nan, np.nan)}})
+    assert "<td>3.0</td>" in to_html(alone, {}, "a")
+
+
+def test_the_table_for_spreadsheets_quotes_what_would_be_a_formula_and_nothing_else(written):
+    _, report, _ = written
+    names = ["a.mid", "=a", "+a", "-a", "@a", "", "a,b"]
+    values = {"notes": np.array([1.0, 2, 3, 4, 5, np.nan, 7.123456789])}
+    text = to_csv(dataclasses.replace(report, pieces=names, values=values))
+    assert text == "piece,notes\na.mid,1\n'=a,2\n'+a,3\n'-a,4\n'@a,5\n,\n\"a,b\",7.12346\n"
+
+
+def test_the_pictures_are_of_the_pieces_and_of_the_real_windows(tmp_path, monkeypatch):
+    drawn = {}
+
+    def note(name, given):
+        drawn[name] = given
+        return Figure(figsize=(3, 3))
+
+    def of_figure_3(rows, *, n_shown):
+        return note(
+            "figure 3", ({name: len(row["tone span"]) for name, row in rows.items()}, n_shown)
+        )
+
+    def sheet(panels, n_steps, *, steps_per_quarter):
+        return note("sheet", (panels, n_steps, steps_per_quarter))
+
+    monkeypatch.setattr(report_files, "draw_figure_3", of_figure_3)
+    monkeypatch.setattr(report_files, "draw_contact_sheet", sheet)
+    rng = np.random.default_rng(0)
+    pieces = [random_piece(rng)._replace(name=f"a/{n}.mid", n_given_bars=2) for n in range(30)]
+    real = [random_piece(rng, n_notes=60, n_bars=10) for _ in range(5)]
+    report = compare(pieces, real, n_steps=16)
+    windows = reference_windows(real, n_bars=5, n_steps=16)
+    facts = {"n_steps": 16, "steps_per_quarter": 4, "title": "a"}
+    write_measures_report(tmp_path / "a", report, pieces, windows, **facts)
+    assert drawn["figure 3"] == ({"30 generated pieces": 30, "10 real windows": 10}, 30)
+    panels, *grid = drawn["sheet"]
+    assert grid == [16, 4]
+    assert len(panels) == 24
+    assert [panel.title for panel in panels[:2]] == ["0", "1"]
+    assert (panels[1].notes == pieces[1].notes).all()
+    assert (panels[1].n_bars, panels[1].given_bars) == (5, 2)
+    stored = json.loads((tmp_path / "a" / "report.json").read_text())
+    assert stored["nextbar"] == nextbar.__version__
+    write_measures_report(tmp_path / "b", report, pieces[:1], [], **facts)
+    assert drawn["figure 3"] == ({"1 generated pieces": 1}, 2)
+    write_measures_report(tmp_path / "b", report, pieces * 11, [], **facts)
+    assert drawn["figure 3"][1] == 300

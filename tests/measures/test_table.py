@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from nextbar.errors import UsageError
-from nextbar.measures import paper, table
+from nextbar.measures import by_piece, paper, table
 from nextbar.measures.coherence import coherence
-from nextbar.measures.copying import TrainingBars
+from nextbar.measures.copying import TrainingBars, nearest_distances
 from nextbar.measures.paper import diversity
 from nextbar.measures.pieces import Piece
 from nextbar.measures.table import MEANINGS, Interval, Report, compare, measure_pieces
@@ -253,3 +253,152 @@ def test_without_a_reference_its_column_is_left_out():
     report = compare([piece_of_bars([60], [62])], [], n_steps=16)
     assert report.measures["tone_span"].keys() == {"generated", "chance"}
     assert report.with_notes(["first"]).notes[0] == "first"
+
+
+def test_what_is_said_of_copies_is_counted_bar_by_bar_and_phrase_by_phrase():
+    # Training: C D | E, and silence | silence. The piece: C D | E | - | D E (bar 1 in D) | C D.
+    training = TrainingBars.of_pieces(
+        [piece_of_bars([60, 62], [64]), piece_of_bars([], [])], n_steps=16
+    )
+    piece = piece_of_bars([60, 62], [64], [], [62, 64], [60, 61])
+    values = measure_pieces([piece, piece._replace(n_given_bars=4)], n_steps=16, training=training)
+    # Of four bars that sound two are copies as they stand, and three in some key.
+    assert values["copied_bars"].tolist() == [50, 0]
+    assert values["copied_bars_any_key"].tolist() == [75, 0]
+    # C C#: of its two notes the second's interval is another. 0, 0, silent, 0, 1/2.
+    assert values["nearest_bar"] == pytest.approx([0.5 / 4, 0.5])
+    # Phrases: CD E a copy; E - has one note, another than any; - DE and DE CC# are none. All
+    # four sound; behind four given bars no phrase of two begins.
+    assert values["copied_phrases"] == pytest.approx([25, math.nan], nan_ok=True)
+    # The phrase CD E has three notes (0 C, 1 up 2, 16 up 2). E - : its first note begins as C
+    # does: two of three to insert. - DE: 16 first, 17: none is alike: 1. DE CC#: two are alike
+    # of four, and E for C, C#: so 2 / 4. Together with the copy: (0 + 2/3 + 1 + 2/4) / 4.
+    assert values["nearest_phrase"][0] == pytest.approx((2 / 3 + 1 + 2 / 4) / 4)
+    assert values["empty_bars"].tolist() == [20, 20]
+
+
+def test_a_silent_phrase_is_no_copy_of_a_silent_one():
+    training = TrainingBars.of_pieces([piece_of_bars([], [])], n_steps=16)
+    silence_first = piece_of_bars([], [], [60])
+    values = measure_pieces([silence_first], n_steps=16, training=training)
+    assert values["copied_phrases"].tolist() == [0]
+    assert values["copied_bars"].tolist() == [0]
+    assert np.isnan(values["nearest_bar"]).all()  # nothing of training sounds
+
+
+def test_no_pieces_have_no_values():
+    values = measure_pieces([], n_steps=16)
+    assert values["notes"].shape == values["copied_phrases"].shape == (0,)
+    training = TrainingBars.of_pieces([piece_of_bars([60])], n_steps=16)
+    assert measure_pieces([], n_steps=16, training=training)["nearest_bar"].shape == (0,)
+
+
+def test_where_not_all_are_searched_the_same_are_drawn_again(monkeypatch):
+    rng = np.random.default_rng(0)
+    many = [random_piece(rng) for _ in range(20)]
+    training = TrainingBars.of_pieces(many[:5], n_steps=16)
+    monkeypatch.setattr(by_piece, "nearest_distances", partial(nearest_distances, most=(5, 99)))
+    found = [measure_pieces(many, n_steps=16, training=training) for _ in range(2)]
+    for name in ("nearest_bar", "nearest_phrase"):
+        assert 0 < np.isfinite(found[0][name]).sum() <= 5
+        assert np.array_equal(found[0][name], found[1][name], equal_nan=True)
+
+
+def test_intervals_of_the_table_are_over_pieces_and_of_real_music_over_tunes():
+    # Pieces of 1 and 3 notes; a mean of 2, drawn between 1 and 3. Real: one tune of two windows.
+    generated = [piece_of_bars([60]), piece_of_bars([60, 62, 64])]
+    real = [piece_of_bars([60], [60, 62, 64])]
+    report = compare(generated, real, n_steps=16)
+    assert vars(report.measures["notes"]["generated"]) == {"mean": 2, "low": 1, "high": 3}
+    assert vars(report.measures["notes"]["reference"]) == {"mean": 2, "low": 2, "high": 2}
+    assert report.n_generated == report.n_reference == 2
+    assert report.pieces == ["", ""]
+    assert report.values["notes"].tolist() == [1, 3]
+    assert report.n_left_out == 0
+    # One tune's two windows cannot be halved.
+    for name in report.measures:
+        if name.startswith("overlap"):
+            assert math.isnan(report.measures[name]["reference"].mean)
+            assert report.measures[name].keys() == {"generated", "reference", "chance"}
+
+
+def test_the_overlap_of_real_music_is_that_of_two_halves_of_its_tunes():
+    # Four tunes, each of two windows: all on one pitch class but the tunes' own. Half and half
+    # have none in common; the generated pieces play the classes of all tunes.
+    real = [piece_of_bars([pitch] * 4, [pitch] * 4) for pitch in (60, 62, 64, 65)]
+    generated = [piece_of_bars([60, 62, 64, 65])] * 4
+    row = compare(generated, real, n_steps=16).measures["overlap_pitch_classes"]
+    assert row["reference"].mean == 0
+    assert row["generated"].mean == pytest.approx(100)
+    # Of note lengths all is common, whoever is drawn.
+    row = compare(generated, real, n_steps=16).measures["overlap_note_lengths"]
+    assert vars(row["reference"]) == pytest.approx({"mean": 100, "low": 100, "high": 100})
+
+
+def test_the_notes_say_what_coherence_is_made_of_and_what_copies_in_any_key_come_to():
+    # C | C and D | D: consecutive bars alike, bars across not: 1 - 0. In C the first is a copy.
+    pieces = [piece_of_bars([60], [60]), piece_of_bars([62], [62])]
+    training = TrainingBars.of_pieces([piece_of_bars([60])], n_steps=16)
+    report = compare(pieces, pieces, n_steps=16, training_bars=training)
+    said = "\n".join(report.notes)
+    made_of = (
+        "coherence is the likeness of consecutive bars less the likeness of bars of different "
+        "pieces: generated 1.000 - 0.000, reference 1.000 - 0.000, chance "
+    )
+    assert made_of in said
+    copied = "copied_bars, were transposed copies counted too: generated 100.0 %, reference 100.0 %"
+    assert copied in said
+    assert report.notes[-1] == (
+        "nearest_bar and nearest_phrase are searched for up to 400 different bars and phrases of "
+        "a column, among up to 10,000 of training"
+    )
+    assert report.notes[0].startswith("generated: only 2 pieces; with fewer than 30 the 95 %")
+    assert report.notes[1].startswith("reference: only 2 pieces")
+    assert len(report.notes) == 5
+    assert report.measures["copied_bars"]["generated"].mean == 50
+
+
+def test_thirty_pieces_are_not_few(tunes):
+    rng = np.random.default_rng(0)
+    for n, few in ((29, True), (30, False)):
+        notes = compare([random_piece(rng) for _ in range(n)], tunes, n_steps=16).notes
+        assert any("generated: only" in note for note in notes) is few
+
+
+def test_diversity_as_published_is_of_the_pieces_that_diversity_compares():
+    # Two tunes of two notes, one of which differs: 1 / 2, and by 80 with itself 2 / 4 / 80.
+    pieces = [piece_of_bars([60, 62]), piece_of_bars([60, 64]), Piece(make_notes([]), 1)]
+    row = compare(pieces, [], n_steps=16).measures["diversity"]
+    assert row["generated"].mean == pytest.approx(1 / 2)
+    assert row["as_published"].mean == pytest.approx(1 / 160)
+    assert row["as_published"].low == 0  # one of them twice
+    silent = [Piece(make_notes([]), 1)] * 2
+    row = compare(silent, [], n_steps=16).measures["diversity"]
+    assert math.isnan(row["as_published"].mean)
+
+
+def test_measures_that_are_learned_stand_below_and_notes_that_are_added_above(report):
+    told = {"told_from_real": {"generated": Interval(60, 55, 65)}}
+    more = report.with_measures(told).with_notes(["first", "second"])
+    assert [row.name for row in more.rows()][-1] == "told_from_real"
+    assert more.notes == ["first", "second", *report.notes]
+    assert more.to_json()["measures"]["told_from_real"] == {
+        "generated": {"mean": 60, "low": 55, "high": 65}
+    }
+    assert more.columns() == ["generated", "reference", "chance", "as_published"]
+    plain = report.to_json()
+    assert plain["n_left_out"] == 0
+    assert plain["format"] == 1
+    assert plain["n_generated"] == 40
+    curve = report.coherence_by_bar["chance"][0]
+    assert plain["coherence_by_bar"]["chance"][0] == vars(curve)
+
+
+def test_short_reference_tunes_are_passed_over_and_those_behind_them_keep_their_windows():
+    generated = [piece_of_bars([60], [62])] * 2
+    real = [piece_of_bars([60]), piece_of_bars([60], [62], [64], [65]), piece_of_bars([70], [71])]
+    report = compare(generated, real, n_steps=16)
+    assert report.n_reference == 3
+    assert any(note.startswith("reference: only 2 pieces") for note in report.notes)
+    with pytest.raises(UsageError, match="generated: there is no piece with a bar"):
+        compare([Piece(make_notes([]), 0)], real, n_steps=16)

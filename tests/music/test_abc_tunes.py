@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
 from nextbar.music.grid import find_metre, quantise_to_metre
 from nextbar.music.midi import parse_tunes, read_tunes
@@ -156,3 +157,76 @@ def test_real_tunes_begin_their_bars_on_bar_lines():
         first += len(loud)
     assert first > 1000
     assert on_line / first > 0.85  # 0.27 if pickups were not padded; the rest are notated so
+
+
+def eighths(music, head="X:1\nT:t\nM:4/4\nL:1/8\nK:C\n", *, encoding="utf-8", **options):
+    """(start, pitch) of a tune's notes in eighths, and the remarks on it."""
+    [tune], _ = parse_tunes(f"{head}{music}\n".encode(encoding), name="a.abc", **options)
+    grid = quantise_to_metre(tune, find_metre(tune), steps_per_quarter=4).notes
+    rows = [(int(n["start"]) / 2, int(n["duration"]) / 2, int(n["pitch"])) for n in grid]
+    return rows, tune.remarks_on()
+
+
+def test_a_tie_from_a_first_into_a_second_ending_takes_no_note_from_either():
+    # C8, d e f g g4, again C8, then g4 and G2 after a rest of 2: g4 in both endings.
+    rows, remarks = eighths("|:C8|1 defg g4-:|2 g4 z2 G2|]")
+    assert rows == [
+        (0, 8, 60), (8, 1, 74), (9, 1, 76), (10, 1, 77), (11, 1, 79), (12, 4, 79),
+        (16, 8, 60), (24, 4, 79), (30, 2, 67),
+    ]  # fmt: skip
+    assert remarks == {abc_tunes.CUT_TIES: 1}
+
+
+@pytest.mark.parametrize(
+    ("music", "expected"),
+    [
+        ("|:c4 g4-|1 g8:|2 g4 c4|", [0, 4, 8, 16, 20, 24, 28]),
+        ("|:c4 g4-:|g8|", [0, 4, 8, 12, 16]),
+        ("|:c4 [eg]4- :|g8|", [0, 4, 4, 8, 12, 12, 16]),
+        ("|:c4 [e-g-]4\n:|g8|", [0, 4, 4, 8, 12, 12, 16]),
+        ("c8-|c4 d4|", [0, 12]),  # a tie over a plain bar line stays
+    ],
+)
+def test_only_ties_over_repeat_signs_and_into_endings_are_cut(music, expected):
+    assert [start for start, _, _ in eighths(music)[0]] == expected
+
+
+def test_chord_symbols_give_no_accompaniment_unless_asked_for():
+    music = '"C"c2"^slow"e2 "G7"g2"_x"e2|"Am"a8|"Fine"c8|'
+    rows, remarks = eighths(music)
+    assert [pitch for _, _, pitch in rows] == [72, 76, 79, 76, 81, 72]
+    assert remarks == {abc_tunes.CHORD_SYMBOLS: 4}  # "Fine" too looks like one
+    with_chords, remarks = eighths(music, chords=True)
+    assert len(with_chords) > len(rows)
+    assert remarks == {}
+    [tune], _ = parse_tunes(b'X:1\nK:C\n"C"c4|', name="a.abc", chords=True)
+    assert len(tune.choose("chords")) == len(tune.pitched) > 1
+    [tune], _ = parse_tunes(b"X:1\nK:C\nc4|", name="a.abc", chords=True)
+    with pytest.raises(MusicFileError, match="no track 'chords'"):
+        tune.choose("chords")
+
+
+def test_what_looks_like_a_chord_symbol_in_a_title_or_a_comment_is_none():
+    head = 'X:1\nT:"C" {a}\nM:4/4\nL:1/8\nK:C\n% "C" {a}\n'
+    rows, remarks = eighths('c8|% "C" {a}\nw: "C"\nd8|', head)
+    assert [start for start, _, _ in rows] == [0, 8]
+    assert remarks == {}
+
+
+def test_grace_notes_do_not_push_the_note_after_them_off_the_grid():
+    rows, remarks = eighths("{g}e2 c2 {cd}e4|c8|")
+    assert rows == [(0, 2, 76), (2, 2, 72), (4, 4, 76), (8, 8, 72)]
+    assert remarks == {abc_tunes.GRACE_NOTES: 3}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "latin-1"])
+def test_abc_is_read_in_the_encoding_that_it_has(encoding):
+    head = "X:1\nT:Flöte\nM:4/4\nL:1/8\nK:C\n"
+    assert eighths("c8|d8|", head, encoding=encoding)[0] == [(0, 8, 72), (8, 8, 74)]
+    [tune], _ = parse_tunes(f"{head}c8|".encode(encoding), name="a.abc")
+    assert [part.track.name for part in tune.pitched] == ["Flöte"]
+
+
+def test_a_last_bar_that_completes_the_pickup_has_no_metre_of_its_own():
+    rows, _ = eighths("G2|c8|d8|[M:3/4]e6|]")
+    assert rows == [(6, 2, 67), (8, 8, 72), (16, 8, 74), (24, 6, 76)]

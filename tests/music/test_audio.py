@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from symusic.core import ControlChangeTick, TempoTick
 
-from nextbar.errors import MusicFileError, UsageError
+from nextbar.errors import MusicFileError, TooLongError, UsageError
 from nextbar.music import audio
-from nextbar.music.audio import find_soundfont, render_wav
+from nextbar.music.audio import check_length, find_soundfont, render_wav
 from nextbar.music.score import to_score
 
 from .midi_files import make_notes
@@ -86,9 +86,41 @@ def test_events_far_behind_the_last_note_cost_nothing():
 
 @pytest.mark.usefixtures("sound")
 def test_music_of_hours_is_refused():
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(TooLongError) as caught:
         render_wav(to_score(make_notes((0, 1, 60, 90), (20_000, 1, 60, 90))))
     assert str(caught.value) == "this music lasts 2,500 s; sound is made for up to 1,800 s"
+
+
+@pytest.mark.usefixtures("sound")
+def test_each_track_sounds_by_its_program():
+    held = make_notes((0, 32, 72, 90))  # four seconds
+
+    def kept(program):
+        """How loud the last second is, as a share of the first."""
+        samples = read(render_wav(to_score(held, program=program)))
+        return rms(samples[3 * 48_000 : 4 * 48_000]) / rms(samples[:48_000])
+
+    assert kept(0) < 0.3  # a piano's note dies away
+    assert kept(73) > 0.6  # a flute's does not
+
+
+@pytest.mark.usefixtures("sound")
+def test_sound_lasts_to_the_end_of_the_last_bar_at_the_tempo_and_metre():
+    score = to_score(TWO_SECONDS, tempo=60, metre=(3, 4))
+    # 16 steps of a quarter second are two bars of 3 s; three bars last 9 s
+    assert len(read(render_wav(score, n_bars=3))) == 11 * 48_000
+
+
+@pytest.mark.usefixtures("sound")
+def test_what_is_too_long_for_sound_is_told_before_anything_is_made(monkeypatch):
+    monkeypatch.setattr(audio, "_load_soundfont", lambda: pytest.fail("it was to be made"))
+    check_length(1_800)
+    for refused in (
+        lambda: check_length(1_801),
+        lambda: render_wav(to_score(TWO_SECONDS), n_bars=901),
+    ):
+        with pytest.raises(TooLongError, match=r"lasts 1,80. s; sound is made for up to 1,800 s"):
+            refused()
 
 
 @pytest.mark.usefixtures("sound")

@@ -1,3 +1,5 @@
+import io
+
 import mido
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from nextbar.music.grid import (
     transpose,
 )
 from nextbar.music.midi import choose_notes
+from nextbar.music.refusals import with_advice
 
 from .midi_files import any_notes, make_notes, midi, only_tune, signature, track
 
@@ -212,8 +215,9 @@ def test_a_track_without_notes_on_the_piano_says_what_to_do():
     tune = only_tune(midi(track([(0, 480, 120, 90)]), track([(0, 480, 60, 90)])))
     with pytest.raises(MusicFileError) as caught:
         quantise_to_metre(tune, (4, 4), track=1)
-    assert str(caught.value) == (
-        "tune.mid: no notes between A0 and C8 on track 1; choose another track with --track"
+    assert str(caught.value) == "tune.mid: no notes between A0 and C8 on track 1"
+    assert with_advice(caught.value).endswith(
+        "; choose another track with --track, or leave it out"
     )
     assert caught.value.reason == "no notes"
 
@@ -271,3 +275,116 @@ def test_transposing_there_and_back_gives_the_same_notes_but_those_that_left_the
     assert transpose(notes, 2)["pitch"].tolist() == [24, 62]
     assert transpose(notes, -2)["pitch"].tolist() == [58, 105]
     assert notes["pitch"].tolist() == [22, 60, 107], "the notes themselves are not changed"
+
+
+def bars(*metres, first=0):
+    """A tune of quarters without a rest, with a signature for each (numerator, bars)."""
+    events, time, length = [], 0, 0
+    for n_beats, n_bars in metres:
+        events.append(signature(n_beats, 4, time=time))
+        time = n_beats * n_bars * 480
+        length += n_beats * n_bars
+    notes = [(480 * i, 480, 60 + i % 12, 90) for i in range(first, length)]
+    return tune_with(*events, notes=notes)
+
+
+def starts(tune):
+    grid = quantise_to_metre(tune, find_metre(tune))
+    return (grid.notes["start"] / 4).tolist()
+
+
+def test_a_last_bar_that_completes_the_pickup_is_no_change_of_metre():
+    tune = bars((1, 1), (4, 3), (3, 1))
+    assert find_metre(tune) == (4, 4)
+    # The pickup ends a first bar: 16 quarters from quarter 3 on, nothing moved against another.
+    assert starts(tune) == list(range(3, 19))
+
+
+def test_a_bar_cut_in_two_by_a_repeat_is_no_change_of_metre():
+    # 1/4 | 4/4 4/4 | 3/4 :| 1/4 | 4/4 4/4 | 3/4, as notation programs play a repeat.
+    tune = bars((1, 1), (4, 2), (3, 1), (1, 1), (4, 2), (3, 1))
+    assert find_metre(tune) == (4, 4)
+    assert starts(tune) == list(range(3, 3 + 24))
+
+
+def test_a_short_bar_before_a_repeat_without_its_pickup_is_filled_up():
+    # 1/4 |: 4/4 4/4 3/4 :| 4/4 4/4 3/4: the second time begins a bar line, behind a quarter's rest.
+    tune = bars((1, 1), (4, 2), (3, 1), (4, 2), (3, 1))
+    assert find_metre(tune) == (4, 4)
+    assert starts(tune) == [*range(3, 15), *range(16, 27)]
+
+
+def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
+    events = [signature(1, 4), signature(4, 4, time=480), signature(3, 4, time=1920)]
+    events += [signature(4, 4, time=1440)]
+    notes = [(0, 480, 60, 90), (480, 3840, 62, 90), (3840, 1920, 64, 90)]
+    tune = tune_with(*events, notes=notes)
+    grid = quantise_to_metre(tune, (4, 4)).notes
+    # 62 sounds from the first bar line to a beat behind the short bar's end at tick 3840,
+    # where 64 begins: (480 to 4320) + 480 of silence that is filled in.
+    assert np.array_equal(grid, make_notes((12, 4, 60, 90), (16, 36, 62, 90), (48, 16, 64, 90)))
+
+
+@pytest.mark.parametrize(
+    "metres",
+    [
+        [(4, 4), (2, 1), (4, 4)],  # a bar of 2/4 that no pickup completes
+        [(4, 4), (2, 1), (4, 4), (2, 1), (4, 4)],
+        [(4, 4), (3, 4)],
+        [(3, 2), (4, 4)],
+        [(4, 1), (3, 3)],
+        [(1, 1), (4, 2), (2, 1), (4, 2)],  # 2/4 and a pickup of 1/4 make no bar
+    ],
+)
+def test_other_changes_of_metre_stay_refused(metres):
+    with pytest.raises(MusicFileError) as caught:
+        find_metre(bars(*metres))
+    assert caught.value.reason == "changes metre"
+
+
+def test_a_silent_count_in_in_another_metre_is_not_the_metre_of_the_music():
+    tune = bars((4, 1), (3, 4), first=4)
+    assert find_metre(tune) == (3, 4)
+    # A bar line stands at quarter 4: in bars of three quarters the music begins at the third.
+    assert starts(tune) == list(range(6, 18))
+    assert starts(bars((3, 1), (4, 4), first=3)) == list(range(4, 20))
+
+
+def test_a_count_in_that_ends_with_a_pickup_is_none_either():
+    tune = bars((4, 1), (3, 4), first=3)
+    assert find_metre(tune) == (3, 4)
+    assert starts(tune) == list(range(5, 18))
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 24, 59])
+def test_of_two_signatures_at_nearly_the_same_tick_the_later_counts(ticks):
+    notes = [(480 * i, 480, 60, 90) for i in range(12)]
+    tune = tune_with(signature(4, 4), signature(3, 4, time=ticks), notes=notes)
+    assert find_metre(tune) == (3, 4)
+    assert starts(tune) == list(range(12))
+
+
+def test_seconds_go_to_the_nearest_step_and_not_to_the_one_before():
+    # Triplet quarters at 120: steps 0, 5.33, 10.67, 16 of 0.125 s, as in `ashover17`. The nearest
+    # are 0, 5, 11, 16. Cutting off, as pretty_midi's rasterisation does, gives 0, 5, 10, 16: then
+    # cell 10, of which the second note fills two thirds, would be the third one's.
+    notes = [(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]
+    data = midi(track(notes))
+    grid = quantise_to_seconds(only_tune(data)).notes
+    assert np.array_equal(grid, make_notes((0, 5, 60, 90), (5, 6, 62, 90), (11, 5, 64, 90)))
+
+
+def test_a_note_shorter_than_a_step_is_not_lost_in_seconds():
+    # From step 0.2 to 0.4 nothing is left where both ends are cut off to 0.
+    notes = [(24, 24, 60, 90), (960, 960, 62, 90)]
+    grid = quantise_to_seconds(only_tune(midi(track(notes)))).notes
+    assert np.array_equal(grid, make_notes((0, 1, 60, 90), (8, 8, 62, 90)))
+
+
+def test_pretty_midi_cuts_times_off_where_they_go_to_the_nearest_step_here():
+    pretty_midi = pytest.importorskip("pretty_midi")
+    data = midi(track([(0, 640, 60, 90), (640, 640, 62, 90), (1280, 640, 64, 90)]))
+    roll = pretty_midi.PrettyMIDI(io.BytesIO(data)).instruments[0].get_piano_roll(fs=8) > 0
+    assert [np.flatnonzero(roll[pitch]).tolist() for pitch in (60, 62, 64)] == [
+        [0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11, 12, 13, 14, 15]
+    ]  # fmt: skip

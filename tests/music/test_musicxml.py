@@ -85,7 +85,7 @@ def test_without_music21_the_way_to_install_it_is_told(monkeypatch):
     monkeypatch.setattr(musicxml.importlib.util, "find_spec", lambda _: None)
     assert refusal(PICKUP) == (
         "needs music21",
-        "a.xml: MusicXML is read by music21; install it with: pip install 'nextbar[folk]'",
+        "a.xml: MusicXML is read by music21, which is not installed",
     )
 
 
@@ -207,6 +207,7 @@ def test_chord_symbols_are_no_accompaniment_unless_asked_for():
     assert tune.remarks_on() == {musicxml.CHORD_SYMBOLS: 1}
     [tune], _ = parse_tunes(data, name="a.xml", chords=True)
     assert sorted(tune.notes_of("chord symbols")["pitch"] % 12) == [0, 4, 7]
+    assert len(tune.notes_of("chords")["pitch"]) == 4  # the melody too
     assert tune.remarks_on() == {}
 
 

@@ -10,7 +10,8 @@ import mido
 import numpy as np
 import pytest
 
-from nextbar.music.reading import CorpusOptions, parse_file
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import parse_file
 from nextbar.music.sources import list_archive
 from nextbar.music.spool import pack_all, unpack
 from nextbar.workers import Lost, map_in_workers

@@ -18,14 +18,13 @@ from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
-    merge,
     read_pieces,
 )
 from nextbar.music.reading import parse_file
 
 from ..shared_data import shared_data
 from .midi_files import make_notes, midi, signature, track, tune_bytes
-from .prepared import prepare
+from .prepared import merge, prepare
 
 
 @pytest.fixture
@@ -147,18 +146,25 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     (folder / "06.mid").write_bytes(midi(track([(0, 480, 60, 90)])))
     corpus = prepare(folder, tmp_path / "corpus")
     assert [(r["file"], r["reason"], r["message"]) for r in corpus.refused()] == [
-        ("03.mid", "empty file", "03.mid: it has no content"),
+        (
+            "03.mid",
+            "empty file",
+            "03.mid: it has no content; save it anew from a music program",
+        ),
         (
             "04.mid",
             "metre 3/4",
-            "04.mid: it is in 3/4, and this corpus in 4/4;"
-            " for a corpus of pieces in 3/4 use --metre 3/4",
+            "04.mid: it is in 3/4, not in 4/4; for a corpus of pieces in 3/4 use --metre 3/4",
         ),
-        ("05.mid", "duplicate", "05.mid: duplicate of 02.mid, byte for byte"),
+        (
+            "05.mid",
+            "duplicate",
+            "05.mid: duplicate of 02.mid, byte for byte; --duplicates keep takes both",
+        ),
         (
             "06.mid",
             "fewer than 2 bars",
-            "06.mid: it has 1 bars, of 2 needed; see --min-bars",
+            "06.mid: it has 1 bars, of 2 needed; --min-bars 1 takes it",
         ),
     ]
     assert corpus.manifest["files_refused"] == 4
@@ -283,8 +289,11 @@ def test_a_metre_that_the_grid_cannot_hold_is_refused(tmp_path):
     path = tmp_path / "odd.mid"
     path.write_bytes(midi(mido.MidiTrack([signature(5, 32)]), track([(0, 480, 60, 90)])))
     [refusal] = read_pieces(path, name="odd.mid", options=CorpusOptions()).refusals
-    assert (refusal.file, refusal.reason) == ("odd.mid", "metre 5/32")
-    assert refusal.message.startswith("odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter;")
+    assert (refusal.file, refusal.reason) == ("odd.mid", "bars of no whole number of steps")
+    assert refusal.message == (
+        "odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter; a whole number from 1 to 255 is"
+        " needed; choose other --steps-per-quarter, or --grid seconds"
+    )
 
 
 def test_a_file_that_has_gone_is_a_refusal(tmp_path):
@@ -347,7 +356,7 @@ def test_a_folder_of_which_nothing_can_be_used_says_why(tmp_path):
     (folder / "c.mid").write_bytes(waltz(70))
     assert error_of(CorpusError, folder, tmp_path / "out", metre="4/4") == (
         f"{folder}: none of its 3 music files can be used (2 metre 3/4, 1 empty file);"
-        " the first: a.mid: it has no content"
+        " the first: a.mid: it has no content; save it anew from a music program"
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["songs"]
 
@@ -397,17 +406,17 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"grid": "ticks"}, "grid 'ticks' is unknown; choose metre or seconds"),
+        ({"grid": "ticks"}, "grid: 'ticks' is none of metre, seconds"),
         ({"metre": "5/3"}, "'5/3' is no metre; write it as 4/4, 3/4 or 6/8"),
         (
             {"metre": "3/4", "grid": "seconds"},
             "a metre has no meaning on the seconds grid; leave it out",
         ),
-        ({"held_out_every": 1}, "held_out_every is 1; it must be from 2 to 1000000"),
-        ({"min_bars": 0}, "min_bars is 0; it must be from 1 to 10000"),
-        ({"steps_per_quarter": 0}, "steps_per_quarter is 0; it must be from 1 to 48"),
+        ({"held_out_every": 1}, "held_out_every: 1 is not between 2 and 1000000"),
+        ({"min_bars": 0}, "min_bars: 0 is not between 1 and 10000"),
+        ({"steps_per_quarter": 0}, "steps_per_quarter: 0 is not between 1 and 48"),
         ({"workers": 0}, "workers is 0; it must be from 1 to 1024"),
-        ({"augment": 13}, "augment is 13; it must be from 0 to 12"),
+        ({"augment": 13}, "augment: 13 is not between 0 and 12"),
         (
             {"augment": 1, "common_key": True},
             "augment undoes what common_key does; leave one of them out:"
@@ -421,7 +430,10 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
             {"shard": "1/2"},
             "a shard cannot know which metre dominates; choose one with --metre",
         ),
-        ({"duplicates": "no"}, "duplicates 'no' is unknown; choose auto, refuse or keep"),
+        ({"duplicates": "no"}, "duplicates: 'no' is none of auto, refuse, keep"),
+        ({"held_out": 5}, "no option 'held_out'; did you mean 'held_out_every'?"),
+        ({"track": 1.5}, "track: 1.5 is not a whole number"),
+        ({"onsets": "yes"}, "onsets: 'yes' is not true or false"),
     ],
 )
 def test_an_option_that_makes_no_sense_is_named(folder, tmp_path, options, text):
@@ -502,7 +514,8 @@ def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, mon
     [refusal] = corpus.refused()
     assert (refusal["file"], refusal["reason"]) == ("05.mid", "crashed the reader")
     assert refusal["message"] == (
-        "05.mid: reading it was given up: crashed the reader (exit code -9)"
+        "05.mid: reading it was given up: crashed the reader (exit code -9);"
+        " save it anew from a music program"
     )
     # It is no property of the file: the next run tries again.
     monkeypatch.undo()
@@ -667,7 +680,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
     folder, tmp_path
 ):
     options = {
-        name: nextbar.prepare(folder, tmp_path / name, **chosen).manifest["options"]
+        name: nextbar.prepare(folder, tmp_path / name, page=False, **chosen).manifest["options"]
         for name, chosen in {
             "metre": {},
             "augmented": {"augment": 2},

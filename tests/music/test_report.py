@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from nextbar.music.corpus import Corpus
-from nextbar.music.report import write_report
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import read_tune
+from nextbar.music.report import write_prepare_report
 from nextbar.music.summary import advise, summarise
 
 from .midi_files import midi, signature, track, tune_bytes
@@ -48,7 +50,7 @@ def test_notes_that_repeat_without_a_gap_are_a_share_of_all(tmp_path):
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing(corpus):
-    summary = write_report(corpus)
+    write_prepare_report(corpus)
     page = (corpus.path / "prepare-report.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;&amp;.mid" in page
@@ -58,7 +60,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing(corpus):
     assert len(re.findall("<svg", page)) == 5
     for words in ("metre 3/4", "not a MIDI file", "files taken", "files refused"):
         assert words in page
-    assert len(summary.advice) >= 2
+    assert len(corpus.summary.advice) >= 2
     Corpus.open(corpus.path)
     # A corpus with its report is a corpus still, and can be renewed.
     assert prepared(corpus.path.parent, {}).n_pieces == 6
@@ -133,7 +135,13 @@ def test_where_all_is_well_the_advice_says_so(summary):
             {"refused": {"no such track": 100}},
             30,
             "100 refusals in 340 files for one reason (no such track):"
-            " choose another --track, or leave it out.",
+            " choose another with --track, or leave --track out.",
+        ),
+        (
+            {"refused": {"empty file": 100}},
+            30,
+            "100 refusals in 340 files for one reason (empty file):"
+            " save it anew from a music program.",
         ),
         ({"refused": {"duplicate": 50}}, 30, "50 files are copies of others, and count once."),
     ],
@@ -156,3 +164,53 @@ def test_advice_on_notes(summary):
         " try --grid seconds, or --steps-per-quarter 12 (triplets).",
         "7 notes lie outside A0-C8 or are silent, and were left out.",
     ]
+
+
+def test_what_was_passed_over_or_left_out_is_told_besides_the_advice(summary):
+    summary.left_out.update({"grace notes, left out": 161, "notes that never end": 1})
+    summary.pieces_left_out.update({"grace notes, left out": 3, "notes that never end": 1})
+    facts = manifest(ignored={".mscz": 2, ".txt": 1, ".sib": 1, "no suffix": 4})
+    assert advise(facts, summary, 30) == [
+        "Nothing here stands in the way of training.",
+        "In 3 pieces: 161 grace notes, left out.",
+        "In 1 piece: 1 notes that never end.",
+        "Passed over: 2 .mscz, 1 .sib, which cannot be read here; export them as MusicXML or MIDI"
+        " from the program that made them.",
+        "Passed over as no music files: 4 no suffix, 1 .txt.",
+    ]
+
+
+def triplets(quarters, *, swing=False):
+    ticks = [0, 320] if swing else [0, 160, 320]
+    notes = [(480 * q + t, 160, 60 + t // 160, 90) for q in range(quarters) for t in ticks]
+    return midi(track(notes))
+
+
+@pytest.mark.parametrize("swing", [False, True])
+def test_triplets_and_swing_on_a_grid_of_sixteenths_are_told_with_the_grid_that_fits(
+    tmp_path, swing
+):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mid").write_bytes(triplets(16, swing=swing))
+    words = "1 piece has triplets, swing or shorter notes that a grid of 4 steps a quarter makes"
+    words += " uneven: --steps-per-quarter 12 keeps them."
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
+    assert words in summarise(corpus).advice
+    piece = read_tune(tmp_path / "in" / "a.mid", options=CorpusOptions())
+    assert piece.fitting_steps == 12
+    finer = prepare(tmp_path / "in", tmp_path / "fine", steps_per_quarter=12)
+    assert not any("triplets" in sentence for sentence in summarise(finer).advice)
+    # A quarter has 12 steps: each third of it stands on a step of its own.
+    assert set((finer.notes(0, 4)["start"] % 12).tolist()) <= {0, 4, 8}
+
+
+def test_played_music_fits_no_grid_and_straight_music_its_own(tmp_path):
+    rng = np.random.default_rng(1)
+    path = tmp_path / "a.mid"
+    played = [(int(480 * q + rng.integers(0, 90)), 200, 60, 90) for q in range(64)]
+    for notes, fits in ((played, None), ([(240 * i, 240, 60, 90) for i in range(64)], None)):
+        path.write_bytes(midi(track(notes)))
+        assert read_tune(path, options=CorpusOptions()).fitting_steps is fits
+    thirty_seconds = [(60 * i, 60, 60 + i % 2, 90) for i in range(64)]
+    path.write_bytes(midi(track(thirty_seconds)))
+    assert read_tune(path, options=CorpusOptions()).fitting_steps == 8

@@ -64,6 +64,7 @@ def test_three_and_five_quarters():
     assert values([12], (3, 4)) == [[12]]
     assert values([8, 12], (3, 4)) == [[8], [4]]
     assert values([4, 12], (3, 4)) == [[4], [8]]
+    assert values([10, 12], (3, 4)) == [[8, 2], [2]]
     assert values([6, 12], (3, 4)) == [[6], [2, 4]]  # a third beat is seen
     assert values([20], (5, 4)) == [[12, 8]]  # a dotted half and a half
     assert values([8, 16, 20], (5, 4)) == [[8], [4, 4], [4]]
@@ -96,6 +97,20 @@ def test_six_in_a_beat_are_two_triplets_and_what_crosses_its_half_makes_one():
     [[a], [b], [c]] = write_rhythm([(0, 4, False), (4, 10, True), (10, 12, False)], (1, 4), 12)
     assert [w.quarters for w in (a, b, c)] == [Fraction(1, 2), Fraction(3, 4), Fraction(1, 4)]
     assert {w.tuplet[:2] for w in (a, b, c)} == {(3, 2)}
+
+
+def test_a_triplet_is_of_a_quarter_where_the_metre_counts_in_halves():
+    assert values([4, 30, 48], (2, 2), 12) == [["4/3"], ["8/3", 12, 6], [18]]
+
+
+def test_five_sixths_of_a_beat_are_two_thirds_and_a_sixth():
+    [sounding, _] = write_rhythm([(0, 10, False), (10, 12, True)], (1, 4), 12)
+    assert [w.quarters for w in sounding] == [
+        1,
+        Fraction(1, 4),
+    ]  # a quarter and a 16th of a triplet
+    [_, sounding] = write_rhythm([(0, 2, True), (2, 12, False)], (1, 4), 12)
+    assert [w.quarters for w in sounding] == [Fraction(1, 4), 1]
 
 
 def test_a_grid_of_three_steps_a_quarter_has_triplets_of_eighths():

@@ -111,6 +111,7 @@ def test_name_program_tempo_and_metre_are_as_they_were_given():
     assert tree.find(".//sound").get("tempo") == "72"
     assert (tree.findtext(".//beats"), tree.findtext(".//beat-type")) == ("3", "4")
     # a clarinet's part is written as it sounds, and so read
+    assert tree_of((0, 4, 72, 80), program=71).find(".//transpose") is None
     assert notes_by_sum(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
     assert notes_by_music21(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
 
@@ -225,8 +226,9 @@ def test_a_piano_has_two_staves_where_one_cannot_show_its_notes():
     tree = tree_of((0, 16, 40, 80), (0, 8, 76, 80), (8, 8, 72, 80))
     assert clefs(tree) == ["G", "F"]
     assert len(tree.findall("part")) == 1
-    rows = [(n.findtext("staff"), n.findtext("pitch/octave")) for n in tree.iter("note")]
-    assert rows == [("1", "5"), ("1", "5"), ("2", "2")]
+    keys = ("staff", "voice", "pitch/octave")
+    rows = [tuple(note.findtext(key) for key in keys) for note in tree.iter("note")]
+    assert rows == [("1", "1", "5"), ("1", "1", "5"), ("2", "5", "2")]
     assert [i.get("id") for i in tree.iter("score-instrument")] == ["P1-I1"]
     assert not list(tree.iter("instrument"))
 

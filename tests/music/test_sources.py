@@ -1,13 +1,17 @@
+import os
 import stat
 import struct
 import zipfile
 
 import pytest
 
-from nextbar.errors import CorpusError
+from nextbar.errors import CorpusError, MusicFileError
 from nextbar.music import sources
 from nextbar.music.corpus import Corpus
+from nextbar.music.reading import CorpusOptions, read_tune
+from nextbar.music.report import write_prepare_report
 from nextbar.music.sources import find_music_files, list_archive, show_name, unpack_listing
+from nextbar.music.summary import summarise
 
 from .midi_files import tune_bytes
 from .prepared import prepare
@@ -63,7 +67,8 @@ def test_a_file_twice_in_archives_and_folders_counts_once(tmp_path, songs):
     corpus = prepare(tmp_path / "in", tmp_path / "out")
     assert (corpus.n_pieces, corpus.manifest["refused"]) == (6, {"duplicate": 6})
     assert refusals(tmp_path / "out")["b.zip/set0/tune0.mid"][1] == (
-        "b.zip/set0/tune0.mid: duplicate of a.zip/set0/tune0.mid, byte for byte"
+        "b.zip/set0/tune0.mid: duplicate of a.zip/set0/tune0.mid, byte for byte;"
+        " --duplicates keep takes both"
     )
 
 
@@ -76,7 +81,9 @@ def test_paths_that_lead_out_of_an_archive_are_refused(tmp_path, songs, name):
     assert corpus.n_pieces == 6
     [(reason, message)] = refusals(tmp_path / "out").values()
     assert reason == "unsafe path"
-    assert message.endswith(": its path leads out of its archive")
+    assert message.endswith(
+        ": its path leads out of its archive; pack it anew with paths that stay inside"
+    )
 
 
 def test_links_and_encrypted_files_in_archives_are_refused(tmp_path, songs):
@@ -167,3 +174,51 @@ def test_an_archive_without_music_says_what_was_seen(tmp_path):
     archive = write_zip(tmp_path / "a.zip", {"a.txt": "", "b.txt": ""})
     with pytest.raises(CorpusError, match=r"has no .*; seen: 2 \.txt; give the folder"):
         prepare(archive, tmp_path / "out")
+
+
+def test_all_endings_that_can_be_read_are_found_and_the_others_counted(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    data = tune_bytes()
+    wrapped = b"RIFF" + (len(data) + 12).to_bytes(4, "little") + b"RMIDdata"
+    wrapped += len(data).to_bytes(4, "little") + data
+    kinds = {"a.kar": data, "b.SMF": data, "c.rmi": wrapped}
+    for name, content in {**kinds, "d.mscz": b"PK", "e.sib": b"x", "f.mscz": b"PK"}.items():
+        (folder / name).write_bytes(content)
+    write_zip(folder / "g.zip", {"h.mscz": b"PK", "i.kar": tune_bytes(transpose=5)})
+    corpus = prepare(folder, tmp_path / "out", duplicates="keep")
+    assert [corpus.piece_name(i) for i in range(4)] == ["a.kar", "b.SMF", "c.rmi", "g.zip/i.kar"]
+    assert corpus.manifest["ignored"] == {".mscz": 3, ".sib": 1}
+    assert (
+        "Passed over: 3 .mscz, 1 .sib, which cannot be read here; export them as MusicXML or MIDI"
+        " from the program that made them."
+    ) in summarise(corpus).advice
+
+
+def test_a_folder_of_files_of_one_notation_program_says_what_to_do(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mscz").write_bytes(b"PK")
+    with pytest.raises(CorpusError, match=r"seen: 1 \.mscz; export those as MusicXML or MIDI"):
+        prepare(tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"caf\xe9.mid", "日本".encode("shift_jis") + b".mid", b"x" * 250 + b".mid", b"\xff#2.mid"],
+)
+def test_a_file_of_any_name_is_read_and_shown(tmp_path, name):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = folder / os.fsdecode(name)
+    path.write_bytes(tune_bytes())
+    (folder / "broken.mid").write_bytes(b"x")
+    corpus = prepare(folder, tmp_path / "out")
+    shown = corpus.piece_name(0)
+    assert shown == name.decode("utf-8", "backslashreplace")
+    write_prepare_report(corpus)
+    piece = read_tune(path, options=CorpusOptions())
+    assert (piece.name, piece.number, len(piece.grid.notes)) == (shown, 1, 8)
+    with pytest.raises(MusicFileError) as caught:
+        read_tune(folder / (os.fsdecode(name) + "none"), options=CorpusOptions())
+    assert caught.value.reason == "unreadable"
+    str(caught.value).encode()

@@ -8,6 +8,8 @@ import pytest
 import symusic
 
 import nextbar
+from nextbar.frames.config import Sampling
+from nextbar.settings import bounds
 from nextbar.writing.sketch import Sketch
 from nextbar.writing.workbench import Workbench
 
@@ -41,6 +43,15 @@ def test_bars_come_one_by_one_and_then_the_whole_piece(studio, run):
     assert sum(map(len, streamed)) > 0
 
 
+def test_bars_that_come_one_by_one_are_in_the_key_of_the_given_notes(studio, run):
+    recipe = begin(studio, run, notes=[[0, 4, 60, 80]], bars=1)["recipe"]
+    asked = {"piece": {**recipe, "transposed": 3}, "bars": 3, "seed": 4}
+    *one_by_one, last = events(studio.post("/api/compose", json=asked))
+    streamed = [cells(event["bar"]) for event in one_by_one]
+    assert streamed == [cells(bar) for bar in last["piece"]["bars"][1:]]
+    assert sum(map(len, streamed)) > 0
+
+
 def test_what_the_page_composes_is_what_generate_writes(studio, run, trained):
     composer = let_it_sound(nextbar.load(trained / "run"))
     piece = compose(studio, begin(studio, run), bars=5, seed=9, temperature=0.8)
@@ -71,6 +82,82 @@ def test_a_locked_bar_stays_while_the_rest_is_rolled_again(studio, run):
     answer = studio.post("/api/roll", json=asked)
     assert answer.status_code == 400
     assert "locked; unlock one" in answer.json()["error"]
+
+
+def recomposed(studio, recipe, bars, seed=77):
+    asked = {"piece": recipe, "bars": bars, "seed": seed}
+    got = events(studio.post("/api/recompose", json=asked))
+    return got[-1]["piece"], [event["n_bars"] for event in got[:-1]]
+
+
+def test_a_piece_is_composed_anew_around_its_locked_bars(studio, run):
+    piece = compose(studio, begin(studio, run), bars=5, seed=1)
+    recipe = {**piece["recipe"], "locked": [1, 3]}
+    for bars, n_written in ((4, 4), (2, 4), (5, 5), (7, 7)):  # bar 4 is locked: no fewer than 4
+        anew, grew = recomposed(studio, recipe, bars)
+        same = [a == b for a, b in zip(names(piece), names(anew), strict=False)]
+        assert same == [False, True, False, True, False][:n_written]
+        assert len(anew["bars"]) == n_written
+        assert anew["recipe"]["locked"] == [1, 3]
+        # as many bars as stay while those between the locked ones are drawn, then one more each
+        stay = min(n_written, 5)
+        assert grew == [stay] * (stay - 2) + list(range(stay + 1, n_written + 1))
+
+
+def test_without_locked_bars_a_piece_is_composed_anew_as_from_its_beginning(studio, run):
+    begun = begin(studio, run, notes=[[0, 4, 60, 80]], bars=1)
+    piece = compose(studio, begun, bars=4, seed=1)
+    anew, grew = recomposed(studio, piece["recipe"], 3, seed=9)
+    assert anew == compose(studio, begun, bars=3, seed=9)
+    assert grew == [2, 3, 4]  # the given bar among them
+
+
+def test_where_every_bar_is_locked_more_are_composed_and_fewer_refused(studio, run):
+    piece = compose(studio, begin(studio, run), bars=2)
+    recipe = {**piece["recipe"], "locked": [0, 1]}
+    anew, _ = recomposed(studio, recipe, 3)
+    assert names(anew)[:2] == names(piece)
+    assert len(anew["bars"]) == 3
+    answer = studio.post("/api/recompose", json={"piece": recipe, "bars": 2, "seed": 1})
+    assert answer.status_code == 400
+    assert "every bar that would be composed anew is locked; unlock one" in answer.json()["error"]
+
+
+def test_what_is_not_asked_for_is_as_the_run_says(studio, run, monkeypatch):
+    (desk,) = studio.app.state.shelf.desks.values()
+    own = Sampling(temperature=0.7, follow=0.5)
+    monkeypatch.setattr(desk.composer, "sampling", own)
+    drawn = compose(studio, begin(studio, run), bars=1)["bars"][0]["recipe"]
+    assert (drawn["temperature"], drawn["follow"]) == (0.7, 0.5)
+    drawn = compose(studio, begin(studio, run), bars=1, follow=0.2)["bars"][0]["recipe"]
+    assert (drawn["temperature"], drawn["follow"]) == (0.7, 0.2)
+    (said,) = studio.get("/api/runs").json()["runs"]
+    assert (said["temperature"], said["follow"]) == (0.7, 0.5)
+
+
+def test_what_can_be_asked_for_is_bounded_as_everywhere_and_the_page_is_told(studio):
+    schemas = studio.get("/openapi.json").json()["components"]["schemas"]
+    for name in ("temperature", "follow"):
+        low, high = bounds(Sampling, name)
+        field = schemas["Written"]["properties"][name]
+        assert (field["minimum"], field["maximum"]) == (low, high)
+        asked = schemas["Compose"]["properties"][name]["anyOf"][0]
+        assert (asked["minimum"], asked["maximum"]) == (low, high)
+        control = studio.get("/api/runs").json()["controls"][name]
+        assert low <= control["min"] < control["max"] <= high
+    assert schemas["Compose"]["properties"]["seed"]["maximum"] == 2**53 - 1
+    assert studio.get("/api/runs").json()["limits"] == {"given_bars": 256, "file_bytes": 4 * 2**20}
+
+
+def test_a_bar_says_itself_whether_it_is_near_to_a_training_bar_or_a_copy(studio, monkeypatch):
+    (desk,) = studio.app.state.shelf.desks.values()
+    silent = np.zeros(desk.kind.frame_shape, np.uint8)
+    for nearness, is_near, is_copy in (
+        (0.59, False, False), (0.6, True, False), (1.0, True, True), (float("nan"), False, False),
+    ):  # fmt: skip
+        monkeypatch.setattr(desk._known, "nearest", lambda _, found=nearness: (found, 0))
+        mark = desk._mark(silent)
+        assert (mark["is_near"], mark["is_copy"]) == (is_near, is_copy)
 
 
 def test_ten_alternatives_and_the_steps_of_a_blend_are_laid_side_by_side(studio, run):

@@ -9,8 +9,8 @@ import time
 
 import httpx2
 
+from nextbar.cli import main
 from nextbar.studio.app import make_app
-from nextbar.studio.command import run as run_command
 
 from ..fixtures import let_it_sound
 from .serving import command, serving
@@ -31,15 +31,15 @@ def test_without_a_run_the_model_that_comes_along_is_served():
 
 
 def test_what_is_no_run_is_refused_in_a_sentence_before_anything_is_served(tmp_path, capsys):
-    assert run_command([str(tmp_path)]) == 1
+    assert main(["studio", str(tmp_path)]) == 1
     assert "is not a run: it has no run.json" in capsys.readouterr().err
-    assert run_command([str(tmp_path), "--port", "many"]) == 2
+    assert main(["studio", str(tmp_path), "--port", "many"]) == 2
 
 
 def test_a_port_that_is_taken_is_named_with_the_option_that_helps(trained, capsys):
     with serving(make_app([trained / "run"])) as address:
         port = address.rpartition(":")[2]
-        assert run_command([str(trained / "run"), "--port", port]) == 2
+        assert main(["studio", str(trained / "run"), "--port", port]) == 2
     assert f"127.0.0.1:{port} cannot be listened on" in capsys.readouterr().err
 
 

@@ -116,7 +116,7 @@ def events(run):
 
 
 def test_a_small_corpus_is_seen_often_enough_and_its_batch_fits(trained):
-    corpus = nextbar.prepare(trained / "tunes", trained / "fitted")
+    corpus = nextbar.prepare(trained / "tunes", trained / "fitted", page=False)
     # 12 tunes of 6 bars, two of them held out: 10 * 5 = 50 pairs, under a batch of 64
     preset, paper = PRESETS["default"], PRESETS["paper"]
     small = preset.config

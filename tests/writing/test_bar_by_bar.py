@@ -27,7 +27,9 @@ def model(request, trained, tmp_path_factory):
     if request.param == "one bar":
         return let_it_sound(nextbar.load(trained / "run"))
     place = tmp_path_factory.mktemp("remembering")
-    corpus = nextbar.prepare(trained / "tunes", place / "corpus", onsets=True, common_key=True)
+    corpus = nextbar.prepare(
+        trained / "tunes", place / "corpus", onsets=True, common_key=True, page=False
+    )
     nextbar.train(corpus, place / "run", **REMEMBERING)
     return let_it_sound(nextbar.load(place / "run"))
 

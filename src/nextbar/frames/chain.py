@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor
 
 from nextbar.frames.config import Sampling
+from nextbar.frames.contracts import Latents, Noise, PerFrame
 from nextbar.frames.losses import draw_latent
 
 AS_TRAINED = Sampling()
@@ -28,16 +30,16 @@ else keeps a first guess from overflowing."""
 class Gaussian(NamedTuple):
     """One normal distribution, mean and log-variance (B, latent). Paper Eq. 3."""
 
-    mean: Tensor
-    log_variance: Tensor
+    mean: Latents
+    log_variance: Latents
 
     def draw(
         self,
-        noise: Tensor,
+        noise: Noise,
         sampling: Sampling = AS_TRAINED,
         *,
         beginning: "Gaussian | None" = None,
-    ) -> Tensor:
+    ) -> Latents:
         """A latent, (B, latent). Paper Eq. 4.
 
         noise: (B, latent or more), from N(0, I); the first ``latent`` numbers are
@@ -53,12 +55,16 @@ class Gaussian(NamedTuple):
             log_variance = torch.lerp(beginning.log_variance, log_variance, sampling.follow)
         return draw_latent(mean, log_variance, noise[:, : mean.shape[1]] * sampling.temperature)
 
-    def log_density(self, latent: Tensor) -> Tensor:
+    def log_density(self, latent: Latents) -> PerFrame:
         """The logarithm of the density at a latent (B, latent), (B,)."""
         return log_normal(latent, self.mean, self.log_variance)
 
 
-def log_normal(at: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+def log_normal(
+    at: Float[Tensor, "*#rows latent"],
+    mean: Float[Tensor, "*rows latent"],
+    log_variance: Float[Tensor, "*rows latent"],
+) -> Float[Tensor, "*rows"]:
     """The log-density of a normal distribution of independent dimensions, the last ones summed."""
     distance = (at - mean).square() * torch.exp(-log_variance)
     return -0.5 * (distance + log_variance + math.log(2 * math.pi)).sum(dim=-1)
@@ -71,17 +77,22 @@ class Mixture(NamedTuple):
     log_variances: (B, parts, normals, latent).
     """
 
-    log_weights: Tensor
-    means: Tensor
-    log_variances: Tensor
+    log_weights: Float[Tensor, "batch parts normals"]
+    means: Float[Tensor, "batch parts normals latent"]
+    log_variances: Float[Tensor, "batch parts normals latent"]
 
-    def log_density(self, latent: Tensor) -> Tensor:
+    def log_density(self, latent: Latents) -> PerFrame:
         """The logarithm of the density at a latent (B, parts * latent), (B,)."""
         parts = latent.view(*self.means.shape[:2], 1, -1)
         densities = self.log_weights + log_normal(parts, self.means, self.log_variances)
         return torch.logsumexp(densities, dim=2).sum(dim=1)
 
-    def draw(self, noise: Tensor, choice: Tensor, temperature: float) -> Tensor:
+    def draw(
+        self,
+        noise: Float[Tensor, "batch parts latent"],
+        choice: Float[Tensor, "batch parts"],
+        temperature: float,
+    ) -> Float[Tensor, "batch parts latent"]:
         """A latent for each part, (B, parts, latent).
 
         noise: (B, parts, latent) and choice: (B, parts), from N(0, I). The choice
@@ -111,12 +122,12 @@ class Chain(NamedTuple):
     them. latent: dimensions of a part.
     """
 
-    contexts: Tensor
-    state: Tensor
+    contexts: Float[Tensor, "batch parts maps"]
+    state: Float[Tensor, "1 batch maps"]
     step: Callable[[Tensor, Tensor, Tensor, slice], tuple[Mixture, Tensor]]
     latent: int
 
-    def given(self, latent: Tensor) -> Mixture:
+    def given(self, latent: Latents) -> Mixture:
         """The mixture of each part of a latent (B, parts * latent), given the parts before it."""
         parts = latent.view(*self.contexts.shape[:2], -1)
         before = F.pad(parts[:, :-1], (0, 0, 1, 0))
@@ -124,11 +135,11 @@ class Chain(NamedTuple):
 
     def draw(
         self,
-        noise: Tensor,
+        noise: Noise,
         sampling: Sampling = AS_TRAINED,
         *,
         beginning: "Chain | None" = None,
-    ) -> Tensor:
+    ) -> Latents:
         """A latent, (B, parts * latent), drawn part after part.
 
         noise: (B, parts * latent + 2 * parts), from N(0, I): what moves each part,

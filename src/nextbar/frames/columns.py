@@ -17,14 +17,25 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from nextbar.frames.chain import LOG_VARIANCES, Chain, Gaussian, Mixture
 from nextbar.frames.config import Config
-from nextbar.frames.contracts import FIRST_BIAS, Drawn, Shape, Verdict, levels_of
+from nextbar.frames.contracts import (
+    FIRST_BIAS,
+    Columns,
+    Drawn,
+    Frames,
+    History,
+    Latents,
+    Shape,
+    Verdict,
+    levels_of,
+)
 
 
-def columns_of(frames: Tensor) -> Tensor:
+def columns_of(frames: Frames) -> Float[Tensor, "batch width rows"]:
     """The columns of frames (B, C, H, W), (B, W, C * H)."""
     return frames.flatten(1, 2).transpose(1, 2)
 
@@ -40,7 +51,7 @@ class Along(nn.Module):
         self.stride, self.spread = stride, spread
         self.product = nn.Linear(3 * maps, out)
 
-    def forward(self, columns: Tensor) -> Tensor:
+    def forward(self, columns: Columns) -> Float[Tensor, "batch strided out"]:
         """columns: (B, width, maps)."""
         width, spread = columns.shape[1], self.spread
         padded = F.pad(columns, (0, 0, spread, spread))
@@ -59,7 +70,7 @@ class MapDropout(nn.Module):
         super().__init__()
         self.share = share
 
-    def forward(self, columns: Tensor) -> Tensor:
+    def forward(self, columns: Columns) -> Columns:
         """columns: (B, width, maps)."""
         if not (self.training and self.share):
             return columns
@@ -78,7 +89,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, columns: Tensor) -> Tensor:
+    def forward(self, columns: Columns) -> Columns:
         """columns: (B, width, maps)."""
         hidden = F.relu(self.along(F.relu(self.norm(columns))))
         added: Tensor = self.last(self.dropout(hidden))
@@ -90,7 +101,7 @@ def halved(width: int, times: int) -> int:
     return -(-width // (1 << times))
 
 
-def moments(maps: Tensor) -> Gaussian:
+def moments(maps: Float[Tensor, "batch *parts both"]) -> Gaussian:
     """Means, then log-variances, of the last axis, as a distribution of all the others flattened.
 
     maps: (B, ..., 2 latent).
@@ -141,7 +152,7 @@ class ChainEncoder(nn.Module):
         self.state = nn.Linear(LAST * maps, maps)
         self.parts = Parts(maps, config)
 
-    def forward(self, frames: Tensor) -> Chain:
+    def forward(self, frames: History) -> Chain:
         """frames: (B, K C, H, W) in [0, 1], the K frames of the history."""
         each = frames.reshape(len(frames), self.n_frames, self.channels, *frames.shape[2:])
         is_there = each.flatten(2).amax(dim=2).gt(0)  # (B, K)
@@ -171,9 +182,9 @@ class Remembered(NamedTuple):
     likeness of each part's query and each key: how far a column lies back, and if it is there.
     """
 
-    keys: Tensor
-    values: Tensor
-    scores: Tensor
+    keys: Float[Tensor, "batch heads looked_at each"]
+    values: Float[Tensor, "batch heads looked_at each"]
+    scores: Float[Tensor, "batch heads width looked_at"]
 
 
 class Remember(nn.Module):
@@ -195,7 +206,11 @@ class Remember(nn.Module):
         self.scores = nn.Parameter(torch.zeros(self.heads, (max(config.history) + 1) * width))
         self.nothing = nn.Parameter(torch.zeros(2 * maps))
 
-    def forward(self, read: Tensor, is_there: Tensor) -> Remembered:
+    def forward(
+        self,
+        read: Float[Tensor, "batch history width maps"],
+        is_there: Bool[Tensor, "batch history"],
+    ) -> Remembered:
         """read: (B, K, W, read). is_there: (B, K), which frames there are."""
         found = self.key_and_value(read.flatten(1, 2))  # (B, K W, 2 maps)
         nothing = self.nothing.to(found.dtype).expand(len(found), 1, -1)
@@ -234,13 +249,13 @@ class Parts(nn.Module):
 
     def forward(
         self,
-        contexts: Tensor,
-        before: Tensor,
-        state: Tensor,
+        contexts: Float[Tensor, "batch parts maps"],
+        before: Float[Tensor, "batch parts latent"],
+        state: Float[Tensor, "1 batch maps"],
         which: slice,
         *,
         remembered: Remembered | None,
-    ) -> tuple[Mixture, Tensor]:
+    ) -> tuple[Mixture, Float[Tensor, "1 batch maps"]]:
         """The mixtures of n parts in a row, and the state behind them.
 
         contexts: (B, n, maps). before: (B, n, latent), for each part the one before
@@ -284,7 +299,7 @@ class PartsEncoder(nn.Module):
             nn.Linear(maps, 2 * config.latent),
         )
 
-    def forward(self, frames: Tensor) -> Gaussian:
+    def forward(self, frames: Frames) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent)."""
         return moments(self.layers(columns_of(frames)))
 
@@ -315,11 +330,11 @@ class ColumnGenerator(nn.Module):
             last.product.bias[: channels * height] = 2 * FIRST_BIAS
         self.layers = nn.Sequential(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Latents) -> Frames:
         """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1]."""
         return self.decode(latent)[0].frames()
 
-    def decode(self, *latents: Tensor) -> list[Drawn]:
+    def decode(self, *latents: Float[Tensor, "_ latent"]) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, width * latent), in one pass."""
         channels, height, width = self.shape
         latent = torch.cat(latents).view(-1, width, latents[0].shape[1] // width)
@@ -348,7 +363,7 @@ class ColumnDiscriminator(nn.Module):
         self.hidden = nn.Sequential(*layers, nn.Flatten())
         self.output = nn.Linear(maps * width, 1)
 
-    def forward(self, frames: Tensor) -> Verdict:
+    def forward(self, frames: Frames) -> Verdict:
         """frames: (B, C, H, W) in [0, 1]."""
         features = self.hidden(columns_of(frames))  # (B, width * maps)
         return Verdict(features.float(), self.output(features).squeeze(1).float())

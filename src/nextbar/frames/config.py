@@ -4,28 +4,13 @@ Each field is explained and bounded once, here; the command line, the Python
 API, the studio and the run folder take their words and bounds from it.
 """
 
-import difflib
-import types
-import typing
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from nextbar.errors import ConfigError, UsageError
+from nextbar.settings import check_names, check_settings, setting
 
 Layout = Literal["plane", "columns"]
-
-
-def _setting(
-    default: Any,
-    explained: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    only: Layout | None = None,
-) -> Any:
-    """A field with its explanation and bounds. only: the layout that it says something of."""
-    metadata = {"help": explained, "low": low, "high": high, "only": only}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +21,20 @@ class Config:
     value and the range.
     """
 
-    layout: Layout = _setting(
+    layout: Layout = setting(
         "plane",
         "plane: a frame is an image, and is learned from as the paper has it; columns: its "
         "columns are looked at whole, channels and rows together, each has a part of the latent, "
         "and the encoder is trained as a learned prior, by the likelihood of frames that are "
         "mostly empty (docs/recipe.md)",
     )
-    history: tuple[int, ...] = _setting(
+    history: tuple[int, ...] = setting(
         (1,),
         "how many frames back those lie that the encoder reads; the paper's is 1, the last frame",
         low=1,
         high=1024,
     )
-    forget: float = _setting(
+    forget: float = setting(
         0.0,
         "share of the training pairs whose history is cut off somewhere, so that the model learns "
         "to begin from few frames or from none; not in the paper",
@@ -57,13 +42,13 @@ class Config:
         high=1,
     )
 
-    latent: int = _setting(
+    latent: int = setting(
         128,
         "dimensions of the latent that a frame is drawn from; in columns, of each part of it",
         low=1,
         high=4096,
     )
-    latent_mixture: int = _setting(
+    latent_mixture: int = setting(
         1,
         "columns only: normals that each part of the latent is drawn from: with several, either "
         "this or that can be likely and nothing between",
@@ -71,7 +56,7 @@ class Config:
         high=256,
         only="columns",
     )
-    attention_heads: int = _setting(
+    attention_heads: int = setting(
         0,
         "columns only: heads with which each part of the latent looks for its like in all columns "
         "of the history; 0: the frames of the history are only laid over each other",
@@ -79,7 +64,7 @@ class Config:
         high=64,
         only="columns",
     )
-    dropout: float = _setting(
+    dropout: float = setting(
         0.0,
         "columns only: share of hidden numbers that are left out, anew in each step of the "
         "training, so that sequences are not learned by heart",
@@ -87,21 +72,21 @@ class Config:
         high=0.9,
         only="columns",
     )
-    encoder_channels: tuple[int, ...] = _setting(
+    encoder_channels: tuple[int, ...] = setting(
         (8, 16, 32),
         "maps of the encoder's layers: in a plane 5x5 convolutions of stride 2; in columns two "
         "numbers, what each frame of the history is read into, and all of them together",
         low=1,
         high=1024,
     )
-    generator_channels: tuple[int, ...] = _setting(
+    generator_channels: tuple[int, ...] = setting(
         (64, 32, 16, 8),
         "maps of the generator's layers: the first are what the latent is projected to, the "
         "others come from deconvolutions, 3x3 in a plane",
         low=1,
         high=1024,
     )
-    generator_strides: tuple[int, ...] = _setting(
+    generator_strides: tuple[int, ...] = setting(
         (),
         "plane only: stride of each deconvolution, 1 where none is given, as in the paper; with 2 "
         "the generator starts from few positions and grows, which is many times faster",
@@ -109,94 +94,94 @@ class Config:
         high=4,
         only="plane",
     )
-    discriminator_channels: tuple[int, ...] = _setting(
+    discriminator_channels: tuple[int, ...] = setting(
         (8, 16, 32, 64),
         "maps of each convolution of the discriminator: in a plane 3x3, of stride 1; in columns "
         "all but the first halve the width",
         low=1,
         high=1024,
     )
-    batch_norm: bool = _setting(
+    batch_norm: bool = setting(
         True,
         "plane only: normalise the hidden maps of encoder and generator over the batch",
         only="plane",
     )
 
-    prior_weight: float = _setting(
+    prior_weight: float = setting(
         1.0,
         "weight of the KL term, Eq. 5; in columns, of the KL between what the next frame says of "
         "its latent and what the frames before say",
         low=0,
         high=1e6,
     )
-    feature_weight: float = _setting(
+    feature_weight: float = setting(
         1.0,
         "weight of the feature matching loss, Eq. 7; where this and adversarial_weight are 0 "
         "there is no discriminator",
         low=0,
         high=1e6,
     )
-    adversarial_weight: float = _setting(
+    adversarial_weight: float = setting(
         1.0, "weight of the generator's adversarial term, Eq. 10", low=0, high=1e6
     )
-    warm_up: int = _setting(
+    warm_up: int = setting(
         0,
         "epochs over which the prior weight grows from 0; not in the paper",
         low=0,
         high=1_000_000,
     )
 
-    batch: int = _setting(64, "pairs of frames in one update", low=2, high=65536)
-    epochs: int = _setting(300, "how often each training pair is seen", low=1, high=1_000_000)
-    generator_updates: int = _setting(
+    batch: int = setting(64, "pairs of frames in one update", low=2, high=65536)
+    epochs: int = setting(300, "how often each training pair is seen", low=1, high=1_000_000)
+    generator_updates: int = setting(
         2, "updates of encoder and generator for each one of the discriminator", low=1, high=100
     )
-    learning_rate: float = _setting(
+    learning_rate: float = setting(
         0.0005, "Adam's learning rate for encoder and generator", low=1e-8, high=1
     )
-    discriminator_learning_rate: float = _setting(
+    discriminator_learning_rate: float = setting(
         0.0001, "Adam's learning rate for the discriminator", low=1e-8, high=1
     )
-    momentum: float = _setting(0.5, "Adam's first beta", low=0, high=0.9999)
-    clip: float = _setting(
+    momentum: float = setting(0.5, "Adam's first beta", low=0, high=0.9999)
+    clip: float = setting(
         0.0,
         "length that a network's gradient is cut down to where it is longer, so that the first "
         "steps do not set the pace of all later ones; 0 cuts none, as in the paper",
         low=0,
         high=1e9,
     )
-    weight_decay: float = _setting(
+    weight_decay: float = setting(
         0.0,
         "share of encoder's and generator's weights that each step takes away, by its learning "
         "rate (AdamW), so that sequences are not learned by heart; 0 is Adam, as in the paper",
         low=0,
         high=100,
     )
-    settle: float = _setting(
+    settle: float = setting(
         0.0,
         "share of the training, at its end, in which the learning rates fall to nothing (a run "
         "that is made longer afterwards has fallen once already); not in the paper",
         low=0,
         high=1,
     )
-    average: float = _setting(
+    average: float = setting(
         0.0,
         "keep a running average of encoder's and generator's weights and write with that: how "
         "much of it stays in each step, as 0.999; not in the paper",
         low=0,
         high=0.999999,
     )
-    seed: int = _setting(
+    seed: int = setting(
         0, "decides weights, order and noise of the whole run", low=0, high=2**63 - 1
     )
 
     def __post_init__(self) -> None:
-        _check_fields(self, ConfigError)
-        for setting in fields(self):
-            only, value = setting.metadata["only"], getattr(self, setting.name)
-            if only not in (None, self.layout) and value != setting.default:
+        check_settings(self, ConfigError)
+        for each in fields(self):
+            only, value = each.metadata.get("only"), getattr(self, each.name)
+            if only not in (None, self.layout) and value != each.default:
                 raise ConfigError(
-                    f"{setting.name}: it says something of the layout {only} only, and this is "
+                    f"{each.name}: it says something of the layout {only} only, and this is "
                     f"{self.layout}; leave it out"
                 )
         if self.layout == "plane" and not self.has_adversary:
@@ -241,13 +226,13 @@ class Sampling:
     Raises UsageError for a value out of its range.
     """
 
-    temperature: float = _setting(
+    temperature: float = setting(
         1.0,
         "how far each frame strays from the likeliest: 0 not at all, 1 as in training",
         low=0,
         high=100,
     )
-    follow: float = _setting(
+    follow: float = setting(
         1.0,
         "how closely each frame follows those before it: 1 as the model has learned, 0 not at all",
         low=0,
@@ -255,13 +240,7 @@ class Sampling:
     )
 
     def __post_init__(self) -> None:
-        _check_fields(self, UsageError)
-
-
-def bounds(of: type[Config | Sampling], name: str) -> tuple[Any, Any]:
-    """The least and the greatest value that a field takes."""
-    (metadata,) = (setting.metadata for setting in fields(of) if setting.name == name)
-    return metadata["low"], metadata["high"]
+        check_settings(self, UsageError)
 
 
 def override(config: Config, **overrides: Any) -> Config:
@@ -269,57 +248,5 @@ def override(config: Config, **overrides: Any) -> Config:
 
     Raises ConfigError for a field that does not exist, with the nearest that does.
     """
-    names = [setting.name for setting in fields(Config)]
-    for name in overrides:
-        if name not in names:
-            raise ConfigError(f"no configuration field {name!r}; {nearest(name, names)}")
+    check_names(Config, overrides, "configuration field", ConfigError)
     return replace(config, **overrides)
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """A question after the nearest of the names, or all of them."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
-
-
-def _check_fields(record: Config | Sampling, error: type[UsageError]) -> None:
-    """Brings every field to its type; raises the error where that cannot be, or it is too far."""
-    hints = typing.get_type_hints(type(record))
-    for setting in fields(record):
-        value = _as_type(setting.name, getattr(record, setting.name), hints[setting.name], error)
-        if value == () != setting.default:
-            raise error(f"{setting.name}: it needs a number at least")
-        low, high = setting.metadata["low"], setting.metadata["high"]
-        for item in value if isinstance(value, tuple) else (value,):
-            # Written so that not-a-number fails too.
-            if low is not None and not low <= item <= high:
-                raise error(f"{setting.name}: {item:g} is not between {low:g} and {high:g}")
-        object.__setattr__(record, setting.name, value)
-
-
-def _as_type(name: str, value: Any, wanted: Any, error: type[UsageError]) -> Any:
-    """The value as the field's type; whole floats pass for int, lists for tuples."""
-    if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
-        if not isinstance(value, list | tuple):
-            raise error(f"{name}: {value!r} is not a list of whole numbers")
-        return tuple(_as_type(name, item, int, error) for item in value)
-    if typing.get_origin(wanted) is Literal:
-        choices = typing.get_args(wanted)
-        if value not in choices:
-            raise error(f"{name}: {value!r} is none of {', '.join(choices)}")
-        return value
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (
-        wanted is int
-        and is_number
-        and value == value
-        and abs(value) < 2**64
-        and int(value) == value
-    ):
-        return int(value)
-    if wanted is float and is_number:
-        return float(value)
-    if wanted is bool and isinstance(value, bool):
-        return value
-    kind = {int: "a whole number", float: "a number", bool: "true or false"}[wanted]
-    raise error(f"{name}: {value!r} is not {kind}")

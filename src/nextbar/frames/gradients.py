@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nextbar.frames.contracts import Verdict
+from nextbar.frames.contracts import Frames, History, Scalar, Verdict
 from nextbar.frames.losses import (
     adversarial_loss,
     discriminator_loss,
@@ -21,22 +21,24 @@ from nextbar.frames.losses import (
 from nextbar.frames.model import Model, Synthesis
 
 
-class Judged(NamedTuple):
+class Verdicts(NamedTuple):
     """Fakes, cut off from G, and D's verdicts: D is walked through once for all who ask."""
 
-    fakes: tuple[Tensor, Tensor]
+    fakes: tuple[Frames, Frames]
     real: Verdict
     predicted: Verdict
     sampled: Verdict
 
 
-def judge(model: Model, previous: Tensor, current: Tensor, synthesis: Synthesis) -> Judged | None:
+def verdicts_on(
+    model: Model, previous: History, current: Frames, synthesis: Synthesis
+) -> Verdicts | None:
     """D's verdicts on real and fake frames; None where there is no D."""
     if synthesis.sampled is None:
         return None
     predicted = synthesis.predicted.detach().requires_grad_()
     sampled = synthesis.sampled.detach().requires_grad_()
-    return Judged(
+    return Verdicts(
         (predicted, sampled),
         model.judge(previous, model.shown(current)),
         model.judge(previous, predicted),
@@ -44,7 +46,9 @@ def judge(model: Model, previous: Tensor, current: Tensor, synthesis: Synthesis)
     )
 
 
-def discriminator_gradients(model: Model, judged: Judged) -> tuple[list[Tensor], dict[str, Tensor]]:
+def discriminator_gradients(
+    model: Model, judged: Verdicts
+) -> tuple[list[Tensor], dict[str, Scalar]]:
     """The gradient of Eq. 9 for D's parameters, and the figures."""
     assert model.discriminator is not None
     logits = (judged.real.logits, judged.predicted.logits, judged.sampled.logits)
@@ -57,12 +61,12 @@ def discriminator_gradients(model: Model, judged: Judged) -> tuple[list[Tensor],
 
 def encoder_and_generator_gradients(
     model: Model,
-    current: Tensor,
+    current: Frames,
     synthesis: Synthesis,
-    judged: Judged | None,
+    judged: Verdicts | None,
     *,
     warmth: float = 1.0,
-) -> tuple[list[Tensor], list[Tensor], dict[str, Tensor]]:
+) -> tuple[list[Tensor], list[Tensor], dict[str, Scalar]]:
     """The gradients of Eq. 8 for E and of Eq. 10 for G, and the figures; D gets none.
 
     E sees the feature matching and the KL loss only: no adversarial gradient
@@ -112,12 +116,12 @@ def encoder_and_generator_gradients(
     return [*encoder_gradients], [*generator_gradients], {**figures, "feature": feature, **totals}
 
 
-def loudest(frames: Tensor) -> Tensor:
+def loudest(frames: Frames) -> Scalar:
     """The mean over the batch of each frame's greatest value, in [0, 1]."""
     return frames.detach().flatten(1).amax(dim=1).mean()
 
 
-def prior_loss(synthesis: Synthesis) -> Tensor:
+def prior_loss(synthesis: Synthesis) -> Scalar:
     """The KL divergence from the prior, in nats: Eq. 5, or in columns from the learned prior."""
     own, prior, latent = synthesis.own, synthesis.prior, synthesis.latent
     if prior is None:

@@ -8,10 +8,11 @@ the paper writes them. Weights are applied where a total is summed, in
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+
+from nextbar.frames.contracts import Features, Frames, Latents, Parts, PerFrame, Scalar
 
 
-def draw_latent(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+def draw_latent(mean: Parts, log_variance: Parts, noise: Parts) -> Parts:
     """A latent drawn from the encoder's distribution, (batch, latent). Paper Eq. 4.
 
     z = mu + z_p * exp(e / 2), where the noise z_p ~ N(0, I) is the very vector
@@ -23,7 +24,7 @@ def draw_latent(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
     return mean + noise * torch.exp(0.5 * log_variance)
 
 
-def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+def kl_to_standard_normal(mean: Latents, log_variance: Latents) -> Scalar:
     """KL divergence of N(mean, exp(log_variance)) from N(0, I), in nats, >= 0. Paper Eq. 5.
 
     mean, log_variance: (batch, latent). Returns a scalar, the mean over the batch.
@@ -32,7 +33,7 @@ def kl_to_standard_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * per_dimension.sum(dim=1).mean()
 
 
-def kl_of_draw(log_density: Tensor, prior_log_density: Tensor) -> Tensor:
+def kl_of_draw(log_density: PerFrame, prior_log_density: PerFrame) -> Scalar:
     """The KL divergence from a prior, in nats, as a draw tells it: unbiased, but noisy.
 
     log_density, prior_log_density: (batch,), of the latents that were drawn, under
@@ -43,7 +44,7 @@ def kl_of_draw(log_density: Tensor, prior_log_density: Tensor) -> Tensor:
     return (log_density - prior_log_density).mean()
 
 
-def reconstruction(levels: Tensor, gates: Tensor | None, current: Tensor) -> Tensor:
+def reconstruction(levels: Frames, gates: Frames | None, current: Frames) -> Scalar:
     """How unlikely the current frame is, its cells summed, in nats. Not in the paper.
 
     levels, current: (batch, C, H, W) in [0, 1]. Without gates the cross-entropy
@@ -66,7 +67,7 @@ LEVEL_SPREAD = 0.05
 """How far off a level usually is, of 1."""
 
 
-def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:
+def feature_matching(real: Features, predicted: Features, sampled: Features) -> Scalar:
     """Half the squared distance of D's features of real frames to both fakes', >= 0. Paper Eq. 7.
 
     real, predicted, sampled: (batch, features), D_l of x_t, of G(z_t) and of
@@ -77,7 +78,7 @@ def feature_matching(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor
     return 0.5 * (to_predicted + to_sampled).mean()
 
 
-def discriminator_loss(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tensor:
+def discriminator_loss(real: PerFrame, predicted: PerFrame, sampled: PerFrame) -> Scalar:
     """-(log D(x_t) + log(1 - D(G(z_t))) + log(1 - D(G(z_p)))), in nats, >= 0. Paper Eq. 9.
 
     real, predicted, sampled: (batch,) logits of D, whose Sigmoid stands here
@@ -86,7 +87,7 @@ def discriminator_loss(real: Tensor, predicted: Tensor, sampled: Tensor) -> Tens
     return (F.softplus(-real) + F.softplus(predicted) + F.softplus(sampled)).mean()
 
 
-def adversarial_loss(predicted: Tensor, sampled: Tensor) -> Tensor:
+def adversarial_loss(predicted: PerFrame, sampled: PerFrame) -> Scalar:
     """-(log D(G(z_t)) + log D(G(z_p))), in nats, >= 0. The first part of paper Eq. 10.
 
     predicted, sampled: (batch,) logits of D. Returns a scalar.

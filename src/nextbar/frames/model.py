@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nextbar.frames.chain import Chain, Gaussian, Mixture
 from nextbar.frames.columns import (
@@ -14,7 +14,15 @@ from nextbar.frames.columns import (
     PartsEncoder,
 )
 from nextbar.frames.config import Config
-from nextbar.frames.contracts import Drawn, Shape, Verdict
+from nextbar.frames.contracts import (
+    Drawn,
+    Frames,
+    History,
+    Latents,
+    Noise,
+    Shape,
+    Verdict,
+)
 from nextbar.frames.plane import Discriminator, Encoder, Generator, check_sides
 
 
@@ -29,9 +37,9 @@ class Synthesis(NamedTuple):
     """
 
     drawn: Drawn
-    predicted: Tensor
-    sampled: Tensor | None
-    latent: Tensor
+    predicted: Frames
+    sampled: Frames | None
+    latent: Latents
     own: Gaussian
     prior: Mixture | None
 
@@ -77,7 +85,7 @@ class Model(nn.Module):
         posterior = [] if self.posterior is None else list(self.posterior.parameters())
         return [*self.encoder.parameters(), *posterior]
 
-    def synthesise(self, previous: Tensor, current: Tensor, noise: Tensor) -> Synthesis:
+    def synthesise(self, previous: History, current: Frames, noise: Noise) -> Synthesis:
         """Both fakes for a batch of pairs, decoded in one pass; without D the first alone. Eq. 6.
 
         previous: (B, K C, H, W), the K frames of the history; current: (B, C, H,
@@ -97,11 +105,11 @@ class Model(nn.Module):
         drawn, sampled = self.generator.decode(latent, other)
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 
-    def shown(self, frames: Tensor) -> Tensor:
+    def shown(self, frames: Frames) -> Frames:
         """Real frames as D is shown them, beside :meth:`Drawn.shown`."""
         return (frames > 0).float() if self.config.layout == "columns" else frames
 
-    def judge(self, previous: Tensor, frames: Tensor) -> Verdict:
+    def judge(self, previous: History, frames: Frames) -> Verdict:
         """D's verdict on frames, (B, C, H, W), as they are shown to it. Needs a discriminator.
 
         In columns the latest frame of ``previous`` (B, K C, H, W) stands in front
@@ -116,7 +124,7 @@ class Model(nn.Module):
         verdict: Verdict = self.discriminator(frames)
         return verdict
 
-    def history_of(self, frames: Sequence[Tensor]) -> Tensor:
+    def history_of(self, frames: Sequence[Frames]) -> History:
         """What the encoder reads of the frames so far, (B, K C, H, W).
 
         frames: each (B, C, H, W), the latest last, at least one. Where they do
@@ -126,7 +134,7 @@ class Model(nn.Module):
         lags = self.config.history
         return torch.cat([frames[-lag] if lag <= len(frames) else nothing for lag in lags], dim=1)
 
-    def beginning(self, noise: Tensor) -> Gaussian | Chain:
+    def beginning(self, noise: Noise) -> Gaussian | Chain:
         """What the first frame's latent is drawn from in testing model 2.
 
         N(0, I), as in the paper; where the encoder has learned what to say of

@@ -3,17 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from nextbar.errors import ConfigError, CorpusError
+from nextbar.frames.contracts import Frames, History
 
 
-class Frames(Protocol):
+@runtime_checkable
+class StoredFrames(Protocol):
     """Frames that can be fetched by number: a NumPy array, a memory map, or what draws them."""
 
     def __len__(self) -> int:
@@ -35,11 +36,11 @@ class Sequences:
     for floats).
     """
 
-    frames: Frames
+    frames: StoredFrames
     index: npt.NDArray[np.int64]
     full_scale: float = 1.0
 
-    def fetch(self, numbers: npt.NDArray[np.int64]) -> Tensor:
+    def fetch(self, numbers: npt.NDArray[np.int64]) -> Frames:
         """The frames as float32 in [0, 1], (len(numbers), channels, height, width)."""
         stored = torch.from_numpy(np.ascontiguousarray(self.frames[numbers]))
         return stored.to(torch.float32).div_(self.full_scale)
@@ -109,7 +110,7 @@ class PairBatches:
 
     def epoch(
         self, epoch: int, *, skip: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Iterator[tuple[History, Frames]]:
         """(previous, current): (batch, K channels, height, width) and (batch, channels, ...).
 
         In [0, 1]. previous: the K frames of the history along the channels, in
@@ -141,7 +142,7 @@ class PairBatches:
 
     def _fetch(
         self, previous: npt.NDArray[np.int64], reach: npt.NDArray[np.int64]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[History, Frames]:
         lags = np.array(self.history)
         current = previous + 1
         is_known = lags[:, None] <= reach  # (K, batch)

@@ -15,12 +15,22 @@ What the paper leaves open, and what stands here:
 from math import ceil, prod
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nextbar.errors import ConfigError
 from nextbar.frames.chain import Gaussian
 from nextbar.frames.config import Config
-from nextbar.frames.contracts import FIRST_BIAS, Drawn, Shape, Verdict, levels_of
+from nextbar.frames.contracts import (
+    FIRST_BIAS,
+    Drawn,
+    Frames,
+    History,
+    Latents,
+    Shape,
+    Verdict,
+    levels_of,
+)
 
 THIN = 8
 """Maps up to this many are normalised in the plain layout: with the channels innermost the
@@ -30,7 +40,7 @@ CPU's kernel has nothing to vectorise over, and takes ten times as long."""
 class Norm(nn.BatchNorm2d):
     """Batch normalisation, (B, maps, height, width) -> the same, channels innermost."""
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def forward(self, maps: Frames) -> Frames:
         """As ``torch.nn.BatchNorm2d``."""
         if self.num_features > THIN:
             return super().forward(maps)
@@ -58,7 +68,7 @@ class Encoder(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(channels * height * width, 2 * config.latent)
 
-    def forward(self, frames: Tensor) -> Gaussian:
+    def forward(self, frames: History) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
         hidden = self.hidden(frames).flatten(1)  # (B, maps * height * width)
         mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
@@ -99,11 +109,11 @@ class Generator(nn.Module):
         nn.init.constant_(last.bias, FIRST_BIAS)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers, last)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Latents) -> Frames:
         """latent: (B, latent). Returns frames (B, C, H, W) in [0, 1]."""
         return self.decode(latent)[0].frames()
 
-    def decode(self, *latents: Tensor) -> list[Drawn]:
+    def decode(self, *latents: Float[Tensor, "_ latent"]) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, latent).
 
         The projection, which has nearly all the parameters, is computed once
@@ -112,7 +122,7 @@ class Generator(nn.Module):
         projected = self.project(torch.cat(latents))  # (all B, height * width * maps)
         return [self._grow(start) for start in torch.split(projected, [len(z) for z in latents])]
 
-    def _grow(self, start: Tensor) -> Drawn:
+    def _grow(self, start: Float[Tensor, "batch height_width_maps"]) -> Drawn:
         maps = start.view(-1, *self.start).permute(0, 3, 1, 2)  # (B, maps, height, width)
         maps = self.layers(maps)[:, :, : self.height, : self.width]  # strides may overshoot
         return Drawn(levels_of(maps.float()))
@@ -135,7 +145,7 @@ class Discriminator(nn.Module):
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(height * width, 1)
 
-    def forward(self, frames: Tensor) -> Verdict:
+    def forward(self, frames: Frames) -> Verdict:
         """frames: (B, C, H, W) in [0, 1]."""
         features = self.hidden(frames).flatten(1)  # (B, height * width)
         return Verdict(features.float(), self.output(features).squeeze(1).float())

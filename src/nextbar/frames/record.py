@@ -50,12 +50,17 @@ def describe_run(run: Path, description: Description) -> None:
     )
 
 
-def read_description(run: Path) -> Description:
-    """Configuration, frame shape and origin of a run. Raises RunError where it is none."""
-    path = run / DESCRIPTION
-    if not path.is_file():
+def check_is_run(run: Path) -> None:
+    """Raises RunError where the folder is not even meant to be a run."""
+    if not (run / DESCRIPTION).is_file():
         found = "there is no such folder" if not run.is_dir() else f"it has no {DESCRIPTION}"
         raise RunError(f"{run} is not a run: {found}; make one with `nextbar train`")
+
+
+def read_description(run: Path) -> Description:
+    """Configuration, frame shape and origin of a run. Raises RunError where it is none."""
+    check_is_run(run)
+    path = run / DESCRIPTION
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         kind, format_ = described["kind"], described["format"]

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from nextbar.frames.chain import AS_TRAINED
 from nextbar.frames.config import Sampling
+from nextbar.frames.contracts import Consecutive, Frames, Latents, Noise, Written
 from nextbar.frames.model import Model
 from nextbar.frames.replicas import few_threads
 
@@ -20,13 +22,13 @@ sequence is the same to the bit however many others are asked for."""
 
 def roll_out(
     model: Model,
-    first: Tensor | None,
+    first: Consecutive | None,
     *,
     n_frames: int,
     seeds: Sequence[int],
     sampling: Sampling = AS_TRAINED,
-    perceive: Callable[[Tensor], Tensor] = lambda frames: frames,
-) -> Tensor:
+    perceive: Callable[[Frames], Frames] = lambda frames: frames,
+) -> Written:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
 
     first: (len(seeds), T, C, H, W), the real frames that each sequence goes on
@@ -50,7 +52,9 @@ def roll_out(
     return torch.cat(groups)
 
 
-def latent_noise(seeds: Sequence[int], n_frames: int, size: int) -> Tensor:
+def latent_noise(
+    seeds: Sequence[int], n_frames: int, size: int
+) -> Float[Tensor, "seeds {n_frames} {size}"]:
     """N(0, I) for each sequence and frame, (len(seeds), n_frames, size).
 
     Row i depends on ``seeds[i]`` alone, and asking for more frames leaves the
@@ -66,11 +70,11 @@ def latent_noise(seeds: Sequence[int], n_frames: int, size: int) -> Tensor:
 @torch.inference_mode()
 def _roll_out_group(
     model: Model,
-    first: Tensor | None,
-    noise: Tensor,
+    first: Consecutive | None,
+    noise: Float[Tensor, "batch written noise"],
     sampling: Sampling,
-    perceive: Callable[[Tensor], Tensor],
-) -> Tensor:
+    perceive: Callable[[Frames], Frames],
+) -> Written:
     model.eval()
     device = _device(model)
     given = [] if first is None else list(first.to(device).unbind(dim=1))
@@ -84,10 +88,10 @@ def _roll_out_group(
 
 def next_latent(
     model: Model,
-    before: Tensor | None,
-    noise: Tensor,
+    before: Consecutive | None,
+    noise: Noise,
     sampling: Sampling = AS_TRAINED,
-) -> Tensor:
+) -> Latents:
     """What the next frame is decoded from, (B, latent).
 
     before: (B, T, C, H, W), the frames before, the latest last, or None: the
@@ -109,10 +113,10 @@ def next_latent(
 
 def next_frames(
     model: Model,
-    before: Tensor | None,
-    noise: Tensor,
+    before: Consecutive | None,
+    noise: Noise,
     sampling: Sampling = AS_TRAINED,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Frames, Latents]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
     before: (B, T, C, H, W) or None, as for :func:`next_latent`. noise: (B,
@@ -133,7 +137,7 @@ def next_frames(
 
 
 @torch.inference_mode()
-def decode(model: Model, latents: Tensor) -> Tensor:
+def decode(model: Model, latents: Latents) -> Frames:
     """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's."""
     model.eval()
     frames = []

@@ -15,14 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nextbar.errors import TrainingError
 from nextbar.frames.config import Config
+from nextbar.frames.contracts import Frames, History
 from nextbar.frames.gradients import (
     discriminator_gradients,
     encoder_and_generator_gradients,
-    judge,
+    verdicts_on,
 )
 from nextbar.frames.model import Model
 from nextbar.frames.pairs import PairBatches
@@ -198,7 +200,9 @@ def _follow_average(training: Training) -> None:
     torch._foreach_lerp_([ours[n] for n in weights], [theirs[n] for n in weights], 1 - kept)
 
 
-def draw_noises(config: Config, step: int, batch: int, size: int) -> Tensor:
+def draw_noises(
+    config: Config, step: int, batch: int, size: int
+) -> Float[Tensor, "updates {batch} {size}"]:
     """The noise z_p of each update of E and G in a step, (updates, batch, size), from N(0, I)."""
     rng = np.random.default_rng([config.seed, 1, step])
     shape = (config.generator_updates, batch, size)
@@ -207,9 +211,9 @@ def draw_noises(config: Config, step: int, batch: int, size: int) -> Tensor:
 
 def train_step(
     training: Training,
-    previous: Tensor,
-    current: Tensor,
-    noises: Tensor,
+    previous: History,
+    current: Frames,
+    noises: Float[Tensor, "updates batch noise"],
     *,
     joint: Joint,
 ) -> Figures:
@@ -228,7 +232,7 @@ def train_step(
         # A context of its own for each pass: within one, autocast keeps the weights as they were.
         with joint.autocast():
             synthesis = model.synthesise(previous, current, noise)
-            judged = judge(model, previous, current, synthesis)
+            judged = verdicts_on(model, previous, current, synthesis)
         if judged is not None and nth == 0:
             updates["discriminator"], of_d = discriminator_gradients(model, judged)
             figures |= of_d

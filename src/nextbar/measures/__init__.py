@@ -2,8 +2,9 @@
 
 One function a measure, on NumPy arrays; ``piece_of_score`` makes a ``Piece`` of
 any ``symusic.Score``. Each says its range, direction, units, empty case and
-source. Nothing here needs PyTorch but the three that learn (``told_from_real``,
-``next_bar_told_from_real``, ``follows``), and those only when called.
+source. Nothing here needs PyTorch but the four that learn (``told_from_real``,
+``real_told_from_real``, ``next_bar_told_from_real``, ``follows``), and those only
+when called.
 
     of the pitches of a piece     scale_consistency, uniqueness, recurrence, tone_span
     of its velocities             velocity_span
@@ -11,7 +12,7 @@ source. Nothing here needs PyTorch but the three that learn (``told_from_real``,
     of a piece                    groove_consistency, empty_bars
     of a set of pieces            coherence, coherence_by_bar, diversity, follows
     of two sets                   overlap, copied_bars, nearest_distances, told_from_real,
-                                  next_bar_told_from_real
+                                  real_told_from_real, next_bar_told_from_real
     all of them                   compare, measure_pieces
 """
 

@@ -14,10 +14,10 @@ LOW, HIGH = 5, 95
 
 
 class Beside(NamedTuple):
-    """A measure of one piece, and its range in real music: 5 to 95 of 100 windows lie in it.
+    """A measure of one piece, and its range in real music: 90 of 100 windows lie in it.
 
-    ``value``, ``low``, ``middle`` (the median) and ``high`` are NaN where
-    nothing was measured.
+    ``low`` and ``high`` leave 5 of 100 on either side; ``middle`` is the median.
+    All three and ``value`` are NaN where nothing was measured.
     """
 
     name: str

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from nextbar.measures.coherence import coherence
 from nextbar.measures.copying import (
@@ -54,7 +55,7 @@ _OF_TONES: Final[Mapping[str, Callable[[NoteOns], float]]] = {
 
 def measure_pieces(
     pieces: Sequence[Piece], *, n_steps: int, training: TrainingBars | None = None
-) -> dict[str, FloatArray | float]:
+) -> dict[str, Float64[FloatArray, " pieces"] | float]:
     """Every measure by name: (pieces,) values, or one number for diversity and coherence.
 
     n_steps: steps in a bar. training: where copies are looked for;
@@ -79,7 +80,7 @@ def values_by_piece(
     n_steps: int,
     training: TrainingBars | None,
     rng: np.random.Generator,
-) -> dict[str, FloatArray]:
+) -> dict[str, Float64[FloatArray, " pieces"]]:
     """The measures that each piece has by itself, (pieces,) each; ``rng`` draws what is searched.
 
     nearest_bar and nearest_phrase are NaN for pieces none of whose bars was drawn.
@@ -130,7 +131,7 @@ def _nearness(
     name: str,
     n_together: int,
     phrases: Phrases,
-    piece: IntArray,
+    piece: Int64[IntArray, " phrases"],
     training: TrainingBars | None,
     n_pieces: int,
     rng: np.random.Generator,

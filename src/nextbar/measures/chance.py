@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nextbar.measures.pieces import Piece, sounding_notes
-from nextbar.music.bars import Notes, sort_notes
+from nextbar.measures.pieces import NoteArray, Piece, sounding_notes
+from nextbar.music.bars import sort_notes
 
 
 def chance_pieces(
@@ -27,7 +27,7 @@ def chance_pieces(
     ]
 
 
-def _random_notes(piece: Piece, end: int, rng: np.random.Generator) -> Notes:
+def _random_notes(piece: Piece, end: int, rng: np.random.Generator) -> NoteArray:
     """Random notes in the frame of a piece that lasts ``end`` steps."""
     notes = sounding_notes(piece.notes)
     n = len(notes)

@@ -7,7 +7,7 @@ Meaning
     of the 12 pitch classes; coherence is the mean likeness of consecutive bars
     less the mean likeness of bars paired at random. Real folk tunes, cut in
     bars of two seconds, reach about 0.09; the paper's published samples about
-    -0.02, which is to say that their bars do not follow from each other.
+    -0.01, which is to say that their bars do not follow from each other.
 
 Conventions
     Only onsets count: a note held over a bar line is not counted again, nor is
@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 from nextbar.measures.intervals import Statistic, divide
 from nextbar.measures.pieces import (
@@ -78,7 +79,7 @@ def coherence(pieces: Sequence[Piece], *, n_steps: int) -> float:
     return float(weighted_coherence(sums, np.ones((1, len(pieces))))[0])
 
 
-def coherence_by_bar(pieces: Sequence[Piece], *, n_steps: int) -> FloatArray:
+def coherence_by_bar(pieces: Sequence[Piece], *, n_steps: int) -> Float64[FloatArray, " pairs"]:
     """Coherence of bar 1 with 2, 2 with 3, and so on: (longest piece's bars - 1,).
 
     Each has its own chance: the mean likeness of the one bar in a piece with
@@ -99,7 +100,9 @@ def coherence_curve(pieces: Sequence[Piece], *, n_steps: int) -> Statistic:
     likeness = np.einsum("pbc,pbc->pb", grid[:, :-1], grid[:, 1:])
     is_pair = is_heard[:, :-1] * is_heard[:, 1:]
 
-    def weighted(weights: FloatArray) -> FloatArray:
+    def weighted(
+        weights: Float64[FloatArray, "weightings pieces"],
+    ) -> Float64[FloatArray, "weightings pairs"]:
         direction = np.tensordot(weights, grid, 1)  # (weightings, bars, 12)
         n_heard = weights @ is_heard
         # All pairs of pieces, less each with itself and with its own copies.
@@ -147,7 +150,9 @@ def coherence_sums(pieces: Sequence[Piece], *, n_steps: int) -> CoherenceSums:
     )
 
 
-def weighted_coherence(sums: CoherenceSums, weights: FloatArray) -> FloatArray:
+def weighted_coherence(
+    sums: CoherenceSums, weights: Float64[FloatArray, "weightings pieces"]
+) -> Float64[FloatArray, " weightings"]:
     """Coherence under each weighting of the pieces, (weightings,).
 
     weights: (weightings, pieces), how often each piece counts.
@@ -155,12 +160,16 @@ def weighted_coherence(sums: CoherenceSums, weights: FloatArray) -> FloatArray:
     return consecutive_likeness(sums, weights) - chance_likeness(sums, weights)
 
 
-def consecutive_likeness(sums: CoherenceSums, weights: FloatArray) -> FloatArray:
+def consecutive_likeness(
+    sums: CoherenceSums, weights: Float64[FloatArray, "weightings pieces"]
+) -> Float64[FloatArray, " weightings"]:
     """Mean cosine of two consecutive bars under each weighting, 0-1."""
     return divide(weights @ sums.likeness, weights @ sums.n_pairs)
 
 
-def chance_likeness(sums: CoherenceSums, weights: FloatArray) -> FloatArray:
+def chance_likeness(
+    sums: CoherenceSums, weights: Float64[FloatArray, "weightings pieces"]
+) -> Float64[FloatArray, " weightings"]:
     """Mean cosine of two bars of different pieces under each weighting, 0-1.
 
     The cosines of all pairs of bars add up to the squared length of the sum of

@@ -29,19 +29,22 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64, Int64
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
+from nextbar.measures.paper import as_texts
 from nextbar.measures.pieces import (
     SILENT_VELOCITY,
+    BarNoteArray,
     BoolArray,
     FloatArray,
+    IndexedBars,
     IntArray,
     Piece,
     bars_of_pieces,
 )
-from nextbar.music.bars import BarIndex, BarNotes
+from nextbar.music.bars import BarIndex
 from nextbar.music.corpus import Corpus
 
 MOST_SEARCHED: Final = 400
@@ -57,9 +60,9 @@ Phrases = list[bytes]
 class TrainingBars:
     """The bars in which copies are looked for, and which of them make up a piece."""
 
-    bars: tuple[BarNotes, BarIndex]
+    bars: IndexedBars
     """Bar notes and their index, the pieces laid end to end."""
-    n_bars: IntArray
+    n_bars: Int64[IntArray, " pieces"]
     """(pieces,): how many bars each piece has, in their order; no phrase goes on into the next."""
 
     @classmethod
@@ -86,8 +89,8 @@ class Copies(NamedTuple):
 
 
 def copied_bars(
-    bars: tuple[BarNotes, BarIndex],
-    training: tuple[BarNotes, BarIndex],
+    bars: IndexedBars,
+    training: IndexedBars,
     *,
     any_key: bool = False,
 ) -> float:
@@ -102,8 +105,8 @@ def copied_bars(
 
 
 def find_copies(
-    bars: tuple[BarNotes, BarIndex],
-    training: tuple[BarNotes, BarIndex],
+    bars: IndexedBars,
+    training: IndexedBars,
     *,
     any_key: bool = False,
 ) -> Copies:
@@ -116,7 +119,9 @@ def find_copies(
     )
 
 
-def bar_contents(bar_notes: BarNotes, index: BarIndex, *, any_key: bool = False) -> list[bytes]:
+def bar_contents(
+    bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"], *, any_key: bool = False
+) -> list[bytes]:
     """Each bar's set of (start, duration, pitch) as bytes: equal bytes, equal bars.
 
     A silent bar gives no bytes. any_key: pitches count from the bar's lowest.
@@ -133,7 +138,9 @@ def bar_contents(bar_notes: BarNotes, index: BarIndex, *, any_key: bool = False)
     return [content[a:b] for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)]
 
 
-def pack_notes(bar_notes: BarNotes, index: BarIndex) -> IntArray:
+def pack_notes(
+    bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]
+) -> Int64[IntArray, " distinct"]:
     """Each bar's set of heard notes as numbers, bar << 24 | start << 16 | pitch << 8 | duration.
 
     Sorted, so by bar, then start, then pitch; doubled notes once.
@@ -145,7 +152,9 @@ def pack_notes(bar_notes: BarNotes, index: BarIndex) -> IntArray:
     return np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
 
 
-def phrase_firsts(n_bars: IntArray, n_together: int) -> IntArray:
+def phrase_firsts(
+    n_bars: Int64[IntArray, " pieces"], n_together: int
+) -> Int64[IntArray, " phrases"]:
     """The bars at which ``n_together`` bars of one piece begin, pieces laid end to end.
 
     n_bars: (pieces,), how many bars each has.
@@ -154,7 +163,12 @@ def phrase_firsts(n_bars: IntArray, n_together: int) -> IntArray:
     return np.flatnonzero(number + n_together <= np.repeat(n_bars, n_bars))
 
 
-def phrase_contents(bar_notes: BarNotes, index: BarIndex, firsts: IntArray, n_bars: int) -> Phrases:
+def phrase_contents(
+    bar_notes: BarNoteArray,
+    index: Int64[BarIndex, " edges"],
+    firsts: Int64[IntArray, " phrases"],
+    n_bars: int,
+) -> Phrases:
     """The phrases of ``n_bars`` bars that begin at the bars ``firsts``, in any key.
 
     Equal bytes, equal phrases up to transposition.
@@ -179,7 +193,7 @@ def nearest_distances(
     *,
     rng: np.random.Generator,
     most: tuple[int, int] = (MOST_SEARCHED, MOST_TRAINING),
-) -> FloatArray:
+) -> Float64[FloatArray, " phrases"]:
     """For each phrase the distance to the nearest training phrase, (phrases,) 0-1.
 
     NaN for silent phrases and for those that were not drawn: of more than
@@ -193,7 +207,7 @@ def nearest_distances(
     copies = set(known).intersection(distinct)
     searched = _drawn(distinct, most[0], rng)
     among = _drawn(known, most[1], rng)
-    texts = _as_texts([*searched, *among])
+    texts = as_texts([np.frombuffer(phrase, "<i8") for phrase in (*searched, *among)])
     matrix = cdist(
         texts[: len(searched)],
         texts[len(searched) :],
@@ -209,12 +223,3 @@ def _drawn(phrases: Phrases, most: int, rng: np.random.Generator) -> Phrases:
     if len(phrases) <= most:
         return phrases
     return [phrases[i] for i in np.sort(rng.choice(len(phrases), most, replace=False))]
-
-
-def _as_texts(phrases: Sequence[bytes]) -> list[str]:
-    """Each phrase as a string of one character a note."""
-    notes = [np.frombuffer(phrase, "<i8") for phrase in phrases]
-    _, tokens = np.unique(np.concatenate(notes), return_inverse=True)
-    ends = np.cumsum([len(each) for each in notes])[:-1]
-    parts: list[npt.NDArray[np.int64]] = np.split(tokens, ends)
-    return [part.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass") for part in parts]

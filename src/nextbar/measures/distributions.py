@@ -2,7 +2,7 @@
 
 Meaning
     A mean can be right while nothing else is. Each feature here is a histogram
-    over all notes (or steps, or bars) of a set of pieces; the overlap of two sets
+    over all notes (or steps, bars, pieces) of a set of pieces; the overlap of two sets
     is the area under both curves. 100 % says that the feature alone tells
     nothing. mgeval (Yang & Lerch 2018) overlaps smoothed densities of distances
     between pieces; music on a grid is countable, so here nothing is smoothed:
@@ -26,63 +26,68 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
 from nextbar.measures.intervals import UNMEASURED, Interval, Statistic, bootstrap, divide
-from nextbar.measures.pieces import FloatArray, IntArray, Piece, sounding_notes
-from nextbar.music.bars import Notes
+from nextbar.measures.pieces import (
+    FloatArray,
+    IntArray,
+    NoteArray,
+    Piece,
+    pitches_at_once,
+    sounding_notes,
+)
+from nextbar.music.bars import NOTE
 
-Counts = dict[str, FloatArray]
+Counts = dict[str, Float64[FloatArray, "_ _"]]
 """Feature -> (pieces, cells): how often each cell occurs in each piece."""
 
 
-def pitch_class_counts(notes: Notes) -> FloatArray:
+def pitch_class_counts(notes: NoteArray) -> Float64[FloatArray, "12"]:
     """Notes of each pitch class, (12,), C first."""
     return _counted(notes["pitch"] % 12, 12)
 
 
-def transition_counts(notes: Notes) -> FloatArray:
+def transition_counts(notes: NoteArray) -> Float64[FloatArray, "144"]:
     """How often each pitch class follows each, (144,): 12 x from + to, in order of start."""
     pitch_class = notes["pitch"].astype(np.int64) % 12
     return _counted(12 * pitch_class[:-1] + pitch_class[1:], 144)
 
 
-def note_length_counts(notes: Notes) -> FloatArray:
+def note_length_counts(notes: NoteArray) -> Float64[FloatArray, "64"]:
     """Notes of 1, 2, ... 64 steps and longer, (64,)."""
     return _counted(notes["duration"] - 1, 64)
 
 
-def onset_interval_counts(notes: Notes) -> FloatArray:
+def onset_interval_counts(notes: NoteArray) -> Float64[FloatArray, "64"]:
     """How often 0, 1, ... 63 or more steps lie between the starts of two notes, (64,)."""
     return _counted(np.diff(notes["start"]), 64)
 
 
-def pitch_range_counts(notes: Notes) -> FloatArray:
+def pitch_range_counts(notes: NoteArray) -> Float64[FloatArray, "128"]:
     """1 at the piece's highest less lowest pitch, (128,); no note gives zeros."""
     return _counted(np.ptp(notes["pitch"], keepdims=True), 128) if len(notes) else np.zeros(128)
 
 
-def polyphony_counts(notes: Notes) -> FloatArray:
+def polyphony_counts(notes: NoteArray) -> Float64[FloatArray, "12"]:
     """Steps in which 1, 2, ... 12 or more pitches sound, (12,)."""
-    duration = notes["duration"].astype(np.int64)
-    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
-    cells = np.unique(
-        (np.repeat(notes["start"], duration) + along) * 128 + np.repeat(notes["pitch"], duration)
-    )
-    return _counted(np.unique(cells // 128, return_counts=True)[1] - 1, 12)
+    return _counted(pitches_at_once(notes) - 1, 12)
 
 
-def notes_per_bar_counts(notes: Notes, *, n_bars: int, n_steps: int) -> FloatArray:
+def notes_per_bar_counts(
+    notes: NoteArray, *, n_bars: int, n_steps: int
+) -> Float64[FloatArray, "64"]:
     """Bars in which 0, 1, ... 63 or more notes begin, (64,)."""
     bar = notes["start"] // n_steps
     return _counted(np.bincount(bar[bar < n_bars], minlength=n_bars), 64)
 
 
-def groove_counts(notes: Notes, *, n_steps: int) -> FloatArray:
+def groove_counts(notes: NoteArray, *, n_steps: int) -> Float64[FloatArray, " {n_steps}"]:
     """Notes that begin at each step of a bar, (n_steps,)."""
     return _counted(notes["start"] % n_steps, n_steps)
 
 
-_OF_NOTES: Final[Mapping[str, Callable[[Notes], FloatArray]]] = {
+_OF_NOTES: Final[Mapping[str, Callable[[NoteArray], FloatArray]]] = {
     "overlap_pitch_classes": pitch_class_counts,
     "overlap_transitions": transition_counts,
     "overlap_note_lengths": note_length_counts,
@@ -94,16 +99,18 @@ _OF_NOTES: Final[Mapping[str, Callable[[Notes], FloatArray]]] = {
 
 def count_features(pieces: Sequence[Piece], *, n_steps: int) -> Counts:
     """Each feature's cells in each piece, (pieces, cells)."""
+    # A silent piece goes before the others, or no pieces would have no cells.
+    pieces = [Piece(np.empty(0, NOTE), 0), *pieces]
     heard = [(piece, sounding_notes(piece.notes)) for piece in pieces]
     counts = {name: [count(notes) for _, notes in heard] for name, count in _OF_NOTES.items()}
     counts["overlap_notes_per_bar"] = [
         notes_per_bar_counts(notes, n_bars=piece.n_bars, n_steps=n_steps) for piece, notes in heard
     ]
     counts["overlap_grooves"] = [groove_counts(notes, n_steps=n_steps) for _, notes in heard]
-    return {name: np.array(rows) for name, rows in counts.items()}
+    return {name: np.array(rows)[1:] for name, rows in counts.items()}
 
 
-def overlap(first: FloatArray, second: FloatArray) -> float:
+def overlap(first: Float64[FloatArray, " cells"], second: Float64[FloatArray, " cells"]) -> float:
     """Percent of the area that two histograms share, 0-100; NaN where one is empty.
 
     first, second: counts in the same cells, each scaled to area 1 here.
@@ -116,7 +123,7 @@ def overlaps(
     first: Counts,
     second: Counts,
     *,
-    groups: tuple[IntArray, IntArray],
+    groups: tuple[Int64[IntArray, " first"], Int64[IntArray, " second"]],
     rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """The overlap of each feature of two sets of pieces, with its interval.
@@ -131,7 +138,9 @@ def overlaps(
     return bootstrap(statistics, together, rng=rng)
 
 
-def halves(groups: IntArray, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+def halves(
+    groups: Int64[IntArray, " pieces"], rng: np.random.Generator
+) -> tuple[Int64[IntArray, " first"], Int64[IntArray, " second"]]:
     """Which pieces make up a random half of the groups, and which the other half."""
     shuffled = rng.permutation(_n_groups(groups))
     in_first = shuffled[groups] < _n_groups(groups) // 2
@@ -142,7 +151,9 @@ def _n_groups(groups: IntArray) -> int:
     return int(groups.max()) + 1 if len(groups) else 0
 
 
-def _overlap_of(first: FloatArray, second: FloatArray) -> Statistic:
+def _overlap_of(
+    first: Float64[FloatArray, "first cells"], second: Float64[FloatArray, "second cells"]
+) -> Statistic:
     """Percent of overlap as a statistic of the pieces of both sets, laid end to end."""
     shares = [divide(each.sum(0), each.sum()) for each in (first, second)]
     # Of each cell the lower set's share counts; of equal ones, half of each.

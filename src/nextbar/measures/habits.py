@@ -16,27 +16,29 @@ Units
 """
 
 import numpy as np
+import numpy.typing as npt
+from jaxtyping import UInt8
 
-from nextbar.measures.pieces import FloatArray, Piece, bars_of_pieces, sounding_notes
-from nextbar.music.bars import Notes
+from nextbar.measures.pieces import (
+    FloatArray,
+    NoteArray,
+    Piece,
+    bars_of_pieces,
+    pitches_at_once,
+    sounding_notes,
+)
 
 
-def polyphony(notes: Notes) -> float:
+def polyphony(notes: NoteArray) -> float:
     """Mean number of pitches at once, over the steps in which any sounds. 1 and up; none: NaN.
 
     The same as ``muspy.polyphony``: unisons count once, rests not at all. High is chords.
     """
     heard = sounding_notes(notes)
-    if not len(heard):
-        return np.nan
-    duration = heard["duration"].astype(np.int64)
-    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
-    step = np.repeat(heard["start"].astype(np.int64), duration) + along
-    cells = np.unique(step * 128 + np.repeat(heard["pitch"], duration))
-    return len(cells) / len(np.unique(cells // 128))
+    return float(pitches_at_once(heard).mean()) if len(heard) else np.nan
 
 
-def pitch_entropy(notes: Notes) -> float:
+def pitch_entropy(notes: NoteArray) -> float:
     """Entropy of the pitches of the notes, 0-7 bits; no note gives NaN. As ``muspy.pitch_entropy``.
 
     0 where there is one pitch only; 3 is as varied as eight pitches equally often.
@@ -44,7 +46,7 @@ def pitch_entropy(notes: Notes) -> float:
     return _entropy(sounding_notes(notes)["pitch"])
 
 
-def pitch_class_entropy(notes: Notes) -> float:
+def pitch_class_entropy(notes: NoteArray) -> float:
     """Entropy of the pitch classes of the notes, 0-3.58 bits; no note gives NaN.
 
     The same as ``muspy.pitch_class_entropy``. A scale's seven equally often give 2.8.
@@ -82,7 +84,7 @@ def empty_bars(piece: Piece, *, n_steps: int) -> float:
     return 100 * float(np.mean(np.diff(index) == 0))
 
 
-def _entropy(numbers: np.ndarray) -> float:
+def _entropy(numbers: UInt8[npt.NDArray[np.uint8], " notes"]) -> float:
     if not len(numbers):
         return np.nan
     shares: FloatArray = np.unique(numbers, return_counts=True)[1] / len(numbers)

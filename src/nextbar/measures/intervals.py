@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from nextbar.measures.pieces import FloatArray, IntArray
 
@@ -70,21 +71,23 @@ def mean_and_ends(interval: Interval | None) -> tuple[str, str]:
         return "-", ""
     # The z writes 0.0 for what would be rounded to -0.0.
     mean, low, high = (f"{value:z.{interval.decimals}f}" for value in vars(interval).values())
-    return mean, f"{low} to {high}" if math.isfinite(interval.high - interval.low) else ""
+    return mean, f"{low} to {high}" if math.isfinite(interval.high) else ""
 
 
-def mean_of(values: FloatArray) -> Statistic:
+def mean_of(values: Float64[FloatArray, " pieces"]) -> Statistic:
     """The statistic "mean of ``values`` (pieces,)", over the pieces whose value is not NaN."""
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
 
-    def weighted_mean(weights: FloatArray) -> FloatArray:
+    def weighted_mean(
+        weights: Float64[FloatArray, "weightings pieces"],
+    ) -> Float64[FloatArray, " weightings"]:
         return divide(weights @ filled, weights @ known.astype(np.float64))
 
     return weighted_mean
 
 
-def divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def divide(numerator: FloatArray, denominator: FloatArray | float) -> FloatArray:
     """The quotient, NaN (without a warning) where the denominator is 0."""
     quotient: FloatArray = np.full(np.broadcast(numerator, denominator).shape, np.nan)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)
@@ -92,7 +95,10 @@ def divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 
 def bootstrap(
-    statistics: Mapping[str, Statistic], groups: IntArray, *, rng: np.random.Generator
+    statistics: Mapping[str, Statistic],
+    groups: Int64[IntArray, " pieces"],
+    *,
+    rng: np.random.Generator,
 ) -> dict[str, Interval]:
     """For each statistic its value over all pieces and its 95 % interval.
 
@@ -109,7 +115,7 @@ def bootstrap(
 
 
 def bootstrap_curve(
-    curve: Statistic, groups: IntArray, *, rng: np.random.Generator
+    curve: Statistic, groups: Int64[IntArray, " pieces"], *, rng: np.random.Generator
 ) -> list[Interval]:
     """The same of a statistic that gives several values at once, (weightings, values)."""
     plain = curve(np.ones((1, len(groups))))[0]

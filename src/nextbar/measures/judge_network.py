@@ -136,7 +136,10 @@ def _pitches_in(rolls: list[Rolls]) -> tuple[int, int]:
 
 
 def _crop(rolls: Rolls, low: int, high: int) -> Rolls:
-    """Only the rows low to high, with room for transposition on either side."""
+    """Only the rows low to high, and empty ones on either side to transpose from.
+
+    What is transposed beyond the rows low to high is not seen.
+    """
     return np.pad(rolls[:, :, low:high], ((0, 0), (0, 0), (SEMITONES, SEMITONES), (0, 0)))
 
 

@@ -13,17 +13,24 @@ Units
     0-1. 1 is a copy, 0 shares no note with any. A silent bar gives NaN.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Int64
 
 from nextbar.measures.copying import pack_notes
-from nextbar.music.bars import BarIndex, BarNotes
+from nextbar.measures.pieces import BarNoteArray, IntArray
+from nextbar.music.bars import BarIndex
+
+NEAR: Final = 0.6
+"""From this nearness a bar is so like a known one that its reader is told."""
 
 
 class Nearest(NamedTuple):
-    """How near a bar is to its nearest known bar, 0-1, and that bar's number; NaN and -1: none."""
+    """How near a bar is to its nearest known bar, 0-1, and that bar's number.
+
+    0 and -1 where no known bar shares a note; NaN and -1 for a silent bar.
+    """
 
     nearness: float
     bar: int
@@ -32,19 +39,19 @@ class Nearest(NamedTuple):
 class KnownBars:
     """Bars to look near ones up in: for each note, in which bars it stands."""
 
-    def __init__(self, bar_notes: BarNotes, index: BarIndex) -> None:
+    def __init__(self, bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]) -> None:
         notes, bars = _note_sets(bar_notes, index)
-        order = np.argsort(notes, kind="stable")
+        order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
-        self._sizes = np.bincount(bars, minlength=len(index) - 1)
+        self._sizes = np.bincount(bars)
 
-    def nearest(self, bar_notes: BarNotes) -> Nearest:
+    def nearest(self, bar_notes: BarNoteArray) -> Nearest:
         """The known bar most like this one; of equal ones the first."""
         index = np.array([0, len(bar_notes)], np.int64)
         notes, _ = _note_sets(bar_notes, index)
         if not len(notes):
             return Nearest(np.nan, -1)
-        first = np.searchsorted(self._notes, notes, "left")
+        first = np.searchsorted(self._notes, notes)
         last = np.searchsorted(self._notes, notes, "right")
         found = [self._bars[a:b] for a, b in zip(first, last, strict=True)]
         shared = np.bincount(np.concatenate(found), minlength=len(self._sizes))
@@ -56,8 +63,8 @@ class KnownBars:
 
 
 def _note_sets(
-    bar_notes: BarNotes, index: BarIndex
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]
+) -> tuple[Int64[IntArray, " distinct"], Int64[IntArray, " distinct"]]:
     """Each bar's distinct heard notes as numbers, and for each the bar it is of."""
     packed = pack_notes(bar_notes, index)
     return packed & 0xFFFFFF, packed >> 24

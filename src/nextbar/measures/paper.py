@@ -24,15 +24,19 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Float32, Float64, Int64, Integer
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from nextbar.measures.intervals import divide
-from nextbar.measures.pieces import FloatArray, IntArray, sounding_notes
-from nextbar.music.bars import Notes
+from nextbar.measures.pieces import FloatArray, IntArray, NoteArray, sounding_notes
 
-Sequence1D = npt.NDArray[np.integer]
+Sequence1D = Integer[npt.NDArray[np.integer], " notes"]
 """(notes,): one whole number a note-on, in the order heard."""
+Distances = Float32[npt.NDArray[np.float32], "pieces pieces"]
+"""(pieces, pieces): how far each is from each."""
+Weights = Float64[FloatArray, "weightings pieces"]
+"""(weightings, pieces): how often each piece counts."""
 
 _MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 _NATURAL_MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
@@ -61,7 +65,7 @@ class NoteOns(NamedTuple):
     velocities: Sequence1D
 
 
-def note_ons(notes: Notes) -> NoteOns:
+def note_ons(notes: NoteArray) -> NoteOns:
     """The note-ons of a piece that are heard: velocity above 10, by start, then as given."""
     heard = sounding_notes(notes)
     return NoteOns(heard["pitch"].astype(np.int64), heard["velocity"].astype(np.int64))
@@ -151,7 +155,7 @@ def recurrence_as_published(pitches: Sequence1D) -> float:
 class EditDistances(NamedTuple):
     """How far pieces are from each other, and which pieces were compared."""
 
-    matrix: npt.NDArray[np.float32]
+    matrix: Distances
     """(compared, compared), 0-1, symmetric, zeros on the diagonal."""
     compared: IntArray
     """(compared,): which of the given pieces each row is of."""
@@ -160,7 +164,7 @@ class EditDistances(NamedTuple):
 
 
 def diversity(
-    pieces: Sequence[Notes], *, seed: int = 0, max_pieces: int = MAX_DIVERSITY_PIECES
+    pieces: Sequence[NoteArray], *, seed: int = 0, max_pieces: int = MAX_DIVERSITY_PIECES
 ) -> float:
     """Mean normalised edit distance between two different pieces, 0-1.
 
@@ -178,7 +182,7 @@ def diversity(
     return float(mean_distance(matrix, np.ones((1, len(matrix))))[0])
 
 
-def diversity_as_published(pieces: Sequence[Notes], *, n_steps: int) -> float:
+def diversity_as_published(pieces: Sequence[NoteArray], *, n_steps: int) -> float:
     """Mean edit distance of the pieces' ABC notes, by 80; each piece paired with itself too.
 
     0 and up; long pieces pass 1. n_steps: steps in a bar. The paper gives 0.59.
@@ -193,18 +197,16 @@ def diversity_as_published(pieces: Sequence[Notes], *, n_steps: int) -> float:
     return float(mean_with_itself(matrix, np.ones((1, len(matrix))))[0])
 
 
-def published_distances(pieces: Sequence[Notes], *, n_steps: int) -> npt.NDArray[np.float32]:
+def published_distances(pieces: Sequence[NoteArray], *, n_steps: int) -> Distances:
     """Edit distances of ABC notes by 80, of all pairs, (pieces, pieces); all have notes."""
     if not len(pieces):
         return np.zeros((0, 0), np.float32)
-    texts = _texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
-    matrix: npt.NDArray[np.float32] = cdist(
-        texts, texts, scorer=Levenshtein.distance, dtype=np.float32
-    )
+    texts = as_texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
+    matrix: Distances = cdist(texts, texts, scorer=Levenshtein.distance, dtype=np.float32)
     return matrix / np.float32(PUBLISHED_DIVISOR)
 
 
-def abc_tokens(notes: Notes, *, n_steps: int) -> IntArray:
+def abc_tokens(notes: NoteArray, *, n_steps: int) -> Int64[IntArray, " tokens"]:
     """The notes that ABC text of one voice has: a note is written anew at each change.
 
     Returns (tokens,): pitch << 32 | length in steps; in a chord the length is
@@ -226,14 +228,14 @@ def abc_tokens(notes: Notes, *, n_steps: int) -> IntArray:
     return (pitch << 32) + np.where(n_together == 1, lengths[part], 0)
 
 
-def mean_with_itself(matrix: npt.NDArray[np.float32], weights: FloatArray) -> FloatArray:
+def mean_with_itself(matrix: Distances, weights: Weights) -> Float64[FloatArray, " weightings"]:
     """Mean over all pairs, those of a piece with itself too, under each weighting."""
     distance = np.einsum("wp,wp->w", weights.astype(np.float32) @ matrix, weights)
     return divide(distance, weights.sum(axis=1) ** 2)
 
 
 def edit_distances(
-    pieces: Sequence[Notes], *, rng: np.random.Generator, max_pieces: int = MAX_DIVERSITY_PIECES
+    pieces: Sequence[NoteArray], *, rng: np.random.Generator, max_pieces: int = MAX_DIVERSITY_PIECES
 ) -> EditDistances:
     """Normalised edit distances between all pairs of pieces that have notes.
 
@@ -246,18 +248,21 @@ def edit_distances(
         compared = np.sort(rng.choice(compared, max_pieces, replace=False))
     if not len(compared):
         return EditDistances(np.zeros((0, 0), np.float32), compared, n_silent)
-    texts = _texts([_note_tokens(heard[p]) for p in compared])
+    texts = as_texts([_note_tokens(heard[p]) for p in compared])
     matrix = cdist(texts, texts, scorer=Levenshtein.normalized_distance, dtype=np.float32)
     return EditDistances(matrix, compared, n_silent)
 
 
-def _note_tokens(notes: Notes) -> IntArray:
+def _note_tokens(notes: NoteArray) -> Int64[IntArray, " notes"]:
     tokens: IntArray = notes["pitch"].astype(np.int64) << 32 | notes["duration"]
     return tokens
 
 
-def _texts(pieces: Sequence[IntArray]) -> list[str]:
-    """Each piece's tokens as a string of one character each: rapidfuzz's fastest way."""
+def as_texts(pieces: Sequence[Int64[IntArray, " _"]]) -> list[str]:
+    """Each piece's tokens as a string of one character each, equal tokens equal characters.
+
+    It is the fastest way to give them to rapidfuzz. There is a piece at least.
+    """
     _, tokens = np.unique(np.concatenate(pieces), return_inverse=True)
     assert tokens.max() < 0x110000, "more different notes than there are characters"
     ends = np.cumsum([len(piece) for piece in pieces])
@@ -267,7 +272,7 @@ def _texts(pieces: Sequence[IntArray]) -> list[str]:
     ]
 
 
-def mean_distance(matrix: npt.NDArray[np.float32], weights: FloatArray) -> FloatArray:
+def mean_distance(matrix: Distances, weights: Weights) -> Float64[FloatArray, " weightings"]:
     """Mean distance of two different pieces under each weighting, (weightings,).
 
     weights: (weightings, compared), how often each piece counts; ones for the

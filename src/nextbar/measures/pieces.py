@@ -6,13 +6,15 @@ a piece may end in silence, and that silence is part of what is measured.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from jaxtyping import Bool, Float64, Int64, make_numpy_struct_dtype
 from symusic.core import ScoreTick
 
 from nextbar.music.bars import (
+    BAR_NOTE,
     NOTE,
     BarIndex,
     BarNotes,
@@ -26,6 +28,16 @@ from nextbar.music.midi import choose_notes, pitched_tracks
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    NoteArray = Notes
+    BarNoteArray = BarNotes
+    IndexedBars = tuple[BarNotes, BarIndex]
+else:  # what tests check at every call; users pay nothing for it
+    NoteArray = make_numpy_struct_dtype(NOTE, "Notes")[np.ndarray, " _"]
+    BarNoteArray = make_numpy_struct_dtype(BAR_NOTE, "BarNotes")[np.ndarray, " _"]
+    IndexedBars = tuple[
+        make_numpy_struct_dtype(BAR_NOTE, "BarNotes")[np.ndarray, " _"], Int64[np.ndarray, " _"]
+    ]
 
 SILENT_VELOCITY: Final = 10
 """The loudest velocity (0-127) that does not count as heard.
@@ -67,19 +79,30 @@ def piece_of_score(
 
 
 def sum_by_piece(
-    values: npt.NDArray[np.float64 | np.bool_], piece: IntArray, n_pieces: int
-) -> FloatArray:
+    values: Float64[FloatArray, " values"] | Bool[BoolArray, " values"],
+    piece: Int64[IntArray, " values"],
+    n_pieces: int,
+) -> Float64[FloatArray, " n_pieces"]:
     """The sum of ``values`` over each piece, (n_pieces,); ``piece`` says whose each value is."""
     return np.bincount(piece, values, minlength=n_pieces).astype(np.float64)
 
 
-def sounding_notes(notes: Notes) -> Notes:
+def sounding_notes(notes: NoteArray) -> NoteArray:
     """The notes that are heard (velocity above 10), by start; equal starts keep their order."""
     heard = notes[notes["velocity"] > SILENT_VELOCITY]
     return heard[np.argsort(heard["start"], kind="stable")]
 
 
-def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> tuple[BarNotes, BarIndex]:
+def pitches_at_once(notes: NoteArray) -> Int64[IntArray, " steps"]:
+    """How many pitches sound in each step in which any does, (steps,); unisons count once."""
+    duration = notes["duration"].astype(np.int64)
+    along = np.arange(int(duration.sum())) - np.repeat(np.cumsum(duration) - duration, duration)
+    step = np.repeat(notes["start"].astype(np.int64), duration) + along
+    cells = np.unique(step * 128 + np.repeat(notes["pitch"], duration))
+    return np.unique(cells // 128, return_counts=True)[1].astype(np.int64)
+
+
+def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> IndexedBars:
     """Bar notes and index of all pieces, laid end to end.
 
     n_steps: steps in a bar, 1-255. Bars are numbered on from piece to piece.

@@ -14,10 +14,13 @@ import symusic
 from nextbar._version import __version__
 from nextbar.files import write_json_atomically
 from nextbar.music.bars import BAR_NOTE, FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
-from nextbar.music.corpus import FORMAT, KIND, MANIFEST, Lines, find_fingerprint
+from nextbar.music.corpus import Lines, find_fingerprint
 from nextbar.music.grid import bar_steps, parse_metre, show_metre
-from nextbar.music.midi import Metre, refuse
-from nextbar.music.reading import SECONDS_BAR_STEPS, CorpusOptions, other_metre, refusal_of
+from nextbar.music.manifest import FORMAT, KIND, MANIFEST
+from nextbar.music.midi import Metre
+from nextbar.music.options import CorpusOptions
+from nextbar.music.reading import SECONDS_BAR_STEPS, other_metre, refusal_of
+from nextbar.music.refusals import refuse
 from nextbar.music.spool import (
     PLACE,
     Gathered,

@@ -9,7 +9,7 @@ A corpus is a folder, written whole by ``prepare.py`` and never changed after:
     pieces.jsonl    one line a piece: its name, metre, key, tempo, and where it came from
     refused.jsonl   one line for each file or tune that was refused, and why
     files.jsonl     one line a file: its size, its hash, and what it gave
-    prepare-report.html    the same for human eyes, where it was asked for
+    prepare-report.html    the same for human eyes, unless it was not wanted
 
 Pieces and files are in the order of their names; the lines of ``pieces.jsonl``
 and ``refused.jsonl`` follow each other as the files do. So corpora made of
@@ -25,7 +25,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -42,15 +42,12 @@ from nextbar.music.bars import (
 )
 from nextbar.music.grid import parse_metre
 from nextbar.music.kind import BarKind
+from nextbar.music.manifest import MANIFEST, damaged, read_manifest
 from nextbar.music.midi import Metre
 
-KIND: Final = "nextbar corpus"
-FORMAT: Final = 1
-MANIFEST: Final = "manifest.json"
-FILES: Final = (
-    MANIFEST, "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl", "refused.jsonl",
-    "files.jsonl", "prepare-report.html",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from nextbar.music.summary import Summary
+
 HASHED_AT_ONCE: Final = 2**24
 """Bytes of a mapped array that are in memory at a time while it is hashed."""
 
@@ -100,16 +97,16 @@ class Corpus:
         bars = _load_array(path, "bars.npy", np.dtype(np.int64))
         pieces = _load_array(path, "pieces.npy", np.dtype(np.int64))
         if not (_is_index_of(len(notes), bars) and _is_index_of(len(bars) - 1, pieces)):
-            raise _damaged(path, "its arrays do not fit each other")
+            raise damaged(path, "its arrays do not fit each other")
         if find_fingerprint(manifest, notes, bars, pieces) != manifest.get("fingerprint"):
-            raise _damaged(path, "its content is not what its fingerprint says")
+            raise damaged(path, "its content is not what its fingerprint says")
         try:
             corpus = cls(path, manifest, notes, bars, pieces)
             lines = len(corpus._piece_lines)  # every line is whole where their number is right
         except (KeyError, TypeError, ValueError, OSError) as error:
-            raise _damaged(path, f"{MANIFEST} or pieces.jsonl cannot be read") from error
+            raise damaged(path, f"{MANIFEST} or pieces.jsonl cannot be read") from error
         if lines != corpus.n_pieces:
-            raise _damaged(path, f"pieces.jsonl has {lines} pieces for {corpus.n_pieces}")
+            raise damaged(path, f"pieces.jsonl has {lines} pieces for {corpus.n_pieces}")
         return corpus
 
     @cached_property
@@ -185,30 +182,16 @@ class Corpus:
         """What is recorded of a piece: its line of ``pieces.jsonl``."""
         return self._piece_lines[piece]
 
+    @cached_property
+    def summary(self) -> "Summary":
+        """What its music is like, and what that means for training."""
+        from nextbar.music.summary import summarise
+
+        return summarise(self)
+
     def refused(self) -> list[dict[str, str]]:
         """What was refused when the corpus was made: ``file``, ``reason``, ``message`` each."""
         return read_json_lines(self.path / "refused.jsonl")
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the corpus in ``path``; CorpusError where that is no corpus of ours."""
-    advice = "make a corpus with: nextbar prepare YOUR_FOLDER --out CORPUS"
-    if not path.exists():
-        raise CorpusError(f"{path} does not exist; {advice}")
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise CorpusError(f"{path} is no corpus, it has no {MANIFEST}; {advice}") from error
-    except (OSError, ValueError) as error:
-        raise _damaged(path, f"{MANIFEST} cannot be read") from error
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise CorpusError(f"{path} is no corpus, its {MANIFEST} is of something else; {advice}")
-    if manifest.get("format") != FORMAT:
-        raise CorpusError(
-            f"{path} is a corpus of format {manifest.get('format')}, this nextbar reads"
-            f" format {FORMAT}; prepare it again"
-        )
-    return manifest
 
 
 def find_fingerprint(
@@ -310,9 +293,9 @@ def _load_array(path: Path, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]
     try:
         array = np.load(path / name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise _damaged(path, f"{name} is missing or cut short") from error
+        raise damaged(path, f"{name} is missing or cut short") from error
     if array.dtype != dtype or array.ndim != 1:
-        raise _damaged(path, f"{name} is not an array of {dtype}")
+        raise damaged(path, f"{name} is not an array of {dtype}")
     return np.asarray(array)  # still mapped; plain arrays are indexed faster than memmaps
 
 
@@ -320,7 +303,3 @@ def _is_index_of(length: int, index: npt.NDArray[np.int64]) -> bool:
     if len(index) < 2 or index[0] != 0 or index[-1] != length:
         return False
     return bool((np.diff(index) >= 0).all())
-
-
-def _damaged(path: Path, what: str) -> CorpusError:
-    return CorpusError(f"{path} is damaged: {what}; prepare it again")

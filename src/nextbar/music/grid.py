@@ -1,25 +1,26 @@
-"""Tunes -> notes on a grid: which metre, which tempo, and the nearest step.
+"""Tunes -> notes on a grid: which metre, where its bars begin, which tempo, and the nearest step.
 
 Two grids: of a quarter's fractions, cut into bars of the tune's metre
-(:func:`quantise_to_metre`), and of seconds (:func:`quantise_to_seconds`), as
-the paper's.
+(:func:`lay_metre_grid`), and of seconds (:func:`lay_seconds_grid`), as the
+paper's. Also the twelve scales: how far a tune is from C major or A minor.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from symusic.core import ScoreTick
 
 from nextbar.errors import UsageError
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
-from nextbar.music.midi import Metre, RawNotes, Tune, last_note_end, refuse
+from nextbar.music.midi import Metre, RawNotes, Tune
+from nextbar.music.refusals import refuse
 
 LONGEST_SECONDS: Final = 7_200
+ON_GRID_QUARTERS: Final = 0.01
+"""How far from a grid point an onset that is written there may be, by a file's rounding."""
 C_MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 _SHIFTS: Final = np.array(sorted(range(-5, 7), key=lambda shift: (abs(shift), shift)))
 _SCALES: Final = np.array([[(tone - shift) % 12 for tone in C_MAJOR] for shift in _SHIFTS])
@@ -41,31 +42,132 @@ class GridNotes:
     n_merged: int
 
 
+class BarLines(NamedTuple):
+    """The metre of a tune, and where its bar lines are.
+
+    first: the tick of one of them; the others stand whole bars apart, but for
+    short_bars, (tick, ticks): bars that end at the tick and lack so much.
+    """
+
+    metre: Metre
+    first: float = 0
+    short_bars: tuple[tuple[int, int], ...] = ()
+
+
+class _Span(NamedTuple):
+    """A stretch of a tune under one metre, in ticks."""
+
+    begin: int
+    end: int
+    metre: Metre
+
+
 def find_metre(tune: Tune) -> Metre:
-    """The one metre of a tune: (4, 4) where none is stated, or where it is 2/2 (see below).
+    """The one metre of a tune; see :func:`find_bar_lines`."""
+    return find_bar_lines(tune).metre
+
+
+def find_bar_lines(tune: Tune) -> BarLines:
+    """The one metre of a tune and its bar lines: 4/4 from tick 0 where nothing is stated.
 
     Simple metres of equal bars count as one, written in quarters where that
     can be: 2/2 and 4/4 are (4, 4), 4/8 is (2, 4). Compound ones stay apart:
-    6/8 is not 3/4. A shorter first bar with a signature of its own, as
-    notation programs write a pickup, is not a change. Raises MusicFileError
-    with the reason "changes metre" or "unusable metre".
+    6/8 is not 3/4. No change are: what is stated where nothing sounds yet; a
+    signature that another overrides at nearly the same tick; a pickup, that is
+    less than a bar in another metre before the first note of the main one; a
+    bar that is cut in two, as where a repeat stands within it; a shorter bar
+    that a pickup would make whole, which is to be filled up; and less than a
+    bar at the end. Raises MusicFileError with the reason "changes metre" or
+    "unusable metre".
     """
-    spans = _metre_spans(tune.score)
-    if _short_first_bar_ticks(spans, tune.score.ticks_per_quarter):
-        spans = spans[1:]
-    metres = list(dict.fromkeys(normal_metre(metre) for _, metre in spans))
-    if any(n == 0 or d == 0 for n, d in metres):
-        raise refuse(tune.name, "unusable metre", "its time signature has a zero")
-    if len(metres) > 1:
+    tpq = tune.score.ticks_per_quarter
+    first = tune.pickup_quarters * tpq
+    stated = tune.score.time_signatures
+    if len(stated) == 0:
+        return BarLines((4, 4), first, tune.short_bars)
+    if len(stated) == 1 and stated[0].time <= 0:
+        metre = (int(stated[0].numerator), int(stated[0].denominator))
+        return BarLines(_usable(metre, tune), first, tune.short_bars)
+    spans = _metre_spans(tune)
+    metres = list(dict.fromkeys(span.metre for span in spans))
+    lengths = {m: sum(s.end - s.begin for s in spans if s.metre == m) for m in metres}
+    main = max(metres, key=lambda metre: lengths[metre])
+    begin = spans[0].begin or first
+    if len(metres) == 1:
+        return BarLines(main, begin, tune.short_bars)
+    bar = 4 * main[0] * tpq / main[1]
+    found = _short_bars(spans, main, bar, begin=max(begin, tune.first_tick), pickup=first)
+    if found is None:
         shown = ", ".join(map(show_metre, metres[:4]))
         raise refuse(tune.name, "changes metre", f"it changes metre ({shown}); one is needed")
-    return metres[0]
+    begin = next(span.begin for span in spans if span.metre == main) or first
+    return BarLines(main, begin, (*tune.short_bars, *found))
 
 
-def pickup_quarters(tune: Tune) -> float:
-    """What sounds before the first whole bar, in quarters: an ABC pickup, or a short first bar."""
-    tpq = tune.score.ticks_per_quarter
-    return tune.pickup_quarters or _short_first_bar_ticks(_metre_spans(tune.score), tpq) / tpq
+def _usable(metre: Metre, tune: Tune) -> Metre:
+    if 0 in metre:
+        raise refuse(tune.name, "unusable metre", "its time signature has a zero")
+    return normal_metre(metre)
+
+
+def _metre_spans(tune: Tune) -> list[_Span]:
+    """The stretches of the tune under one metre, but those that are over before its first note."""
+    shortest = tune.score.ticks_per_quarter / 8
+    begin, end, _ = tune.span
+    stated = sorted(tune.score.time_signatures, key=lambda signature: signature.time)
+    events = [(max(int(s.time), 0), (int(s.numerator), int(s.denominator))) for s in stated]
+    if events[0][0] > 0:
+        events.insert(0, (0, (4, 4)))
+    # One that another overrides at nearly the same tick has its place taken.
+    kept = [events[0]]
+    for tick, metre in events[1:]:
+        if tick - kept[-1][0] < shortest:
+            kept[-1] = (kept[-1][0], metre)
+        else:
+            kept.append((tick, metre))
+    ends = [*(tick for tick, _ in kept[1:]), max(end, kept[-1][0])]
+    spans = [_Span(tick, min(until, end), m) for (tick, m), until in zip(kept, ends, strict=True)]
+    spans = [s for s in spans if s.end > begin and s.end - s.begin >= min(shortest, end - begin)]
+    joined: list[_Span] = []
+    for span in spans or [_Span(kept[-1][0], end, kept[-1][1])]:
+        metre = _usable(span.metre, tune)
+        if joined and joined[-1].metre == metre:
+            joined[-1] = joined[-1]._replace(end=span.end)
+        else:
+            joined.append(span._replace(metre=metre))
+    return joined
+
+
+def _short_bars(
+    spans: list[_Span], main: Metre, bar: float, *, begin: float, pickup: float
+) -> list[tuple[int, int]] | None:
+    """The bars that are to be filled up; None if the tune changes metre.
+
+    bar: how long one of the main metre is. begin: of what sounds before the
+    main metre begins. pickup: that of the tune, if it has no metre of its own.
+    """
+    is_main = [span.metre == main for span in spans]
+    first, last = is_main.index(True), len(spans) - 1 - is_main[::-1].index(True)
+    if first and spans[first].begin - begin >= bar:
+        return None
+    if last + 1 < len(spans) and spans[-1].end - spans[last].end > bar:
+        return None
+    # What a short bar lacks has to be in the tune: as its pickup, or as the other part of a bar.
+    pickups = {round(pickup)} if pickup else set()
+    if first:
+        pickups.add(spans[first].begin - spans[0].begin)
+    stretches = []
+    for at in range(first, last):
+        if spans[at].metre == main and spans[at + 1].metre != main:
+            until = next(i for i in range(at + 1, last + 1) if spans[i].metre == main)
+            stretches.append((spans[until].begin, spans[until].begin - spans[at].end))
+            if until - at > 2:
+                pickups |= {span.end - span.begin for span in spans[at + 1 : until]}
+    if any(
+        length > bar or (bar - length and bar - length not in pickups) for _, length in stretches
+    ):
+        return None
+    return [(tick, round(bar - length)) for tick, length in stretches if length < bar]
 
 
 def normal_metre(metre: Metre) -> Metre:
@@ -90,36 +192,6 @@ def parse_metre(text: str) -> Metre:
 def show_metre(metre: Metre) -> str:
     """``6/8`` from (6, 8)."""
     return f"{metre[0]}/{metre[1]}"
-
-
-def _metre_spans(score: ScoreTick) -> list[tuple[int, Metre]]:
-    """(tick, metre) of each signature that governs some time before the last note's end."""
-    stated = sorted(score.time_signatures, key=lambda signature: signature.time)
-    if not stated:
-        return [(0, (4, 4))]
-    if len(stated) == 1 and stated[0].time <= 0:
-        return [(0, (int(stated[0].numerator), int(stated[0].denominator)))]
-    end = int(last_note_end(score))
-    events = [(0, (4, 4))]
-    events += [(max(int(s.time), 0), (int(s.numerator), int(s.denominator))) for s in stated]
-    ends = [*(tick for tick, _ in events[1:]), end]
-    governing = [
-        event for event, until in zip(events, ends, strict=True) if event[0] < min(until, end)
-    ]
-    spans = [governing[0]] if governing else [events[-1]]
-    spans += [b for a, b in pairwise(governing) if a[1] != b[1]]
-    return spans
-
-
-def _short_first_bar_ticks(spans: list[tuple[int, Metre]], ticks_per_quarter: int) -> int:
-    """The length of a first bar that has a signature of its own and is shorter; else 0."""
-    if len(spans) < 2:
-        return 0
-    (_, first), (second_tick, second) = spans[:2]
-    if 0 in (*first, *second):
-        return 0
-    first_bar, second_bar = (4 * n * ticks_per_quarter / d for n, d in (first, second))
-    return second_tick if second_tick == first_bar < second_bar else 0
 
 
 def find_tempo(tune: Tune) -> float:
@@ -150,20 +222,35 @@ def lay_metre_grid(
     track: int | str = "all",
     steps_per_quarter: int = 4,
     pedal: bool = False,
+    bar_lines: BarLines | None = None,
 ) -> OffGrid:
     """The tune's notes under a grid of ``steps_per_quarter``; a bar begins every bar's steps.
 
     Tempo is ignored. A pickup becomes a first bar, silent up to where it
-    begins. pedal: notes last as long as the sustain pedal holds them. Raises
-    MusicFileError where the track does not exist ("no such track").
+    begins; bars that are too short end in silence. pedal: notes last as long as
+    the sustain pedal holds them. bar_lines: of the tune, if they are known.
+    Raises MusicFileError where the track does not exist ("no such track").
     """
     raw = tune.notes_of(track, pedal=pedal)
     if raw["duration"].min() < 0:
         raise refuse(tune.name, "bad times", "it has notes that end before they begin")
-    pickup = pickup_quarters(tune)
+    lines = find_bar_lines(tune) if bar_lines is None else bar_lines
     n_steps = bar_steps(metre, steps_per_quarter)
-    shift = n_steps - pickup * steps_per_quarter if pickup else 0.0
+    shift = -lines.first * steps_per_quarter / tune.score.ticks_per_quarter % n_steps
+    if lines.short_bars:
+        raw = _fill_up(raw, lines.short_bars)
     return OffGrid(raw, steps_per_quarter / tune.score.ticks_per_quarter, shift)
+
+
+def _fill_up(raw: RawNotes, short_bars: tuple[tuple[int, int], ...]) -> RawNotes:
+    """The notes with silence behind each short bar, so that it is whole."""
+    ticks, lacking = np.array(sorted(short_bars), np.int64).T
+    later = np.concatenate([[0], np.cumsum(lacking)])
+    begin = raw["time"].astype(np.int64)
+    end = begin + raw["duration"]
+    moved = begin + later[np.searchsorted(ticks, begin, side="right")]
+    duration = end + later[np.searchsorted(ticks, end, side="left")] - moved
+    return {**raw, "time": moved, "duration": duration}
 
 
 def lay_seconds_grid(
@@ -212,7 +299,7 @@ def not_empty(grid: GridNotes, tune: Tune, track: int | str) -> GridNotes:
     """The same notes; MusicFileError ("no notes") if there are none."""
     if len(grid.notes):
         return grid
-    why = f"no notes between A0 and C8 on track {track!r}; choose another track with --track"
+    why = f"no notes between A0 and C8 on track {track!r}"
     raise refuse(tune.name, "no notes", why)
 
 
@@ -277,6 +364,26 @@ def quantise_all(tunes: Sequence[OffGrid]) -> list[GridNotes]:
     ]
 
 
+def find_fitting_steps(laid: OffGrid, steps_per_quarter: int) -> int | None:
+    """The steps a quarter of the coarsest grid on which lie most onsets that are off the other.
+
+    laid: under a grid of ``steps_per_quarter``. None where hardly any onset
+    lies off it, or no grid has four fifths of those, as in played music.
+    """
+    steps = laid.raw["time"].astype(np.float64) * laid.steps_per_unit + laid.shift_steps
+    quarters = steps / steps_per_quarter
+
+    def off(n_steps: int) -> int:
+        distance = np.abs(quarters * n_steps - np.round(quarters * n_steps)) / n_steps
+        return int((distance > ON_GRID_QUARTERS).sum())
+
+    n_off = off(steps_per_quarter)
+    if n_off < max(3, 0.02 * len(quarters)):
+        return None
+    finer = (n for n in (8, 12, 16, 24) if n != steps_per_quarter)
+    return next((n for n in finer if 5 * off(n) <= n_off), None)
+
+
 def end_at_next_onset(notes: Notes) -> Notes:
     """The notes, sorted, without overlaps in one pitch; see :func:`quantise_all` for which stay."""
     return _end_all_at_next_onset(notes, np.zeros(len(notes), np.int64), 1)[0]
@@ -330,7 +437,7 @@ def _order(*keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.argsort(packed, kind="stable") if bits < 63 else np.lexsort(keys[::-1])
 
 
-class Shape(NamedTuple):
+class Outline(NamedTuple):
     """Of the notes of a piece: the last end in steps, the pitches, and :func:`semitones_to_c`."""
 
     end: int
@@ -339,8 +446,8 @@ class Shape(NamedTuple):
     semitones_to_c: int
 
 
-def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
-    """The shape of each piece; none may be empty. Many at once cost little more than one."""
+def find_outlines(pieces: Sequence[Notes]) -> list[Outline]:
+    """The outline of each piece; none may be empty. Many at once cost little more than one."""
     if not pieces:
         return []
     counts = [len(notes) for notes in pieces]
@@ -356,7 +463,7 @@ def find_shapes(pieces: Sequence[Notes]) -> list[Shape]:
         np.maximum.reduceat(pitch, begins),
         _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)],
     )
-    return [Shape(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return [Outline(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 def semitones_to_c(notes: Notes) -> int:
@@ -365,7 +472,7 @@ def semitones_to_c(notes: Notes) -> int:
     Best is the scale with most of the onsets; of equal ones the nearest. 0 for
     no notes. Minor tunes go to A minor, its relative.
     """
-    return find_shapes([notes])[0].semitones_to_c if len(notes) else 0
+    return find_outlines([notes])[0].semitones_to_c if len(notes) else 0
 
 
 def transpose(notes: Notes, semitones: int) -> Notes:

@@ -1,11 +1,12 @@
-"""MIDI, ABC and MusicXML files -> tunes and their notes in file time.
+"""MIDI, ABC, MusicXML and kern files -> tunes and their notes in file time.
 
 :func:`read_tunes` (file -> tunes), :meth:`Tune.notes_of` (which track);
 ``grid.py`` then puts the notes on a grid. The way out is ``score.py``.
 
-symusic parses, but draws nothing here: its piano rolls crash on some files.
-Times are checked before anything is allocated in proportion to them. What it
-does not tell: notes that never end are left out.
+symusic parses MIDI, but draws nothing here: its piano rolls crash on some
+files. What it reads wrongly ``midi_events.py`` reads anew. Times are checked
+before anything is allocated in proportion to them. What is left out or mended
+on the way is counted: :meth:`Tune.remarks_on`.
 """
 
 import os
@@ -41,6 +42,7 @@ from nextbar.music.midi_events import (
     show_bytes,
     to_arrays,
 )
+from nextbar.music.refusals import refuse
 
 MIDI_SUFFIXES: Final = (".mid", ".midi", ".kar", ".rmi", ".smf")
 MUSIC_SUFFIXES: Final = (
@@ -60,10 +62,13 @@ NO_LENGTH: Final = "notes of no length, left out"
 DRUMS: Final = "notes on the drum channel, left out (--track drums takes them)"
 NEVER_ENDED: Final = "notes that never end, held to the end of their track"
 
+DEFAULT_MSPQ: Final = 500_000
+"""Microseconds a quarter where no tempo is stated: 120 quarters a minute."""
 SUSTAIN: Final = 64
 PEDAL_DOWN: Final = 64
 MELODY: Final = "melody"
 DRUM_TRACK: Final = "drums"
+CHORDS: Final = "chords"
 MELODY_WORDS: Final = (MELODY, "vocal", "lead", "voice", "solo", "sopran")
 MOST_LISTED: Final = 20
 
@@ -87,13 +92,19 @@ class PitchedTrack:
     @cached_property
     def notes(self) -> RawNotes:
         """Its notes but those of no length, as arrays, made when they are asked for."""
-        return _chosen(self.track.notes.numpy(), self.has_length)
+        return _chosen(self._all_notes, self.has_length)
 
     @cached_property
     def has_length(self) -> npt.NDArray[np.bool_] | None:
         """Which of its notes have a length, (notes,); None if all have."""
-        duration = (self.in_ticks or self.track).notes.numpy()["duration"]
-        return None if duration.all() else duration != 0
+        duration = self._all_notes["duration"]
+        if self.in_ticks is not None:
+            duration = self.in_ticks.notes.numpy()["duration"]
+        return None if np.count_nonzero(duration) == len(duration) else duration != 0
+
+    @cached_property
+    def _all_notes(self) -> RawNotes:
+        return self.track.notes.numpy()
 
     @property
     def n_no_length(self) -> int:
@@ -105,12 +116,14 @@ class PitchedTrack:
 class Tune:
     """One readable piece of music, in ticks.
 
-    name: the file's name, with ``#3`` for tune 3 of a file of many.
+    name: the file's name, with ``#3`` for tune 3 of a file of many. number: which
+    it is of its file, from 1.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
     where the bars begin at tick 0 (but see ``grid.find_metre``). remarks: what
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
+    plays_chords: whether some of its notes are chord symbols, played.
     """
 
     name: str
@@ -119,16 +132,20 @@ class Tune:
     remarks: dict[str, int] = field(default_factory=dict)
     drums: bool = False
     short_bars: tuple[tuple[int, int], ...] = ()
+    plays_chords: bool = False
+    number: int = 1
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:
         """The tracks that have notes and are no drums (or are drums), in the file's order."""
         return pitched_tracks(self.score, drums=self.drums)
 
-    @property
+    @cached_property
     def n_drum_notes(self) -> int:
         """How many notes are left out as those of drums."""
-        tracks = () if self.drums else self.score.tracks
+        if self.drums or len(self.pitched) == len(self.score.tracks):
+            return 0
+        tracks = self.score.tracks
         return sum(len(track.notes) for track in tracks if track.is_drum)
 
     @cached_property
@@ -150,30 +167,44 @@ class Tune:
         self, track: int | str = "all", *, in_seconds: bool = False, pedal: bool = False
     ) -> RawNotes:
         """The notes of the chosen tracks, in ticks or seconds: see :func:`choose_notes`."""
-        chosen = choose_tracks(self.pitched, track, name=self.name)
+        chosen = self.choose(track)
         if not any(len(part.notes["time"]) for part in chosen):
             raise refuse(self.name, "no notes", "none of its notes has a length")
         tempos = self.score.tempos
-        if in_seconds and not pedal and len(tempos) == 1 and tempos[0].time <= 0:
+        if in_seconds and not pedal and (not len(tempos) or _is_one_from_the_beginning(tempos)):
             # As symusic would, to the last bit, in a third of the time.
-            tick = tempos[0].mspq / 1e6 / self.score.ticks_per_quarter
+            quarter = (tempos[0].mspq if len(tempos) else DEFAULT_MSPQ) / 1e6
+            tick = quarter / self.score.ticks_per_quarter
             return _in_seconds(_merge([part.notes for part in chosen]), tick)
+        score: Any = self.score
         if in_seconds:
-            score: Any = self.score.to("second")
+            score = score.to("second")
             there = score.tracks
             chosen = [PitchedTrack(p.place, there[p.place], p.track) for p in chosen]
-        end = (score if in_seconds else self.score).end()
-        notes = [held_by_pedal(p, chosen, end=end) if pedal else p.notes for p in chosen]
-        return _merge(notes)
+        if not pedal:
+            return _merge([part.notes for part in chosen])
+        return _merge([held_by_pedal(part, chosen, end=score.end()) for part in chosen])
 
     def remarks_on(self, track: int | str = "all") -> dict[str, int]:
         """What was left out or mended of the chosen tracks, and of drums, and how often."""
-        n_drum, no_length = self.n_drum_notes, 0
-        chosen = choose_tracks(self.pitched, track, name=self.name)
-        no_length = sum(part.n_no_length for part in chosen)
-        if not (n_drum or no_length):
+        chosen = self.choose(track)
+        if not self.n_drum_notes and all(part.has_length is None for part in chosen):
             return self.remarks
-        return dict(+Counter({**self.remarks, DRUMS: n_drum}) + Counter({NO_LENGTH: no_length}))
+        no_length = sum(part.n_no_length for part in chosen)
+        found = {DRUMS: self.n_drum_notes, NO_LENGTH: no_length}
+        return dict(Counter(self.remarks) + Counter(found))
+
+    def choose(self, track: int | str = "all") -> list[PitchedTrack]:
+        """The chosen tracks: see :func:`choose_tracks`; "chords", all if it plays chord symbols."""
+        if track not in self._chosen and track == CHORDS and self.plays_chords:
+            self._chosen[track] = self.pitched
+        elif track not in self._chosen:
+            self._chosen[track] = choose_tracks(self.pitched, track, name=self.name)
+        return self._chosen[track]
+
+    @cached_property
+    def _chosen(self) -> dict[int | str, list[PitchedTrack]]:
+        return {}
 
 
 def read_tunes(
@@ -186,7 +217,7 @@ def read_tunes(
     track; an ABC file may hold many, and one that is broken does not lose the
     others. The errors are returned, never raised; their
     reasons: "unreadable", "too large", "empty file", "not a MIDI file", "not
-    MusicXML", "needs music21", "damaged archive", "damaged", "time in frames",
+    MusicXML", "not kern", "needs music21", "damaged archive", "damaged", "time in frames",
     "no time division", "no notes", "only drums", "too long", "bad times", "no
     tune".
     """
@@ -214,6 +245,8 @@ def read_bytes(path: str | Path, *, name: str) -> bytes:
         raise refuse(name, "unreadable", "it is no file") from error
     except OSError as error:
         raise refuse(name, "unreadable", error.strerror or str(error)) from error
+    except ValueError as error:  # a name that no file can have
+        raise refuse(name, "unreadable", "it is no file") from error
 
 
 def parse_tunes(
@@ -228,7 +261,7 @@ def parse_tunes(
         return [], [refuse(name, "empty file", "it has no content")]
     suffix = os.path.splitext(name)[1].lower()
     if suffix == ".abc":
-        return _parse_abc(data, name)
+        return _parse_abc(data, name, drums=drums, chords=chords)
     if suffix in musicxml.SUFFIXES:
         return _parse_notated(data, name, musicxml.read_musicxml, drums=drums, chords=chords)
     if suffix in musicxml.KERN_SUFFIXES:
@@ -243,7 +276,8 @@ def parse_tunes(
         tune_name = name if len(sequences) == 1 else f"{name}#{number}"
         try:
             score, remarks = read_score(sequence, tune_name)
-            tunes.append(_checked(Tune(tune_name, score, remarks=remarks), drums=drums))
+            tune = Tune(tune_name, score, remarks=remarks, number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
@@ -260,6 +294,7 @@ def _parse_notated(
             notated.pickup_quarters,
             remarks=notated.remarks,
             short_bars=notated.short_bars,
+            plays_chords=notated.plays_chords,
         )
         return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
@@ -299,14 +334,14 @@ def parse_score(data: bytes, name: str) -> ScoreTick:
 
 
 def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
-    """As :func:`parse_score`, and what was left out or mended, by kind (:data:`REMARKS`).
+    """As :func:`parse_score`, and what was left out or mended, by kind.
 
     Every channel of a track is one track, whatever programs it plays with.
     Notes that never end last to the end of their track.
     """
     data = normal_header(_unwrap(data, name))
     if len(data) < HEADER_BYTES:
-        raise refuse(name, "damaged", "it ends within its header; save it anew from its program")
+        raise refuse(name, "damaged", "it ends within its header")
     division = int.from_bytes(data[12:14], "big")
     if division & 0x8000:
         raise refuse(name, "time in frames", "its times are in SMPTE frames, not in beats")
@@ -325,7 +360,7 @@ def read_score(data: bytes, name: str) -> tuple[ScoreTick, dict[str, int]]:
         score = ScoreTick.from_midi(data, sanitize_data=True)
     except (RuntimeError, ValueError, OverflowError) as error:
         detail = str(error).removeprefix("MiniMidi: ").removesuffix(": iostream error")
-        raise refuse(name, "damaged", f"{detail}; save it anew from a music program") from error
+        raise refuse(name, "damaged", detail) from error
     try:
         return score, _read_tracks_anew(score, data)
     except OverflowError:
@@ -336,10 +371,10 @@ def _is_doubtful(score: ScoreTick) -> bool:
     """Whether symusic may have read a track wrongly: see ``midi_events``."""
     if not -1 < score.end() < FAR_TICKS:
         return True
-    heads = [(track.name, track.program) for track in score.tracks]
-    names = {name for name, _ in heads}
+    heads = {(track.name, track.program) for track in score.tracks}
+    names = dict(heads)
     # Two programs under one name may be one track in which the program changes.
-    return len(set(heads)) > len(names) or any("\ufffd" in name for name in names)
+    return len(heads) > len(names) or "\ufffd" in "".join(names)
 
 
 def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
@@ -361,11 +396,10 @@ def _read_tracks_anew(score: ScoreTick, data: bytes) -> dict[str, int]:
     return dict(+remarks)
 
 
-def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]]:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+def _parse_abc(
+    data: bytes, name: str, *, drums: bool, chords: bool
+) -> tuple[list[Tune], list[MusicFileError]]:
+    text = musicxml.decode_text(data)
     texts = abc_tunes.split_tunes(text.replace("\r\n", "\n").replace("\r", "\n"))
     if not texts:
         return [], [refuse(name, "no tune", "it has no ABC tune (no line X: or K:)")]
@@ -374,20 +408,23 @@ def _parse_abc(data: bytes, name: str) -> tuple[list[Tune], list[MusicFileError]
     for number, tune_text in enumerate(texts, start=1):
         tune_name = name if len(texts) == 1 else f"{name}#{number}"
         try:
-            tunes.append(_tune_from_abc(tune_text, tune_name))
+            tune = replace(_tune_from_abc(tune_text, tune_name, chords), number=number)
+            tunes.append(_checked(tune, drums=drums))
         except MusicFileError as error:
             errors.append(error)
     return tunes, errors
 
 
-def _tune_from_abc(text: str, name: str) -> Tune:
-    score, pickup = abc_tunes.convert_tune(text)
-    if score is None:
+def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
+    converted = abc_tunes.convert_tune(text, chords=chords)
+    if converted.midi is None:
         raise refuse(name, "damaged", "abc2midi makes nothing of this tune")
-    tune = _checked(Tune(name, score))
+    score, remarks = read_score(converted.midi, name)
     stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
     bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
-    return Tune(name, tune.score, pickup if pickup < bar else 0.0)
+    pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
+    told = {**converted.remarks, **remarks}
+    return Tune(name, score, pickup, remarks=told, plays_chords=converted.plays_chords)
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:
@@ -410,11 +447,6 @@ def _checked(tune: Tune, *, drums: bool = False) -> Tune:
         why = f"its last note ends after {quarters:,.0f} quarters, of {LONGEST_QUARTERS:,} allowed"
         raise refuse(tune.name, "too long", why)
     return tune
-
-
-def refuse(name: str, reason: str, why: str) -> MusicFileError:
-    """The error by which ``name`` is refused: a countable reason, and why in a sentence."""
-    return MusicFileError(f"{name}: {why}", reason=reason, name=name)
 
 
 def pitched_tracks(score: ScoreTick | ScoreSecond, *, drums: bool = False) -> list[PitchedTrack]:
@@ -544,6 +576,10 @@ def _held(notes: RawNotes, pedals: npt.NDArray[Any]) -> RawNotes:
     held = np.where(pressed >= 0, let_go[np.maximum(pressed, 0)], ends)
     duration = np.maximum(held, ends) - notes["time"]
     return {**notes, "duration": duration.astype(notes["duration"].dtype)}
+
+
+def _is_one_from_the_beginning(tempos: Any) -> bool:
+    return len(tempos) == 1 and tempos[0].time <= 0
 
 
 def _in_seconds(notes: RawNotes, seconds_per_tick: float) -> RawNotes:

@@ -25,7 +25,6 @@ _FAR: Final = b"\xff\xff\xff\x7f"
 _EVERY_PITCH: Final = b"\x00\x00" + b"".join(bytes([0, pitch, 0]) for pitch in range(1, 128))
 _ENDS: Final = [bytes([0x80 | channel]) + _EVERY_PITCH for channel in range(16)]
 """For each channel, the ends of all notes."""
-_NOTE_ON: Final = re.compile(rb"[\x90-\x9f]")
 _DRUMS: Final = 9
 _OFF, _ON, _CONTROL, _PROGRAM, _PRESSURE = 8, 9, 11, 12, 13
 _TIME: Final = rb"[\x80-\xff]{0,3}[\x00-\x7f]"
@@ -99,9 +98,10 @@ def ask_of_ends(data: bytes) -> bytes | None:
         # The end's own time is taken by an empty text.
         asked = [chunk[:-3], b"\xff\x01\x00"]
         time = _FAR
-        for status in sorted(set(_NOTE_ON.findall(chunk))):
-            asked += [time, _ENDS[status[0] & 15]]
-            time = b"\x00"
+        for channel, ends in enumerate(_ENDS):
+            if 0x90 | channel in chunk:
+                asked += [time, ends]
+                time = b"\x00"
         asked += [b"\x00", _END_OF_TRACK]
         length = sum(map(len, asked))
         parts += [b"MTrk", struct.pack(">I", length), *asked]

@@ -29,7 +29,7 @@ from symusic.core import (
     TrackTick,
 )
 
-from nextbar.errors import MusicFileError
+from nextbar.music.refusals import refuse
 
 SUFFIXES: Final = (".musicxml", ".xml", ".mxl")
 KERN_SUFFIXES: Final = (".krn", ".kern")
@@ -40,7 +40,7 @@ DEFAULT_VELOCITY: Final = 90
 CHORDS_TRACK: Final = "chord symbols"
 
 GRACE_NOTES: Final = "grace notes, left out"
-CHORD_SYMBOLS: Final = "chord symbols, left out (--chords plays them)"
+CHORD_SYMBOLS: Final = "chord symbols, left out (--track chords plays them too)"
 OTHER_SCORES: Final = "scores after the first of a file, left out"
 REPEATS: Final = "repeats that make no sense, not played"
 
@@ -71,6 +71,11 @@ class Notated:
     short_bars: tuple[tuple[int, int], ...]
     remarks: dict[str, int]
 
+    @property
+    def plays_chords(self) -> bool:
+        """Whether chord symbols are played."""
+        return any(track.name == CHORDS_TRACK for track in self.score.tracks)
+
 
 def read_musicxml(data: bytes, name: str, *, chords: bool = False) -> Notated:
     """The score in the bytes of a MusicXML file, plain or as .mxl.
@@ -82,7 +87,7 @@ def read_musicxml(data: bytes, name: str, *, chords: bool = False) -> Notated:
     """
     text = decode_text(_unzip(data, name) if data[:4] == b"PK\x03\x04" else data)
     if not _ROOT.search(text[: 2**16]):
-        raise _refuse(name, "not MusicXML", "it has no score-partwise or score-timewise in it")
+        raise refuse(name, "not MusicXML", "it has no score-partwise or score-timewise in it")
     document = _DECLARATION.sub("", text, count=1).encode()
     return _through_music21(document, "musicxml", name, chords)
 
@@ -91,7 +96,7 @@ def read_kern(data: bytes, name: str, *, chords: bool = False) -> Notated:
     """As :func:`read_musicxml`, of a kern file; MusicFileError: "not kern", "needs music21", ..."""
     text = decode_text(data)
     if "**kern" not in text[: 2**16]:
-        raise _refuse(name, "not kern", "it has no column **kern")
+        raise refuse(name, "not kern", "it has no column **kern")
     return _through_music21(text, "humdrum", name, chords)
 
 
@@ -117,8 +122,8 @@ def decode_text(data: bytes) -> str:
 def _through_music21(document: bytes | str, kind: str, name: str, chords: bool) -> Notated:
     if importlib.util.find_spec("music21") is None:
         language = "MusicXML" if kind == "musicxml" else "kern"
-        why = f"{language} is read by music21; install it with: pip install 'nextbar[folk]'"
-        raise _refuse(name, "needs music21", why)
+        why = f"{language} is read by music21, which is not installed"
+        raise refuse(name, "needs music21", why)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -130,7 +135,7 @@ def _through_music21(document: bytes | str, kind: str, name: str, chords: bool) 
             raise
         except Exception as error:  # music21 raises whatever it meets
             why = f"music21 cannot read it ({type(error).__name__}: {error})"[:300]
-            raise _refuse(name, "damaged", why) from error
+            raise refuse(name, "damaged", why) from error
 
 
 def _sounding(parsed: Any, chords: bool) -> Notated:
@@ -335,7 +340,7 @@ def _unzip(data: bytes, name: str) -> bytes:
             return _read_member(archive, files[0] or "")
     except (zipfile.BadZipFile, KeyError, IndexError, ValueError, ElementTree.ParseError) as error:
         why = f"it is no .mxl archive, or damaged ({error})"
-        raise _refuse(name, "damaged archive", why) from error
+        raise refuse(name, "damaged archive", why) from error
 
 
 def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
@@ -344,7 +349,3 @@ def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
     if len(data) > LARGEST_TEXT_BYTES:
         raise ValueError(f"its score has over {LARGEST_TEXT_BYTES // 2**20} MB")
     return data
-
-
-def _refuse(name: str, reason: str, why: str) -> MusicFileError:
-    return MusicFileError(f"{name}: {why}", reason=reason, name=name)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Unpack
 
 import numpy as np
 
@@ -25,12 +25,16 @@ from nextbar.music.assembly import (
     write_lines,
     write_manifest,
 )
-from nextbar.music.corpus import FILES, Corpus, read_manifest
+from nextbar.music.corpus import Corpus
 from nextbar.music.grid import show_metre
-from nextbar.music.midi import Metre, refuse
-from nextbar.music.reading import CorpusOptions, read_pieces
+from nextbar.music.manifest import FILES, read_manifest
+from nextbar.music.midi import MIDI_SUFFIXES, Metre
+from nextbar.music.options import CorpusOptions, OptionsGiven
+from nextbar.music.reading import read_pieces
+from nextbar.music.refusals import refuse
 from nextbar.music.sources import (
     INSIDE,
+    NOTATION,
     FoundFiles,
     count_all,
     find_music_files,
@@ -51,12 +55,13 @@ from nextbar.music.spool import (
     refused_file,
     unpack,
 )
+from nextbar.settings import check_names
 from nextbar.workers import Lost, Result, map_in_workers
 
 __all__ = [
     "CorpusOptions",
+    "FileRead",
     "FoundFiles",
-    "Progress",
     "find_music_files",
     "find_source",
     "prepare",
@@ -72,7 +77,7 @@ FREE_TO_CHANGE: Final = frozenset({"onsets", "augment", "held_out_every", "dupli
 
 
 @dataclass(frozen=True)
-class Progress:
+class FileRead:
     """How far the preparation is, after ``file``."""
 
     n_done: int
@@ -100,20 +105,11 @@ def prepare(
     source: str | Path,
     out: str | Path,
     *,
-    grid: Literal["metre", "seconds"] = "metre",
-    metre: str = "auto",
-    track: int | str = "all",
-    onsets: bool | None = None,
-    common_key: bool | None = None,
-    augment: int = 0,
-    pedal: bool = False,
-    steps_per_quarter: int = 4,
-    min_bars: int = 2,
-    held_out_every: int = 10,
-    duplicates: Literal["auto", "refuse", "keep"] = "auto",
     workers: int | None = None,
     shard: str | None = None,
-    report: Callable[[Progress], None] | None = None,
+    page: bool = True,
+    report: Callable[[FileRead], None] | None = None,
+    **options: Unpack[OptionsGiven],
 ) -> Corpus:
     """The corpus of all music files in the folder ``source``, written to the folder ``out``.
 
@@ -121,56 +117,47 @@ def prepare(
     them, one zip archive, or ``music21:NAME`` for a collection of an installed
     music21. workers: processes that read files; the cores there are, if None;
     the corpus does not depend on it. shard: "2/8" reads the second eighth of
-    the files only, for :func:`merge`. The other options: see
-    :class:`CorpusOptions`; onsets and common_key are what the grid wants, if None:
-    both on the metre grid (but no common key where ``augment`` is given), neither
-    on the seconds grid, which is the paper's. report: called after each file. The same files and
+    the files only, for :func:`merge`. page: write prepare-report.html too, what
+    the music is like. report: called after each file. options: the fields of
+    :class:`nextbar.CorpusOptions`, by name. The same files and
     options give the same bytes. A corpus already in ``out`` is replaced, in
     one step and only on success, and what it has of unchanged files is not
     read again; anything else there is an OutputError. Raises CorpusError
     where there is nothing to take.
     """
-    in_bars = grid == "metre"
-    options = CorpusOptions(
-        grid=grid,
-        metre=metre,
-        track=track,
-        onsets=in_bars if onsets is None else onsets,
-        common_key=in_bars and not augment if common_key is None else common_key,
-        augment=augment,
-        pedal=pedal,
-        steps_per_quarter=steps_per_quarter,
-        min_bars=min_bars,
-        held_out_every=held_out_every,
-        duplicates=duplicates,
-    )
+    check_names(CorpusOptions, options, "option", UsageError)
+    chosen = CorpusOptions(**options)
     n_workers = _count_workers(workers)
     folder, source_name = find_source(source)
     out = Path(out)
     _check_out(out)
-    plan = _take_shard(_make_plan(folder, n_workers), shard, options)
+    plan = _take_shard(_make_plan(folder, n_workers), shard, chosen)
     facts: dict[str, Any] = {"source": source_name, "ignored": plan.ignored}
     facts |= {"shard": shard} if shard else {}
     with folder_written_whole(out, replace=True) as beside:
-        earlier = _open_earlier(out, options)
-        gathered = _gather(plan, options, earlier, beside / "spool", n_workers, report)
-        chosen = choose_metre(gathered.metres, options)
-        if earlier and gathered.n_known and show_metre(chosen) != earlier.manifest["metre"]:
+        earlier = _open_earlier(out, chosen)
+        gathered = _gather(plan, chosen, earlier, beside / "spool", n_workers, report)
+        taken = choose_metre(gathered.metres, chosen)
+        if earlier and gathered.n_known and show_metre(taken) != earlier.manifest["metre"]:
             # The earlier corpus has no bars of this metre: everything is read again.
-            gathered = _gather(plan, options, None, beside / "again", n_workers, report)
-        _write_corpus(beside, gathered, options, chosen, facts, folder)
+            gathered = _gather(plan, chosen, None, beside / "again", n_workers, report)
+        _write_corpus(beside, gathered, chosen, taken, facts, folder)
         _remove(beside / "spool", beside / "again")
-    return Corpus.open(out)
+    return _opened(out, page)
 
 
 def merge(
-    shards: list[str | Path], out: str | Path, *, report: Callable[[Progress], None] | None = None
+    shards: list[str | Path],
+    out: str | Path,
+    *,
+    page: bool = True,
+    report: Callable[[FileRead], None] | None = None,
 ) -> Corpus:
     """The corpus of all shards, in the order of their numbers, written to the folder ``out``.
 
     shards: corpora that ``prepare`` made with ``shard``, "1/N" to
     "N/N". The result has the bytes that one run over all files would have
-    given. Files that equal one of an earlier shard are refused as
+    given. page, report: as there. Files that equal one of an earlier shard are refused as
     duplicates there too. Raises CorpusError for shards that do not belong
     together.
     """
@@ -193,7 +180,17 @@ def merge(
         metre = choose_metre(gathered.metres, options)
         _write_corpus(beside, gathered, options, metre, facts, out)
         _remove(beside / "spool")
-    return Corpus.open(out)
+    return _opened(out, page)
+
+
+def _opened(out: Path, page: bool) -> Corpus:
+    """The corpus that was written, with its page where that is wanted."""
+    corpus = Corpus.open(out)
+    if page:
+        from nextbar.music.report import write_prepare_report  # with Matplotlib
+
+        write_prepare_report(corpus)
+    return corpus
 
 
 def _count_workers(asked: int | None) -> int:
@@ -289,7 +286,7 @@ def _open_earlier(out: Path, options: CorpusOptions) -> Earlier | None:
 
 
 def _seconds(item: str) -> float:
-    is_single = item.lower().endswith((".mid", ".midi"))
+    is_single = item.lower().endswith(MIDI_SUFFIXES)
     return SECONDS_A_FILE if is_single else SECONDS_A_COLLECTION
 
 
@@ -297,7 +294,7 @@ class _Track:
     """What is known of the files so far: their hashes, and how many there were."""
 
     def __init__(
-        self, options: CorpusOptions, n_files: int, report: Callable[[Progress], None] | None
+        self, options: CorpusOptions, n_files: int, report: Callable[[FileRead], None] | None
     ) -> None:
         self._first_with: dict[bytes, str] | None = None if options.keeps_duplicates else {}
         self._n_files, self._report = n_files, report
@@ -316,7 +313,7 @@ class _Track:
             self._n_pieces += n_taken
             self._n_refused += not n_taken
             self._report(
-                Progress(self._n_done, self._n_files, self._n_pieces, self._n_refused, name)
+                FileRead(self._n_done, self._n_files, self._n_pieces, self._n_refused, name)
             )
 
     def _find_twins(self, batch: Batch, names: Sequence[str]) -> dict[int, str]:
@@ -337,7 +334,7 @@ def _gather(
     earlier: Earlier | None,
     spool: Path,
     n_workers: int,
-    report: Callable[[Progress], None] | None,
+    report: Callable[[FileRead], None] | None,
 ) -> Gathered:
     """What all files of the plan gave, from workers or from an earlier corpus."""
     track = _Track(options, len(plan.items), report)
@@ -438,6 +435,8 @@ def _say_nothing_found(folder: Path, ignored: dict[str, int]) -> str:
     if not ignored:
         return f"{folder} is empty; put {wanted} into it, or give another folder"
     seen = ", ".join(f"{count} {suffix}" for suffix, count in ignored.items())
+    if NOTATION & set(ignored):
+        return f"{folder} has no {wanted}; seen: {seen}; export those as MusicXML or MIDI first"
     return f"{folder} has no {wanted}; seen: {seen}; give the folder that holds your music"
 
 

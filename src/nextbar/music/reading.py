@@ -1,7 +1,8 @@
 """One music file -> its pieces as notes on the grid, or why it gives none.
 
-Nothing here looks at more than one file, so that files can be read in any
-order and anywhere.
+:func:`read_pieces` gives all pieces of a file, as a corpus wants them, and
+:func:`read_tune` one to go on from. Nothing here looks at more than one file, so
+that files can be read in any order and anywhere.
 """
 
 import hashlib
@@ -9,16 +10,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.grid import (
     GridNotes,
     OffGrid,
-    Shape,
+    Outline,
     bar_steps,
-    find_metre,
-    find_shapes,
+    find_bar_lines,
+    find_fitting_steps,
+    find_outlines,
     find_tempo,
     lay_metre_grid,
     lay_seconds_grid,
@@ -29,85 +31,21 @@ from nextbar.music.grid import (
     transpose,
 )
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import Metre, Tune, parse_tunes, read_bytes, refuse
+from nextbar.music.midi import CHORDS, DRUM_TRACK, Metre, Tune, parse_tunes, read_bytes
+from nextbar.music.options import CorpusOptions
+from nextbar.music.refusals import Command, refuse, with_advice
 
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""
 SECONDS_BAR_STEPS: Final = 16
+SHIFT_WORTH_A_LOOK: Final = 0.004
+"""Steps by which onsets are moved on average; less comes of few notes, or of rounding."""
+SHORT_BARS: Final = "bars shorter than their metre, filled up with silence"
 SCALES: Final = (
     "C/Am", "Db/Bbm", "D/Bm", "Eb/Cm", "E/C#m", "F/Dm", "F#/D#m", "G/Em", "Ab/Fm", "A/F#m",
     "Bb/Gm", "B/G#m",
 )  # fmt: skip
 """The twelve scales, each by its major and its minor key, as key signatures are usually written."""
-
-
-@dataclass(frozen=True)
-class CorpusOptions:
-    """How a corpus is made; each wrong value is a UsageError.
-
-    grid: "metre" (fractions of a quarter, bars of one metre, tempo ignored) or
-    "seconds" (the paper's: 8 steps a second, bars of 2 s).
-    metre: "auto" or the one to take, as "6/8"; nothing to the seconds grid.
-    track: "all" but drums, "melody" (see ``midi.find_melody``), the number of a track
-    that has notes, or a part of its name.
-    onsets: rolls have a second channel, of onsets, so that repeated notes stay apart.
-    common_key: every piece is transposed to C major or A minor, as its notes fit best.
-    augment: every training piece is there once more for each transposition by up to so
-    many semitones, down and up, that stays within A0-C8. Held-out pieces are not.
-    pedal: notes last as long as the sustain pedal holds them.
-    steps_per_quarter: of the metre grid; 4 is a grid of sixteenths.
-    min_bars: shorter pieces are refused.
-    held_out_every: every so many-th piece is kept from training.
-    duplicates: "refuse" or "keep" files that equal another byte for byte; "auto"
-    keeps them on the seconds grid only, as the paper's authors did, who count
-    18,798 bars with one tune twice. A kept twin of a held-out piece is trained on.
-    """
-
-    grid: Literal["metre", "seconds"] = "metre"
-    metre: str = "auto"
-    track: int | str = "all"
-    onsets: bool = False
-    common_key: bool = False
-    augment: int = 0
-    pedal: bool = False
-    steps_per_quarter: int = 4
-    min_bars: int = 2
-    held_out_every: int = 10
-    duplicates: Literal["auto", "refuse", "keep"] = "auto"
-
-    def __post_init__(self) -> None:
-        if isinstance(self.track, str) and self.track.strip().isdecimal():
-            object.__setattr__(self, "track", int(self.track))
-        if self.grid not in ("metre", "seconds"):
-            raise UsageError(f"grid {self.grid!r} is unknown; choose metre or seconds")
-        if self.duplicates not in ("auto", "refuse", "keep"):
-            raise UsageError(
-                f"duplicates {self.duplicates!r} is unknown; choose auto, refuse or keep"
-            )
-        if self.metre != "auto":
-            if self.grid == "seconds":
-                raise UsageError("a metre has no meaning on the seconds grid; leave it out")
-            bar_steps(parse_metre(self.metre), self.steps_per_quarter)
-        for name, lowest, highest in (
-            ("augment", 0, 12),
-            ("steps_per_quarter", 1, 48),
-            ("min_bars", 1, 10_000),
-            ("held_out_every", 2, 1_000_000),
-        ):
-            if not lowest <= getattr(self, name) <= highest:
-                raise UsageError(
-                    f"{name} is {getattr(self, name)}; it must be from {lowest} to {highest}"
-                )
-        if self.common_key and self.augment:
-            raise UsageError(
-                "augment undoes what common_key does; leave one of them out:"
-                " one key, or every piece in many"
-            )
-
-    @property
-    def keeps_duplicates(self) -> bool:
-        """Whether files that equal another are taken."""
-        return self.duplicates == "keep" or (self.duplicates == "auto" and self.grid == "seconds")
 
 
 def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions:
@@ -117,18 +55,23 @@ def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions
         grid="seconds" if in_seconds else "metre",
         metre="auto" if in_seconds else show_metre(kind.metre),
         track=track,
+        common_key=False,
         steps_per_quarter=kind.steps_per_quarter,
         min_bars=1,
     )
 
 
 @dataclass(frozen=True)
-class Piece:
+class ReadPiece:
     """One tune as notes on the grid; ``metre`` is None on the seconds grid.
 
     n_bars: up to the end of the last note, the last one padded.
     transposed: by how many semitones, to come to the common key. scale: the
     semitones by which it would come there. pitches: the lowest and the highest.
+    fitting_steps: the steps a quarter of a grid on which lie nearly all the
+    onsets that this one moves, as of triplets and swing; None where there are
+    few, or no such grid. left_out: what was left out or mended, and how often.
+    tune: what it was read from. track: the tracks that were asked for.
     """
 
     name: str
@@ -140,6 +83,35 @@ class Piece:
     transposed: int
     scale: int
     pitches: tuple[int, int]
+    fitting_steps: int | None
+    left_out: dict[str, int]
+    tune: Tune = field(repr=False)
+    track: int | str = "all"
+
+    @property
+    def number(self) -> int:
+        """Which tune of its file it is, from 1."""
+        return self.tune.number
+
+    @property
+    def n_silent_bars(self) -> int:
+        """How many bars are silent before its first note."""
+        return int(self.grid.notes["start"].min()) // self.n_steps
+
+    @property
+    def program(self) -> int:
+        """The General MIDI program, from 0, of the chosen track, of several the first's."""
+        return int(self.tune.choose(self.track)[0].track.program)
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        """The names of the chosen tracks; one that has none is ""."""
+        return tuple(part.track.name for part in self.tune.choose(self.track))
+
+    @property
+    def tracks(self) -> tuple[tuple[str, int], ...]:
+        """Name and number of notes of each track that can be chosen, in the order of numbers."""
+        return tuple((part.track.name, len(part.notes["time"])) for part in self.tune.pitched)
 
 
 @dataclass(frozen=True)
@@ -157,31 +129,85 @@ class Refusal:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read."""
+    """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read.
+
+    n_tunes: how many it has, refused ones among them.
+    """
 
     file: str
     sha256: str
     n_bytes: int = 0
-    pieces: list[Piece] = field(default_factory=list)
+    n_tunes: int = 0
+    pieces: list[ReadPiece] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
 
-def read_pieces(path: Path, *, name: str, options: CorpusOptions) -> FileResult:
-    """The pieces of one file, or why it gives none. Depends on the file and the options only."""
-    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+def read_pieces(
+    path: Path,
+    *,
+    name: str,
+    options: CorpusOptions,
+    tune: int | None = None,
+    command: Command = "prepare",
+) -> FileResult:
+    """The pieces of one file, or why it gives none. Depends on the file and the options only.
+
+    tune: the number of the only one to read of a file of many, from 1.
+    command: what the messages of refusals are to advise for.
+    """
+    shown = show_path(name)
     try:
         data = read_bytes(path, name=shown)
     except MusicFileError as error:
-        return FileResult(shown, "", refusals=[refusal_of(error)])
-    return pieces_from_bytes(data, name=shown, options=options)
+        return FileResult(shown, "", refusals=[refusal_of(error, command=command)])
+    return pieces_from_bytes(data, name=shown, options=options, tune=tune, command=command)
 
 
-def pieces_from_bytes(data: bytes, *, name: str, options: CorpusOptions) -> FileResult:
+def pieces_from_bytes(
+    data: bytes,
+    *,
+    name: str,
+    options: CorpusOptions,
+    tune: int | None = None,
+    command: Command = "prepare",
+) -> FileResult:
     """As :func:`read_pieces`, from a file's bytes."""
-    return finish([parse_file(data, name=name, options=options)], options)[0]
+    parsed = parse_file(data, name=name, options=options, tune=tune, command=command)
+    return finish([parsed], options, command=command)[0]
 
 
-def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> Piece:
+def read_tune(
+    path: Path,
+    *,
+    options: CorpusOptions,
+    tune: int | None = None,
+    command: Command = "generate",
+) -> ReadPiece:
+    """One piece of a file to go on from: tune ``tune``, from 1, or the first that can be read.
+
+    Raises MusicFileError where there is none.
+    """
+    result = read_pieces(path, name=path.name, options=options, tune=tune, command=command)
+    if result.pieces:
+        return result.pieces[0]
+    refusal = result.refusals[0]
+    raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def split_tune_number(text: str) -> tuple[Path, int | None]:
+    """``tunes.abc`` and 2 from ``tunes.abc#2``; no number where a file has the whole name."""
+    path, mark, number = text.rpartition("#")
+    if mark and number.isdecimal() and not os.path.exists(text):
+        return Path(path), int(number)
+    return Path(text), None
+
+
+def show_path(name: str) -> str:
+    """A file's name as text that can be written anywhere: bytes that are no UTF-8 as numbers."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> ReadPiece:
     """The first tune of a file on the kind's grid. Raises UsageError or MusicFileError."""
     if not path.is_file():
         raise UsageError(
@@ -201,6 +227,7 @@ class ParsedTune(NamedTuple):
     metre: Metre | None
     n_steps: int
     laid: OffGrid
+    n_short_bars: int = 0
 
 
 class ParsedFile(NamedTuple):
@@ -210,17 +237,32 @@ class ParsedFile(NamedTuple):
     tunes: list[ParsedTune]
 
 
-def parse_file(data: bytes, *, name: str, options: CorpusOptions) -> ParsedFile:
+def parse_file(
+    data: bytes,
+    *,
+    name: str,
+    options: CorpusOptions,
+    tune: int | None = None,
+    command: Command = "prepare",
+) -> ParsedFile:
     """The tunes in a file's bytes, and refusals of what is none."""
-    tunes, errors = parse_tunes(data, name=name)
-    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data))
-    result.refusals.extend(map(refusal_of, errors))
+    drums, chords = options.track == DRUM_TRACK, options.track == CHORDS
+    tunes, errors = parse_tunes(data, name=name, drums=drums, chords=chords)
+    n_tunes = len(tunes) + len(errors)
+    if tune is not None:
+        wanted = name if n_tunes == 1 and tune == 1 else f"{name}#{tune}"
+        tunes = [one for one in tunes if one.number == tune]
+        errors = [error for error in errors if error.name == wanted]
+        if not (tunes or errors):
+            errors = [refuse(name, "no such tune", f"it has {n_tunes} tunes, and no tune {tune}")]
+    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data), n_tunes)
+    result.refusals.extend(refusal_of(error, command=command) for error in errors)
     parsed = []
-    for tune in tunes:
+    for one in tunes:
         try:
-            parsed.append(_parse_tune(tune, options))
+            parsed.append(_parse_tune(one, options))
         except MusicFileError as error:
-            result.refusals.append(refusal_of(error))
+            result.refusals.append(refusal_of(error, command=command))
     return ParsedFile(result, parsed)
 
 
@@ -229,32 +271,41 @@ def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
     if options.grid == "seconds":
         laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
         return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
-    metre = find_metre(tune)
+    bar_lines = find_bar_lines(tune)
+    metre = bar_lines.metre
     try:
         n_steps = bar_steps(metre, options.steps_per_quarter)
     except UsageError as error:
-        raise refuse(tune.name, f"metre {show_metre(metre)}", str(error)) from error
+        why = str(error).removesuffix("; choose other steps")
+        raise refuse(tune.name, "bars of no whole number of steps", why) from error
     laid = lay_metre_grid(
-        tune, metre, track=track, steps_per_quarter=options.steps_per_quarter, pedal=pedal
+        tune,
+        metre,
+        track=track,
+        steps_per_quarter=options.steps_per_quarter,
+        pedal=pedal,
+        bar_lines=bar_lines,
     )
-    return ParsedTune(tune, metre, n_steps, laid)
+    return ParsedTune(tune, metre, n_steps, laid, len(bar_lines.short_bars))
 
 
-def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResult]:
+def finish(
+    files: Sequence[ParsedFile], options: CorpusOptions, *, command: Command = "prepare"
+) -> list[FileResult]:
     """What each file gives, its notes on the grid; many files at once are quicker than singly."""
     grids = quantise_all([parsed.laid for file in files for parsed in file.tunes])
     filled = [grid.notes for grid in grids if len(grid.notes)]
-    left, shapes = iter(grids), iter(find_shapes(filled))
+    left, outlines = iter(grids), iter(find_outlines(filled))
     for file in files:
         for parsed in file.tunes:
             grid = next(left)
             try:
                 not_empty(grid, parsed.tune, options.track)
-                piece = _piece_on_grid(parsed, grid, next(shapes), options)
+                piece = _piece_on_grid(parsed, grid, next(outlines), options)
             except MusicFileError as error:
-                file.result.refusals.append(refusal_of(error))
+                file.result.refusals.append(refusal_of(error, command=command))
                 continue
-            refusal = refuse_metre(piece.name, piece.metre, options)
+            refusal = refuse_metre(piece.name, piece.metre, options, command=command)
             if refusal:
                 file.result.refusals.append(refusal)
             else:
@@ -262,35 +313,38 @@ def finish(files: Sequence[ParsedFile], options: CorpusOptions) -> list[FileResu
     return [file.result for file in files]
 
 
-def refuse_metre(name: str, metre: Metre | None, options: CorpusOptions) -> Refusal | None:
+def refuse_metre(
+    name: str, metre: Metre | None, options: CorpusOptions, *, command: Command = "prepare"
+) -> Refusal | None:
     """The refusal of a piece in another metre than the one asked for, None if it is that one."""
     if metre is None or options.metre == "auto" or metre == parse_metre(options.metre):
         return None
-    return refusal_of(other_metre(name, metre, parse_metre(options.metre)), metre)
+    return refusal_of(other_metre(name, metre, parse_metre(options.metre)), metre, command=command)
 
 
-def refusal_of(error: MusicFileError, metre: Metre | None = None) -> Refusal:
-    """The error as it is kept in a corpus."""
-    return Refusal(
-        error.name, error.reason, str(error), None if metre is None else show_metre(metre)
-    )
+def refusal_of(
+    error: MusicFileError, metre: Metre | None = None, *, command: Command = "prepare"
+) -> Refusal:
+    """The error as it is kept in a corpus, with what to do about it in the command."""
+    message = with_advice(error, command)
+    return Refusal(error.name, error.reason, message, None if metre is None else show_metre(metre))
 
 
 def _piece_on_grid(
-    parsed: ParsedTune, grid: GridNotes, shape: Shape, options: CorpusOptions
-) -> Piece:
-    name, scale = parsed.tune.name, shape.semitones_to_c
+    parsed: ParsedTune, grid: GridNotes, outline: Outline, options: CorpusOptions
+) -> ReadPiece:
+    name, scale = parsed.tune.name, outline.semitones_to_c
     semitones = scale if options.common_key else 0
     if semitones:
         grid = replace(grid, notes=transpose(grid.notes, semitones))
         if not len(grid.notes):
             raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
-        shape = find_shapes([grid.notes])[0]
-    n_bars = -(-shape.end // parsed.n_steps)
+        outline = find_outlines([grid.notes])[0]
+    n_bars = -(-outline.end // parsed.n_steps)
     if n_bars < options.min_bars:
-        why = f"it has {n_bars} bars, of {options.min_bars} needed; see --min-bars"
+        why = f"it has {n_bars} bars, of {options.min_bars} needed"
         raise refuse(name, f"fewer than {options.min_bars} bars", why)
-    return Piece(
+    return ReadPiece(
         name=name,
         metre=parsed.metre,
         tempo=find_tempo(parsed.tune),
@@ -299,21 +353,32 @@ def _piece_on_grid(
         grid=grid,
         transposed=semitones,
         scale=scale,
-        pitches=(shape.lowest_pitch, shape.highest_pitch),
+        pitches=(outline.lowest_pitch, outline.highest_pitch),
+        fitting_steps=_fitting_steps(parsed, grid, options),
+        left_out=_left_out(parsed, options),
+        tune=parsed.tune,
+        track=options.track,
     )
+
+
+def _fitting_steps(parsed: ParsedTune, grid: GridNotes, options: CorpusOptions) -> int | None:
+    if options.grid != "metre" or grid.mean_shift_steps < SHIFT_WORTH_A_LOOK:
+        return None
+    return find_fitting_steps(parsed.laid, options.steps_per_quarter)
+
+
+def _left_out(parsed: ParsedTune, options: CorpusOptions) -> dict[str, int]:
+    remarks = parsed.tune.remarks_on(options.track)
+    return {**remarks, SHORT_BARS: parsed.n_short_bars} if parsed.n_short_bars else remarks
 
 
 def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
     """The error by which a tune of another metre than the corpus's is refused."""
     shown = show_metre(metre)
-    why = (
-        f"it is in {shown}, and this corpus in {show_metre(wanted)};"
-        f" for a corpus of pieces in {shown} use --metre {shown}"
-    )
-    return refuse(name, f"metre {shown}", why)
+    return refuse(name, f"metre {shown}", f"it is in {shown}, not in {show_metre(wanted)}")
 
 
-def describe_piece(piece: Piece, options: CorpusOptions) -> dict[str, Any]:
+def describe_piece(piece: ReadPiece, options: CorpusOptions) -> dict[str, Any]:
     """The piece as a line of ``pieces.jsonl`` has it, but for the file's hash."""
     in_seconds = options.grid == "seconds"
     step_ms = (
@@ -333,6 +398,8 @@ def describe_piece(piece: Piece, options: CorpusOptions) -> dict[str, Any]:
         "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),
         "dropped_notes": piece.grid.n_dropped,
         "merged_notes": piece.grid.n_merged,
+        **({"fitting_steps": piece.fitting_steps} if piece.fitting_steps else {}),
+        **({"left_out": piece.left_out} if piece.left_out else {}),
     }
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from nextbar.files import write_bytes_atomically
 from nextbar.music.corpus import Corpus
+from nextbar.music.manifest import REPORT
 from nextbar.music.picture import Panel, draw_contact_sheet, pitch_name, png_bytes
-from nextbar.music.summary import Summary, by_count, count_by_tempo, summarise
+from nextbar.music.summary import Summary, by_count, count_by_tempo
 from nextbar.pages import page, picture, safe
 
-REPORT: Final = "prepare-report.html"
 SHEET_PIECES: Final = 12
 SHEET_BARS: Final = 8
 
@@ -26,15 +26,13 @@ Bars = Sequence[tuple[str, int]]
 _OPTION: Final = re.compile(r"--[a-z]+(?:-[a-z]+)*(?: \d+(?:/\d+)?)?")
 
 
-def write_report(corpus: Corpus) -> Summary:
-    """Writes ``prepare-report.html`` into the corpus; returns what stands in it."""
-    summary = summarise(corpus)
-    write_bytes_atomically(corpus.path / REPORT, _page(corpus, summary).encode())
-    return summary
+def write_prepare_report(corpus: Corpus) -> None:
+    """Writes ``prepare-report.html`` into the corpus."""
+    write_bytes_atomically(corpus.path / REPORT, _page(corpus).encode())
 
 
-def _page(corpus: Corpus, summary: Summary) -> str:
-    manifest = corpus.manifest
+def _page(corpus: Corpus) -> str:
+    manifest, summary = corpus.manifest, corpus.summary
     title = f"Prepared: {manifest.get('source', corpus.path.name)}"
     parts = [
         f'<p class="quiet">nextbar {safe(str(manifest["nextbar_version"]))}, '

@@ -293,9 +293,12 @@ def _cut_units(first: int, last: int, block: int) -> list[tuple[int, int]]:
     """A stretch of equal units, cut into values, between blocks where that can be."""
     if _is_value(last - first):
         return [(first, last)]
-    cut = first - first % block + block
-    if cut >= last:
+    if first // block == (last - 1) // block:
         return _cut_units(first, last, block // 2)
+    cut = first - first % block + block
+    if first % block == 0:
+        longer = range(cut, last, block)
+        cut = max(cut for cut in longer if _is_value(cut - first))
     return [*_cut_units(first, cut, block), *_cut_units(cut, last, block)]
 
 

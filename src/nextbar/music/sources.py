@@ -18,11 +18,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from nextbar.errors import CorpusError, MusicFileError
-from nextbar.music.midi import LARGEST_FILE_BYTES, MUSIC_SUFFIXES, read_bytes, refuse
+from nextbar.music.midi import LARGEST_FILE_BYTES, MUSIC_SUFFIXES, read_bytes
+from nextbar.music.refusals import refuse
 
 MUSIC21: Final = "music21:"
 INSIDE: Final = "\0"
 ARCHIVE_SUFFIX: Final = ".zip"
+
+NOTATION: Final = frozenset({
+    ".mscz", ".mscx", ".sib", ".mus", ".musx", ".dorico", ".ly", ".cap", ".capx", ".nwc", ".enc",
+    ".gp", ".gp3", ".gp4", ".gp5", ".gpx", ".ptb", ".tg", ".mei", ".band", ".logicx", ".als",
+    ".cpr", ".flp", ".rpp", ".mmp", ".pdf",
+})  # fmt: skip
+"""Endings of music that other programs keep in forms of their own."""
 
 MOST_MEMBERS: Final = 1_000_000
 MOST_EXPANSION: Final = 200
@@ -49,7 +57,7 @@ def find_source(source: str | Path) -> tuple[Path, str]:
     if str(source).startswith(MUSIC21):
         return _find_music21_collection(str(source).removeprefix(MUSIC21)), str(source)
     folder = Path(source)
-    if not folder.exists():
+    if not os.path.exists(folder):  # a path that no system could have is none either
         raise CorpusError(f"{folder} does not exist; check the path of the folder of music files")
     if not folder.is_dir() and folder.suffix.lower() != ARCHIVE_SUFFIX:
         raise CorpusError(f"{folder} is a file; give the folder that holds your music files")
@@ -204,7 +212,7 @@ def unpack_listing(data: bytes) -> Listing:
 
 def _check_archive(shown: str, members: list[zipfile.ZipInfo]) -> None:
     if len(members) > MOST_MEMBERS:
-        why = f"it holds {len(members):,} files, of {MOST_MEMBERS:,} allowed; split it"
+        why = f"it holds {len(members):,} files, of {MOST_MEMBERS:,} allowed"
         raise refuse(shown, "too large", why)
     packed = sum(member.compress_size for member in members)
     unpacked = sum(member.file_size for member in members)
@@ -238,7 +246,7 @@ def _check_member(name: str, path: PurePosixPath, member: zipfile.ZipInfo) -> No
     if stat.S_ISLNK(member.external_attr >> 16):
         raise refuse(name, "link", "it is a link inside an archive")
     if member.flag_bits & 1:
-        raise refuse(name, "encrypted", "it is encrypted; unpack it first")
+        raise refuse(name, "encrypted", "it is encrypted")
     if _is_bomb(member.compress_size, member.file_size):
         why = f"{member.compress_size:,} bytes that would become {member.file_size:,} are no music"
         raise refuse(name, "zip bomb", why)

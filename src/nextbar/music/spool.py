@@ -23,12 +23,13 @@ import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
 from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, join_notes
-from nextbar.music.corpus import Lines, read_manifest
+from nextbar.music.corpus import Lines
+from nextbar.music.manifest import read_manifest
+from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import (
-    CorpusOptions,
     FileResult,
     ParsedFile,
-    Piece,
+    ReadPiece,
     Refusal,
     describe_piece,
     finish,
@@ -232,7 +233,7 @@ def pack_all(files: list[ParsedFile | FileParts], options: CorpusOptions) -> byt
     )
 
 
-def _cut_all(pieces: list[Piece]) -> Iterator[tuple[bytes, bytes]]:
+def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
     """For each piece how many rows each of its bars has (uint16), and the rows, as bytes.
 
     Pieces of equal bars are put behind each other and cut in one go.

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from nextbar.music.bars import FULL_VELOCITY, BarIndex, BarNotes
 from nextbar.music.corpus import Corpus, Lines
+from nextbar.music.refusals import ADVICE, advice_on
+from nextbar.music.sources import NOTATION
 
 MOST_BARS: Final = 100_000
 """Larger corpora are described by so many bars, in stretches evenly spread over them."""
@@ -31,8 +33,10 @@ class Summary:
     pitches, velocities: how many notes have each, (128,). tempos: of each
     piece. n_bars_seen: how many bars were looked at; n_distinct, how many of
     them differ from each other as the networks see them. repeated: the share
-    of notes that begin where a note of their pitch ends. examples: for each
-    reason of refusal, the first sentences.
+    of notes that begin where a note of their pitch ends. left_out: what was
+    left out or mended in reading, by kind, and in how many pieces. fitting_steps:
+    how many pieces would be on a grid of so many steps a quarter. examples: for
+    each reason of refusal, the first sentences.
     """
 
     pitches: npt.NDArray[np.int64] = field(
@@ -48,6 +52,9 @@ class Summary:
     repeated: float = 0.0
     off_grid_steps: float = 0.0
     dropped_notes: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    pieces_left_out: Counter[str] = field(default_factory=Counter)
+    fitting_steps: Counter[int] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
 
@@ -108,6 +115,11 @@ def _count_pieces(corpus: Corpus, summary: Summary) -> None:
             break
         summary.tempos.append(piece["tempo"])
         summary.dropped_notes += piece["dropped_notes"]
+        for kind, count in piece.get("left_out", {}).items():
+            summary.left_out[kind] += count
+            summary.pieces_left_out[kind] += 1
+        if "fitting_steps" in piece:
+            summary.fitting_steps[piece["fitting_steps"]] += 1
         moved += piece["off_grid_steps"] * piece["notes"]
         notes += piece["notes"]
     summary.off_grid_steps = moved / max(notes, 1)
@@ -121,7 +133,33 @@ def advise(manifest: dict[str, Any], summary: Summary, n_held_out: int) -> list[
         *_advise_on_notes(manifest, summary),
         *_advise_on_refusals(manifest),
     ]
-    return found or ["Nothing here stands in the way of training."]
+    told = [*_tell_left_out(summary), *_tell_passed_over(manifest)]
+    return [*(found or ["Nothing here stands in the way of training."]), *told]
+
+
+def _tell_left_out(summary: Summary) -> Iterator[str]:
+    if summary.dropped_notes:
+        yield f"{summary.dropped_notes:,} notes lie outside A0-C8 or are silent, and were left out."
+    for kind, count in summary.left_out.most_common():
+        n_pieces = summary.pieces_left_out[kind]
+        pieces = "piece" if n_pieces == 1 else "pieces"
+        yield f"In {n_pieces:,} {pieces}: {count:,} {kind}."
+
+
+def _tell_passed_over(manifest: dict[str, Any]) -> Iterator[str]:
+    passed_over = by_count(manifest.get("ignored", {}))
+    if not passed_over:
+        return
+    other = {suffix: n for suffix, n in passed_over.items() if suffix not in NOTATION}
+    if notation := {suffix: n for suffix, n in passed_over.items() if suffix in NOTATION}:
+        seen = ", ".join(f"{count:,} {suffix}" for suffix, count in notation.items())
+        yield (
+            f"Passed over: {seen}, which cannot be read here; export them as MusicXML or MIDI from"
+            " the program that made them."
+        )
+    if other:
+        seen = _shorten(", ".join(f"{count:,} {suffix}" for suffix, count in other.items()))
+        yield f"Passed over as no music files: {seen}."
 
 
 def _advise_on_size(manifest: dict[str, Any], summary: Summary, n_held_out: int) -> Iterator[str]:
@@ -170,7 +208,15 @@ def _advise_on_notes(manifest: dict[str, Any], summary: Summary) -> Iterator[str
             f"{summary.repeated:.0%} of the notes repeat the one before without a gap, and without"
             " onsets they merge into long ones: try --onsets."
         )
-    if options["grid"] == "metre" and summary.off_grid_steps > 0.12:
+    if summary.fitting_steps:
+        steps, count = max(summary.fitting_steps.items())[0], summary.fitting_steps.total()
+        pieces = "piece has" if count == 1 else "pieces have"
+        yield (
+            f"{count:,} {pieces} triplets, swing or shorter notes that a grid of"
+            f" {options['steps_per_quarter']} steps a quarter makes uneven:"
+            f" --steps-per-quarter {steps} keeps them."
+        )
+    elif options["grid"] == "metre" and summary.off_grid_steps > 0.12:
         finer = "" if options["steps_per_quarter"] > 4 else ", or --steps-per-quarter 12 (triplets)"
         yield (
             f"Notes lie {summary.off_grid_steps:.2f} steps off the grid on average"
@@ -179,8 +225,6 @@ def _advise_on_notes(manifest: dict[str, Any], summary: Summary) -> Iterator[str
         )
     if not options["common_key"] and not options.get("augment"):
         yield from _advise_on_keys(manifest)
-    if summary.dropped_notes:
-        yield f"{summary.dropped_notes:,} notes lie outside A0-C8 or are silent, and were left out."
 
 
 def _advise_on_keys(manifest: dict[str, Any]) -> Iterator[str]:
@@ -198,20 +242,10 @@ def _advise_on_keys(manifest: dict[str, Any]) -> Iterator[str]:
 
 def _advise_on_refusals(manifest: dict[str, Any]) -> Iterator[str]:
     n_files = manifest["files_taken"] + manifest["files_refused"]
-    what_to_do = {
-        "no such track": "choose another --track, or leave it out",
-        "changes metre": "--grid seconds takes pieces that change metre",
-        "needs music21": "install it with: pip install 'nextbar[folk]'",
-        "time in frames": "save them with times in beats",
-        "damaged": "save them anew from a music program",
-        "encrypted": "unpack the archive first",
-    }
     for reason, count in by_count(manifest["refused"]).items():
-        if reason in what_to_do and 10 * count > n_files:
-            yield (
-                f"{count:,} refusals in {n_files:,} files for one reason ({reason}):"
-                f" {what_to_do[reason]}."
-            )
+        advice = advice_on(reason)
+        if advice and reason in ADVICE and reason != "duplicate" and 10 * count > n_files:
+            yield f"{count:,} refusals in {n_files:,} files for one reason ({reason}): {advice}."
     if manifest["refused"].get("duplicate", 0) * 10 > n_files:
         yield f"{manifest['refused']['duplicate']:,} files are copies of others, and count once."
 

@@ -6,7 +6,6 @@ programs expect it. Their most is four; what would need a fifth shares the
 last, where notes are cut and tied at each other's ends.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -94,12 +93,8 @@ def _choose_voices(chords: list[Chord]) -> list[int]:
     above = _overlapping_above(chords)
     voices: list[int] = []
     sounding: list[int] = []
-    begins = 0  # the first chord since nothing was held over
     for i, chord in enumerate(chords):
         sounding = [j for j in sounding if chords[j].end > chord.start]
-        if not sounding:
-            _close_ranks(voices, begins)
-            begins = i
         wanted = min(_most_at_once(chord, above[i]), MOST_VOICES - 1)
         taken = {voices[j] for j in sounding}
         free = [voice for voice in range(MOST_VOICES) if voice not in taken]
@@ -108,7 +103,6 @@ def _choose_voices(chords: list[Chord]) -> list[int]:
         )
         voices.append(voice)
         sounding.append(i)
-    _close_ranks(voices, begins)
     return voices
 
 
@@ -136,12 +130,6 @@ def _most_at_once(chord: Chord, others: list[Chord]) -> int:
         now += change
         most = max(most, now)
     return most
-
-
-def _close_ranks(voices: list[int], begins: int) -> None:
-    """Number the voices from ``begins`` on anew, so that none is left out."""
-    used = sorted(set(voices[begins:]))
-    voices[begins:] = [bisect_left(used, voice) for voice in voices[begins:]]
 
 
 def _spans(line: list[Chord], n_steps: int) -> Iterator[Span]:

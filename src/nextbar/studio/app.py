@@ -2,8 +2,8 @@
 
 ``/openapi.json`` describes it. Errors are ``{"error": sentence}``. What takes
 long is streamed as server-sent events, each a JSON object with an ``event``:
-``waiting`` (with the place in the queue), ``bar``, ``piece`` (the last one), or
-``error``.
+``waiting`` (with the place in the queue), ``bar`` (with how many the piece now
+has), ``piece`` (the last one), or ``error``.
 """
 
 import asyncio
@@ -118,8 +118,9 @@ Run = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="sha256 of the 
 def _add_reading(app: FastAPI, shelf: Shelf) -> None:
     @app.get("/api/runs")
     async def runs() -> dict[str, Any]:
-        """The runs that are open, those that failed, and whether others are being loaded."""
-        return shelf.describe()
+        """The runs that are open, those that failed, whether others come; what can be asked for."""
+        limits = {"given_bars": messages.MOST_GIVEN_BARS, "file_bytes": uploads.LARGEST_BYTES}
+        return {**shelf.describe(), "controls": messages.CONTROLS, "limits": limits}
 
     @app.get("/api/tunes")
     async def tunes(run: Run) -> dict[str, Any]:
@@ -195,6 +196,12 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         """More bars at the end of a piece, streamed one by one."""
         values = asked.model_dump()
         return await stream(asked.piece.run, lambda desk: desk.compose(values))
+
+    @app.post("/api/recompose", response_class=StreamingResponse, responses=_EVENTS)
+    async def recompose(asked: messages.Compose) -> Response:
+        """A piece composed anew from its beginning, but for its locked bars, streamed likewise."""
+        values = asked.model_dump()
+        return await stream(asked.piece.run, lambda desk: desk.recompose(values))
 
     @app.post("/api/roll", response_class=StreamingResponse, responses=_EVENTS)
     async def roll(asked: messages.RollAgain) -> Response:

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import Parameter
 
-from nextbar.errors import NextbarError, RunError, UsageError
+from nextbar.errors import UsageError
+from nextbar.frames.record import check_is_run
 from nextbar.shipped import FOLDER as SHIPPED
 
 MISSING = (
@@ -44,9 +45,7 @@ def studio(
         What the address must carry where other machines can reach it; made up if not given.
     """
     for path in (run, *more):
-        if not (path / "run.json").is_file():
-            found = "there is no such folder" if not path.is_dir() else "it has no run.json"
-            raise RunError(f"{path} is not a run: {found}; make one with `nextbar train`")
+        check_is_run(path)
     try:
         import uvicorn
 
@@ -88,23 +87,3 @@ def listen(host: str, port: int) -> socket.socket:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"{host}:{port} cannot be listened on: {why}; see --port") from error
     return listening
-
-
-def run(words: list[str]) -> int:
-    """Runs the command by itself, without loading the other ones; returns the exit code."""
-    app = App(name="nextbar studio", version_flags=())
-    app.default(studio)
-    try:
-        app(words, exit_on_error=False, print_error=False, result_action="return_value")
-    except (CycloptsError, UsageError) as error:
-        return _fail(str(error), 2)
-    except NextbarError as error:
-        return _fail(str(error), 1)
-    except KeyboardInterrupt:
-        return 0
-    return 0
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"nextbar: {message}\n")
-    return code

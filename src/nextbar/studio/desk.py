@@ -1,8 +1,8 @@
 """A loaded run and all that the page asks of it, as plain values that JSON can hold."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,26 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import CorpusError, UsageError
-from nextbar.frames.config import Sampling
 from nextbar.judging import pieces_of_corpus
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars
-from nextbar.measures.nearness import KnownBars
+from nextbar.measures.nearness import NEAR, KnownBars
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
+from nextbar.music.grid import transpose
 from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
+from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
 from nextbar.writing.piece import Composition
-from nextbar.writing.sketch import Sketch
+from nextbar.writing.sketch import Sketch, sound_from_json
 from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
 MOST_TUNES: Final = 5_000
 """Training tunes that the page lists; of more, the first."""
+_SAMPLED: Final = ("temperature", "follow")
 
 
 class Desk:
@@ -76,7 +78,7 @@ class Desk:
             "tempo": kind.tempo,
             "common_key": kind.common_key,
             "median_velocity": round(kind.median_velocity),
-            "temperature": self.composer.sampling.temperature,
+            **asdict(self.composer.sampling),
             "tunes": self.corpus is not None,
             "why_no_tunes": self.why_no_corpus,
         }
@@ -96,11 +98,11 @@ class Desk:
         }
 
     def tune(self, number: int) -> Json:
-        """The notes of a training tune, up to 256 bars; None is no tune of that number."""
+        """The notes of a training tune, as many bars as a piece may begin from."""
         corpus = self._corpus()
         if number not in corpus.pieces("training"):
             raise UsageError(f"there is no training tune {number}")
-        bars = corpus.bars_of(number)[:256]
+        bars = corpus.bars_of(number)[:MOST_GIVEN_BARS]
         notes = corpus.notes(bars.start, bars.stop)
         return {
             "name": corpus.piece_name(number),
@@ -112,43 +114,49 @@ class Desk:
     def begin(self, asked: Json) -> Json:
         """A piece without written bars."""
         notes = np.array([tuple(row) for row in asked["notes"]], NOTE)
-        sketch = self.bench.begin(notes, asked["bars"], transposed=asked["transposed"])
+        sketch = self.bench.begin(
+            notes,
+            asked["bars"],
+            transposed=asked["transposed"],
+            sound=sound_from_json(asked["sound"]),
+        )
         return self.show(sketch)
 
     def compose(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
-        sketch = Sketch.from_json(asked["piece"])
-        steps = self.bench.compose(
-            sketch, bars=asked["bars"], seed=asked["seed"], sampling=_sampling(asked)
-        )
-        yield from self._follow(sketch, steps)
+        yield from self._follow(asked, self.bench.compose)
+
+    def recompose(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        yield from self._follow(asked, self.bench.recompose)
 
     def roll_again(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
-        sketch = Sketch.from_json(asked["piece"])
-        steps = self.bench.roll_again(
-            sketch,
-            bar=asked["bar"],
-            seed=asked["seed"],
-            sampling=_sampling(asked),
-            with_following=asked["with_following"],
-        )
-        yield from self._follow(sketch, steps)
+        yield from self._follow(asked, self.bench.roll_again)
 
-    def _follow(self, sketch: Sketch, steps: Iterator[tuple[Sketch, Change]]) -> Iterator[Json]:
+    def _follow(
+        self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
+    ) -> Iterator[Json]:
+        """Each bar as it is there, with how many the piece then has; then the piece."""
+        sketch, how = self._drawn(asked)
+        steps = work(sketch, **how)
         for sketch, change in steps:
-            yield {"event": "bar", "bar": self._show_change(sketch, change)}
+            n_bars = sketch.n_given + len(sketch.bars)
+            yield {"event": "bar", "n_bars": n_bars, "bar": self._show_change(sketch, change)}
         yield {"event": "piece", "piece": self.show(sketch)}
+
+    def _drawn(self, asked: Json) -> tuple[Sketch, Json]:
+        """The piece that is asked about, and how bars of it are to be drawn."""
+        how = {key: value for key, value in asked.items() if key not in ("piece", *_SAMPLED)}
+        sampling = self.composer.asked(*(asked[key] for key in _SAMPLED))
+        return Sketch.from_json(asked["piece"]), {**how, "sampling": sampling}
 
     def alternatives(self, asked: Json) -> Json:
         """Other bars for one place, each with its recipe."""
-        sketch = Sketch.from_json(asked["piece"])
-        found = self.bench.alternatives(
-            sketch,
-            bar=asked["bar"],
-            seeds=range(asked["seed"], asked["seed"] + asked["count"]),
-            sampling=_sampling(asked),
-        )
+        sketch, how = self._drawn(asked)
+        first = how.pop("seed")
+        seeds = range(first, first + how.pop("count"))
+        found = self.bench.alternatives(sketch, seeds=seeds, **how)
         return {"bars": [self._show_change(sketch, change) for change in found]}
 
     def blend(self, asked: Json) -> Json:
@@ -182,9 +190,7 @@ class Desk:
     def _show_change(self, sketch: Sketch, change: Change) -> Json:
         before = self.bench.roll_before(sketch, change.bar)
         notes = notes_of_bar(change.roll, before)
-        pitch = notes["pitch"].astype(np.int64) - sketch.transposed
-        notes = notes[(pitch >= 21) & (pitch <= 108)].copy()
-        notes["pitch"] = pitch[(pitch >= 21) & (pitch <= 108)]
+        notes = transpose(notes, -sketch.transposed)
         return {
             "index": sketch.n_given + change.bar,
             "notes": _rows(notes),
@@ -196,13 +202,17 @@ class Desk:
 
     def _mark(self, roll: Rolls) -> Json:
         """How near a written bar is to the training bar most like it, and which that is."""
+        mark: Json = {"nearness": None, "near": "", "is_near": False, "is_copy": False}
         if self.corpus is None:
-            return {"nearness": None, "near": ""}
+            return mark
         nearness, bar = self._known.nearest(notes_of_bar(roll, None))
-        if math.isnan(nearness) or bar < 0:
-            return {"nearness": None if math.isnan(nearness) else 0.0, "near": ""}
-        tune = self.corpus.piece_name(int(self._tune_of_bar[bar]))
-        return {"nearness": nearness, "near": f"{tune}, bar {self._bar_of_bar[bar] + 1}"}
+        if math.isnan(nearness):
+            return mark
+        mark |= {"nearness": nearness, "is_near": nearness >= NEAR, "is_copy": nearness == 1}
+        if bar >= 0:
+            tune = self.corpus.piece_name(int(self._tune_of_bar[bar]))
+            mark["near"] = f"{tune}, bar {self._bar_of_bar[bar] + 1}"
+        return mark
 
     def measures(self, asked: Json) -> Json:
         """The measures of the piece beside windows of held-out tunes of as many bars."""
@@ -235,16 +245,11 @@ class Desk:
     def export(self, kind: str, asked: Json) -> bytes:
         """The piece as a file: "mid", "wav", "musicxml" or "png"."""
         made = self.bench.composition(Sketch.from_json(asked["piece"]))
-        tempo = asked["tempo"] or self.kind.tempo
         if kind == "png":
             return self._draw(made)
-        score = to_score(
-            made.notes,
-            tempo=tempo,
-            metre=self.kind.metre,
-            steps_per_quarter=self.kind.steps_per_quarter,
-            name="nextbar",
-        )
+        tempo = asked["tempo"] or made.sound.tempo
+        made = replace(made, sound=made.sound._replace(tempo=tempo))
+        score = self.composer.to_score(made, "nextbar")
         if kind == "mid":
             return midi_bytes(score, n_bars=made.n_bars)
         if kind == "musicxml":
@@ -265,10 +270,6 @@ class Desk:
         if self.corpus is None:
             raise UsageError(self.why_no_corpus)
         return self.corpus
-
-
-def _sampling(asked: Json) -> Sampling:
-    return Sampling(temperature=asked["temperature"], follow=asked["follow"])
 
 
 def _rows(notes: BarNotes) -> list[list[int]]:

@@ -1,15 +1,40 @@
-"""What is sent to the studio: each field explained, and bounded once, here."""
+"""What is sent to the studio: each field explained, and bounded as the music and sketches are."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MOST_SEED = 2**53 - 1
+from nextbar.frames.config import Sampling
+from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
+from nextbar.settings import bounds, explanation
+from nextbar.writing.piece import FASTEST, SLOWEST
+from nextbar.writing.piece import MOST_BARS as MOST_ROWS
+from nextbar.writing.sketch import (
+    FORMAT,
+    KIND,
+    MOST_BARS,
+    MOST_GIVEN_NOTES,
+    MOST_RECIPES,
+    MOST_SEMITONES,
+    MOST_STEPS,
+)
+
+MOST_SEED: Final = 2**53 - 1
 """The largest whole number that a browser holds exactly."""
+MOST_GIVEN_BARS: Final = 256
+"""Bars that a piece can begin from: half of what it may have."""
+MOST_ALTERNATIVES: Final = 16
 
 
 def _whole(low: int, high: int, says: str = "") -> object:
     return Field(strict=True, ge=low, le=high, description=says)
+
+
+def _sampled(name: str) -> object:
+    """A setting of how bars are drawn: its words and bounds are those of everywhere."""
+    low, high = bounds(Sampling, name)
+    says = explanation(Sampling, name)
+    return Field(strict=True, ge=low, le=high, allow_inf_nan=False, description=says)
 
 
 Fingerprint = Annotated[
@@ -19,39 +44,33 @@ Name = Annotated[
     str, Field(strict=True, pattern="^[0-9a-f]{32}$", description="a bar: a digest of its recipe")
 ]
 Seed = Annotated[int, _whole(0, MOST_SEED, "Decides everything that is random.")]
-Temperature = Annotated[
+Temperature = Annotated[float, _sampled("temperature")]
+Follow = Annotated[float, _sampled("follow")]
+Tempo = Annotated[
     float,
     Field(
         strict=True,
-        ge=0,
-        le=4,
+        ge=SLOWEST,
+        le=FASTEST,
         allow_inf_nan=False,
-        description="How far each bar strays from the likeliest: 0 not at all, 1 as in training.",
-    ),
-]
-Follow = Annotated[
-    float,
-    Field(
-        strict=True,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="How closely a bar follows from those before: 1 as trained, 0 not at all.",
+        description="Quarters a minute.",
     ),
 ]
 Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
-BarNumber = Annotated[int, _whole(0, 511, "A written bar, from 0; given bars are not counted.")]
-GridSteps = Annotated[int, _whole(0, 130_560)]
+BarNumber = Annotated[
+    int, _whole(0, MOST_BARS - 1, "A written bar, from 0; given bars are not counted.")
+]
 Note = Annotated[
     tuple[
-        GridSteps,
-        Annotated[int, _whole(1, 130_560)],
-        Annotated[int, _whole(21, 108)],
-        Annotated[int, _whole(1, 127)],
+        Annotated[int, _whole(0, MOST_STEPS)],
+        Annotated[int, _whole(1, MOST_STEPS)],
+        Annotated[int, _whole(LOWEST_PITCH, LOWEST_PITCH + N_PITCHES - 1)],
+        Annotated[int, _whole(1, FULL_VELOCITY)],
     ],
     Field(description="start and duration in steps of the grid, pitch, velocity"),
 ]
-Notes = Annotated[list[Note], Field(max_length=8_192)]
+Notes = Annotated[list[Note], Field(max_length=MOST_GIVEN_NOTES)]
+Semitones = Annotated[int, _whole(-MOST_SEMITONES, MOST_SEMITONES)]
 
 
 class Message(BaseModel):
@@ -64,14 +83,14 @@ class Written(Message):
     """A bar drawn with these after others: the bars that the model looked at."""
 
     seed: Seed
-    position: Annotated[int, _whole(0, 9_999)]
+    position: Annotated[int, _whole(0, MOST_ROWS - 1)]
     temperature: Temperature
     follow: Follow
     after: Annotated[
         list[Annotated[str, Field(strict=True, pattern="^(given|noise|[0-9a-f]{32})$")]],
         Field(
             min_length=1,
-            max_length=512,
+            max_length=MOST_BARS,
             description='Names of bars, the latest last, with "given" in front of them where the '
             'model looked at given bars too; or only "noise".',
         ),
@@ -86,19 +105,31 @@ class Blended(Message):
     share: Share
 
 
+class Sound(Message):
+    """How a piece sounds; it decides no bar."""
+
+    tempo: Tempo
+    program: Annotated[int, _whole(0, 127, "General MIDI, from 0.")]
+    name: Annotated[str, Field(max_length=1_000, description="Of its track.")]
+    metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]]
+
+
 class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
-    kind: Literal["nextbar recipe"] = "nextbar recipe"
-    format: Literal[2] = 2
+    kind: Literal["nextbar recipe"] = KIND
+    format: Literal[2, 3] = FORMAT
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
-    given_bars: Annotated[int, _whole(0, 512)]
+    given_bars: Annotated[int, _whole(0, MOST_BARS)]
     given_notes: Notes
-    transposed: Annotated[int, _whole(-11, 11)]
-    made: Annotated[dict[Name, Written | Blended], Field(max_length=4_096)]
-    bars: Annotated[list[Name], Field(max_length=512)]
-    locked: Annotated[list[BarNumber], Field(max_length=512)]
+    transposed: Semitones
+    made: Annotated[dict[Name, Written | Blended], Field(max_length=MOST_RECIPES)]
+    bars: Annotated[list[Name], Field(max_length=MOST_BARS)]
+    locked: Annotated[list[BarNumber], Field(max_length=MOST_BARS)]
+    sound: Sound | None = Field(
+        default=None, description="Null is the tempo, metre and piano of the training tunes."
+    )
 
 
 class Begin(Message):
@@ -106,42 +137,41 @@ class Begin(Message):
 
     run: Fingerprint
     notes: Notes = []
-    bars: Annotated[int, _whole(0, 256, "How many bars of the notes to keep.")] = 0
-    transposed: Annotated[int, _whole(-11, 11)] | None = Field(
+    bars: Annotated[int, _whole(0, MOST_GIVEN_BARS, "How many bars of the notes to keep.")] = 0
+    transposed: Semitones | None = Field(
         default=None, description="Semitones to the model's key; null finds them from the notes."
     )
+    sound: Sound | None = Field(default=None, description="That of an uploaded file, to be kept.")
 
 
-class Compose(Message):
-    """More bars at the end of a piece."""
+class Drawn(Message):
+    """How bars of a piece are drawn; null is as the run says."""
 
     piece: Recipe
-    bars: Annotated[int, _whole(1, 128)]
     seed: Seed
-    temperature: Temperature = 1.0
-    follow: Follow = 1.0
+    temperature: Temperature | None = None
+    follow: Follow | None = None
 
 
-class RollAgain(Message):
+class Compose(Drawn):
+    """More bars at the end of a piece, or all of it anew but for its locked bars."""
+
+    bars: Annotated[int, _whole(1, 128)]
+
+
+class RollAgain(Drawn):
     """A bar drawn anew, alone or with all that follow; locked bars stay."""
 
-    piece: Recipe
     bar: BarNumber
-    seed: Seed
-    temperature: Temperature = 1.0
-    follow: Follow = 1.0
     with_following: Annotated[bool, Field(strict=True)] = False
 
 
-class Alternatives(Message):
+class Alternatives(Drawn):
     """Other bars for one place, of the seeds seed, seed + 1, ..."""
 
-    piece: Recipe
     bar: BarNumber
-    seed: Annotated[int, _whole(0, MOST_SEED - 16)]
-    count: Annotated[int, _whole(1, 16)] = 10
-    temperature: Temperature = 1.0
-    follow: Follow = 1.0
+    seed: Annotated[int, _whole(0, MOST_SEED - MOST_ALTERNATIVES)]
+    count: Annotated[int, _whole(1, MOST_ALTERNATIVES)] = 10
 
 
 class Blend(Message):
@@ -158,8 +188,8 @@ class Export(Message):
     """A piece to take away."""
 
     piece: Recipe
-    tempo: Annotated[float, Field(strict=True, ge=20, le=400, allow_inf_nan=False)] | None = Field(
-        default=None, description="Quarters a minute; null takes the tempo of the training tunes."
+    tempo: Tempo | None = Field(
+        default=None, description="Quarters a minute; null takes the piece's own."
     )
 
 
@@ -173,3 +203,13 @@ class Problem(BaseModel):
     """Why a request was refused, in a sentence."""
 
     error: str
+
+
+CONTROLS: Final[dict[str, dict[str, Any]]] = {
+    "bars": {"min": 1, "max": 64, "value": 8},
+    "temperature": {"min": bounds(Sampling, "temperature")[0], "max": 2, "step": 0.05},
+    "follow": dict(zip(("min", "max"), bounds(Sampling, "follow"), strict=True)) | {"step": 0.05},
+    "tempo": {"min": 40, "max": 240},
+    "seed": {"min": 0, "max": MOST_SEED},
+}
+"""What the page's controls offer, which may be less than what can be asked for."""

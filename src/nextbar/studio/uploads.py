@@ -5,9 +5,7 @@ by a process with limits, and costs that process only.
 """
 
 import json
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from nextbar.errors import MusicFileError, UsageError
@@ -23,11 +21,13 @@ MOST_NOTES: Final = 8_192
 def read_upload(data: bytes, *, name: str, track: str, kind: dict[str, Any]) -> dict[str, Any]:
     """What the file holds: its tracks, and the notes of the chosen one on the grid of ``kind``.
 
-    Gives ``tracks`` (number, name, notes each), ``notes`` (start, duration,
-    pitch, velocity, in steps), ``bars``, ``transposed`` (semitones to the
-    common key, 0 without one) and ``cut``, whether the file is longer than 512
-    bars or 8,192 notes and only its beginning was taken. Raises UsageError
-    with the reason where the file cannot be read.
+    Gives ``tracks`` (number, name, notes each) and ``notes`` (start, duration,
+    pitch, velocity, in steps) of one tune, ``tune`` of ``tunes``, ``bars``,
+    ``first_bar`` (the first that sounds, from 1), ``sound`` (tempo, program,
+    name, metre), ``says`` (what was left out, in sentences), ``transposed``
+    (semitones to the common key, 0 without one) and ``cut``, whether the file
+    is longer than 512 bars or 8,192 notes and only its beginning was taken.
+    Raises UsageError with the reason where the file cannot be read.
     """
     if len(data) > LARGEST_BYTES:
         raise UsageError(f"{name}: it has over {LARGEST_BYTES // 2**20} MB; give a smaller file")
@@ -65,31 +65,27 @@ def _answer(asked: str, *, data: bytes) -> bytes:
 def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     from nextbar.music.grid import semitones_to_c
     from nextbar.music.kind import BarKind
-    from nextbar.music.midi import parse_tunes, pitched_tracks
-    from nextbar.music.reading import options_of_kind, read_pieces
+    from nextbar.writing.sketch import sound_to_json
+    from nextbar.writing.source import source_from_bytes
 
     kind = BarKind.from_json(asked["kind"])
-    options = options_of_kind(kind, track=asked["track"])
-    suffix = Path(asked["name"]).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix="nextbar-upload-") as folder:
-        path = Path(folder, f"upload{suffix if suffix in ('.abc', '.mid') else '.mid'}")
-        path.write_bytes(data)
-        result = read_pieces(path, name=asked["name"], options=options)
-        if not result.pieces:
-            refusal = result.refusals[0]
-            raise MusicFileError(refusal.message, reason=refusal.reason)
-        tunes, _ = parse_tunes(data, name=path.name)
-    piece = result.pieces[0]
+    source = source_from_bytes(data, name=asked["name"], kind=kind, track=asked["track"])
+    piece = source.piece
     notes = piece.grid.notes
     end = MOST_BARS * kind.n_steps
     kept = notes[notes["start"] + notes["duration"] <= end][:MOST_NOTES]
     return {
         "tracks": [
-            {"number": number, "name": listed.track.name[:80], "notes": len(listed.track.notes)}
-            for number, listed in enumerate(pitched_tracks(tunes[0].score), start=1)
+            {"number": number, "name": name[:80], "notes": n_notes}
+            for number, (name, n_notes) in enumerate(piece.tracks, start=1)
         ],
+        "tune": piece.number,
+        "tunes": source.found.n_tunes,
         "notes": kept.tolist(),
         "bars": min(piece.n_bars, MOST_BARS),
+        "first_bar": piece.n_silent_bars + 1,
+        "sound": sound_to_json(source.sound),
+        "says": list(source.remarks()),
         "transposed": semitones_to_c(notes) if kind.common_key else 0,
         "cut": len(kept) < len(notes),
     }

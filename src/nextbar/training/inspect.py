@@ -5,7 +5,7 @@ from typing import Any
 
 from nextbar.errors import UsageError
 from nextbar.frames import record
-from nextbar.music.corpus import MANIFEST, read_manifest
+from nextbar.music.manifest import MANIFEST, read_manifest
 
 
 def inspect(path: str | Path) -> dict[str, Any]:

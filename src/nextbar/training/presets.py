@@ -5,7 +5,8 @@ from math import ceil
 from typing import Any, Final, Literal
 
 from nextbar.errors import ConfigError
-from nextbar.frames.config import Config, Sampling, nearest, override
+from nextbar.frames.config import Config, Sampling, override
+from nextbar.settings import nearest
 
 
 @dataclass(frozen=True, kw_only=True)

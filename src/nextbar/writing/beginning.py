@@ -1,7 +1,5 @@
 """What a piece goes on from: noise, a bar of the corpus, or a file of the user's."""
 
-from pathlib import Path
-
 import numpy as np
 
 from nextbar.errors import CorpusError, UsageError
@@ -9,9 +7,10 @@ from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
 from nextbar.music.corpus import corpus_of
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.reading import read_piece
+from nextbar.music.reading import show_path
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING, Beginning
+from nextbar.writing.source import read_source, split_place
 
 
 def begin_from(
@@ -21,11 +20,13 @@ def begin_from(
 
     start: "noise" (gives None: testing model 2); "held-out" or "training", a
     bar drawn by the seed from those tunes of the corpus that the run was
-    trained on; or a MIDI or ABC file, ``FILE:k`` for its bar k counted from 1,
-    ``FILE`` for its last that sounds. All its bars up to that one are kept.
-    Raises UsageError for a bar that does not exist or is silent,
-    MusicFileError for a file that cannot be read, CorpusError where the
-    corpus is gone or was changed.
+    trained on; or a file of music, ``FILE:k`` for its bar k counted from 1,
+    ``FILE`` for its last that sounds, ``FILE#2:k`` for tune 2 of a file of
+    several, of which else the first is taken that can be. All its bars up to
+    that one are kept, but those that are silent before its first note, and so
+    are its tempo, its metre and its instrument. Raises UsageError for a bar
+    that does not exist or is silent, MusicFileError for a file that cannot be
+    read, CorpusError where the corpus is gone or was changed.
     """
     if start == NOISE:
         return None
@@ -55,31 +56,38 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
 def begin_from_file(
     kind: BarKind, start: str, *, track: int | str = "all", memory: int = 1
 ) -> Beginning:
-    """The bars of ``FILE:k`` up to bar k, on the grid of the composer's music.
+    """The bars of ``FILE#n:k`` up to bar k, on the grid of the composer's music.
 
     memory: how many of the last ones the model may look at.
     """
-    path, bar = _split_bar_number(start)
-    piece = read_piece(path, kind, track=track)
-    notes, n_steps = piece.grid.notes, kind.n_steps
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=n_steps, n_bars=piece.n_bars)
+    place = split_place(start)
+    source = read_source(place, kind, track=track)
+    piece, n_steps = source.piece, kind.n_steps
+    shown = show_path(piece.name)
+    bar_notes, index = cut_at_bar_lines(piece.grid.notes, n_steps=n_steps, n_bars=piece.n_bars)
     sounding = np.flatnonzero(np.diff(index)) + 1
-    chosen = int(sounding[-1]) if bar is None else bar
+    chosen = int(sounding[-1]) if place.bar is None else place.bar
     if not 1 <= chosen <= piece.n_bars:
-        raise UsageError(f"{path} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
+        raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
     if chosen not in sounding:
         near = int(sounding[np.abs(sounding - chosen).argmin()])
-        raise UsageError(f"bar {chosen} of {path} is silent; the nearest that sounds is bar {near}")
-    kept = join_at_bar_lines(bar_notes, index[: chosen + 1], n_steps=n_steps)
-    semitones = semitones_to_c(notes) if kind.common_key else 0
-    heard, index = cut_at_bar_lines(transpose(notes, semitones), n_steps=n_steps, n_bars=chosen)
-    last = np.arange(max(0, chosen - memory), chosen)
-    rolls = draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets)
-    return Beginning(kept, chosen, rolls, f"{path.stem}-bar{chosen}", semitones)
-
-
-def _split_bar_number(start: str) -> tuple[Path, int | None]:
-    path, colon, number = start.rpartition(":")
-    if colon and number.lstrip("-").isdecimal() and not Path(start).exists():
-        return Path(path), int(number)
-    return Path(start), None
+        raise UsageError(
+            f"bar {chosen} of {shown} is silent; the nearest that sounds is bar {near}"
+        )
+    first = int(sounding[0])
+    n_kept = chosen - first + 1
+    kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], n_steps=n_steps)
+    semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
+    heard, index = cut_at_bar_lines(transpose(kept, semitones), n_steps=n_steps, n_bars=n_kept)
+    last = np.arange(max(0, n_kept - memory), n_kept)
+    return Beginning(
+        notes=kept,
+        n_bars=n_kept,
+        rolls=draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets),
+        name=f"{source.name_for_files(place.path.stem)}-bar{chosen}",
+        transposed=semitones,
+        sound=source.sound,
+        left_out=source.left_out,
+        says=tuple(source.sentences(chosen)),
+        origin={**source.to_json(), "bars": [first, chosen]},
+    )

@@ -32,7 +32,7 @@ from nextbar.music.bars import (
 )
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
-from nextbar.music.score import to_score
+from nextbar.music.score import Sound, to_score
 from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.piece import (
     FAINTEST,
@@ -40,6 +40,7 @@ from nextbar.writing.piece import (
     Composition,
     check_bars,
     check_seed,
+    check_tempo,
     check_threshold,
 )
 
@@ -83,12 +84,18 @@ class Composer:
             return FAINTEST
         return self.kind.median_velocity / FULL_VELOCITY / 3
 
+    @property
+    def sound(self) -> Sound:
+        """How it sounds where nothing is given: a piano, in the corpus's metre and tempo."""
+        return Sound(self.kind.tempo, metre=self.kind.metre)
+
     def generate(
         self,
         *,
         bars: int = 16,
         seed: int = 0,
         beginning: Beginning | None = None,
+        tempo: float | None = None,
         temperature: float | None = None,
         follow: float | None = None,
         threshold: float | None = None,
@@ -96,7 +103,8 @@ class Composer:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
         beginning: what to go on from (testing model 1), from
-        ``nextbar.begin_from``; None begins from noise (testing model 2).
+        ``nextbar.begin_from``; None begins from noise (testing model 2). tempo: in
+        quarters a minute; None is that of the beginning, else the corpus's.
         temperature, follow: how far each bar strays from the likeliest, and how
         closely it follows those before, see :class:`nextbar.frames.config.Sampling`;
         None is what the run says. threshold: the intensity, 0-1, from which a cell
@@ -104,7 +112,12 @@ class Composer:
         """
         sampling = self.asked(temperature, follow)
         (composition,) = self.compose(
-            [beginning], bars=bars, seeds=[seed], sampling=sampling, threshold=threshold
+            [beginning],
+            bars=bars,
+            seeds=[seed],
+            sampling=sampling,
+            threshold=threshold,
+            tempo=tempo,
         )
         return self.to_score(composition, f"nextbar seed {seed}")
 
@@ -121,13 +134,16 @@ class Composer:
         seeds: Sequence[int],
         sampling: Sampling | None = None,
         threshold: float | None = None,
+        tempo: float | None = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
 
         beginnings: all None (testing model 2), or none of them (model 1). A
-        piece does not depend on the others it is computed with.
+        piece does not depend on the others it is computed with. tempo: None is
+        that of what is gone on from, else the corpus's.
         """
         check_bars(bars)
+        check_tempo(tempo)
         check_threshold(threshold)
         for seed in seeds:
             check_seed(seed)
@@ -147,31 +163,36 @@ class Composer:
             perceive=lambda drawn: hear(drawn, heard_from),
         )
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
-        return [
+        pieces = [
             self.join(beginning, written, seed)
             for beginning, written, seed in zip(beginnings, rolls, seeds, strict=True)
         ]
+        if tempo is None:
+            return pieces
+        return [replace(piece, sound=piece.sound._replace(tempo=tempo)) for piece in pieces]
 
     def to_score(self, composition: Composition, name: str) -> ScoreTick:
-        """The piece as a score of one track, in the metre and at the tempo of the corpus."""
-        return to_score(
-            composition.notes,
-            tempo=self.kind.tempo,
-            metre=self.kind.metre,
-            steps_per_quarter=self.kind.steps_per_quarter,
-            name=name,
-        )
+        """The piece as a score of one track, which has the name where it has none of its own."""
+        sound = composition.sound._replace(name=composition.sound.name or name)
+        steps = self.kind.steps_per_quarter
+        return to_score(composition.notes, steps_per_quarter=steps, **sound._asdict())
 
     def join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
         """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece."""
         n_steps = self.kind.n_steps
         notes = join_at_bar_lines(*read_rolls(written), n_steps=n_steps)
         if beginning is None:
-            return Composition(notes, len(written), 0, seed)
+            return Composition(notes, len(written), 0, seed, self.sound)
         notes = transpose(notes, -beginning.transposed)
         notes["start"] += beginning.n_bars * n_steps
         joined = sort_notes(np.concatenate([beginning.notes, notes]))
-        return Composition(joined, beginning.n_bars + len(written), beginning.n_bars, seed)
+        return Composition(
+            notes=joined,
+            n_bars=beginning.n_bars + len(written),
+            n_given_bars=beginning.n_bars,
+            seed=seed,
+            sound=beginning.sound or self.sound,
+        )
 
 
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nextbar._version import __version__
-from nextbar.errors import NextbarError, UsageError
+from nextbar.errors import NextbarError, TooLongError, UsageError
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
+from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
@@ -82,41 +83,56 @@ def write_pieces(
     wav: bool,
     pictures: bool,
     progress: Callable[[PieceWritten], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
 
     making: the pieces, taken one by one as they are written. What was written
-    before an interruption is recorded.
+    before an interruption is recorded. A piece that is too long for a WAV has
+    none; the record says so, and ``say`` how many have none.
     """
     check_folder(folder, composer)
     pieces: dict[str, dict[str, Any]] = {}
+    no_wav: list[str] = []
     try:
         for nth, made in enumerate(making, 1):
             path = folder / f"{made.name}.mid"
-            _write_piece(path, composer, made, wav=wav, pictures=pictures)
-            pieces[path.name] = {
-                "bars": made.composition.n_bars,
-                "given_bars": made.composition.n_given_bars,
-                "seed": made.composition.seed,
-                **made.details,
-            }
+            why = _write_piece(path, composer, made, wav=wav, pictures=pictures)
+            pieces[path.name] = {**_describe(made), **({"no_wav": why} if why else {})}
+            no_wav += [why] if why else []
             if progress is not None:
                 progress(PieceWritten(nth, n_pieces, path))
     finally:
         if pieces:
             _write_record(folder, composer, pieces)
+    if no_wav and say is not None:
+        say(
+            f"{len(no_wav)} of {len(pieces)} pieces have no WAV: {no_wav[0]}; with --no-wav none "
+            "is made"
+        )
     if pictures:
         _write_sheet(folder)
     return [folder / name for name in pieces]
 
 
-def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> None:
+def _describe(made: Made) -> dict[str, Any]:
+    composition = made.composition
+    return {
+        "bars": composition.n_bars,
+        "given_bars": composition.n_given_bars,
+        "seed": composition.seed,
+        "tempo": round(composition.sound.tempo, 3),
+        "program": composition.sound.program,
+        "metre": show_metre(composition.sound.metre),
+        **made.details,
+    }
+
+
+def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> str:
+    """Writes the files of a piece; returns why it has no WAV, "" where it has or none is wanted."""
     composition, kind = made.composition, composer.kind
     score = composer.to_score(composition, made.name)
     write_midi(score, path, n_bars=composition.n_bars)
-    if wav:
-        sound = audio.render_wav(score, n_bars=composition.n_bars)
-        write_bytes_atomically(path.with_suffix(".wav"), sound)
     if pictures:
         figure = picture.draw_piano_roll(
             composition.notes,
@@ -127,6 +143,13 @@ def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictu
             title=made.name,
         )
         picture.save_png(figure, path.with_suffix(".png"))
+    if wav:
+        try:
+            sound = audio.render_wav(score, n_bars=composition.n_bars)
+        except TooLongError as error:
+            return str(error)
+        write_bytes_atomically(path.with_suffix(".wav"), sound)
+    return ""
 
 
 def _write_record(folder: Path, composer: Composer, new: dict[str, dict[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from nextbar.writing.piece import (
     Beginning,
     check_bars,
     check_seed,
+    check_tempo,
     check_threshold,
 )
 
@@ -37,26 +38,31 @@ def generate(
     temperature: float | None = None,
     follow: float | None = None,
     threshold: float | None = None,
+    tempo: float | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
     device: str = "auto",
     progress: Callable[[PieceWritten], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """The MIDI files written into the folder ``out``, with WAV and PNG beside them.
 
     run: None takes the trained model that comes with nextbar.
     bars: how many bars the model writes; given ones come in front and are not
-    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold: see
-    ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
+    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold, tempo:
+    see ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
     on how many are made with it. A file's name says what decided the piece;
-    ``generated.json`` says it in full, with the command that makes it again.
+    ``generated.json`` says it in full, with the command that makes it again. say:
+    is told, in sentences, what of a file is gone on from before anything is
+    written, and at the end what could not be.
     """
     if not 1 <= pieces <= MOST_PIECES:
         raise UsageError(f"pieces: {pieces} is not between 1 and {MOST_PIECES:,}")
     seeds = list(range(seed, seed + pieces))
     check_bars(bars)
     check_threshold(threshold)
+    check_tempo(tempo)
     check_seed(seeds[0])
     check_seed(seeds[-1])
     if wav:
@@ -65,10 +71,14 @@ def generate(
     sampling = composer.asked(temperature, follow)
     check_folder(Path(out), composer)
     beginnings = _begin_all(composer, from_bar, seeds, track)
+    if say is not None and beginnings[0] is not None:
+        for sentence in beginnings[0].says:
+            say(sentence)
     options = {"bars": bars, "from-bar": from_bar, "track": track}
     options["temperature"] = sampling.temperature
     options |= {} if sampling.follow == 1 else {"follow": sampling.follow}
     options |= {} if threshold is None else {"threshold": threshold}
+    options |= {} if tempo is None else {"tempo": tempo}
 
     def make() -> Iterator[Made]:
         at_once = max(1, BARS_AT_ONCE // bars)
@@ -80,16 +90,26 @@ def generate(
                 seeds=seeds[chosen],
                 sampling=sampling,
                 threshold=threshold,
+                tempo=tempo,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
                 start = NOISE if beginning is None else beginning.name
                 name = _name_piece(composer, start, options)
                 command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
                 details = {"options": options, "command": command}
+                if beginning is not None and beginning.origin:
+                    details["from"] = beginning.origin
                 yield Made(f"{name}-seed{composition.seed}", composition, details)
 
     return write_pieces(
-        Path(out), composer, make(), pieces, wav=wav, pictures=pictures, progress=progress
+        Path(out),
+        composer,
+        make(),
+        pieces,
+        wav=wav,
+        pictures=pictures,
+        progress=progress,
+        say=say,
     )
 
 
@@ -105,11 +125,16 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     """What decided the piece but its seed, short enough for a file name."""
     name = f"{start}-{options['bars']}bars"
     if options["temperature"] != composer.sampling.temperature:
-        name += f"-temperature{options['temperature']:g}"
-    for option in ("follow", "threshold"):
+        name += f"-temperature{_show(options['temperature'])}"
+    for option in ("follow", "threshold", "tempo"):
         if option in options:
-            name += f"-{option}{options[option]:g}"
+            name += f"-{option}{_show(options[option])}"
     return name
+
+
+def _show(value: float) -> str:
+    """The number in as few digits as tell it from all others."""
+    return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
 
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """What a piece goes on from, what it is asked to be, and what came out. No PyTorch."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, Notes, Rolls
+from nextbar.music.score import Sound
 
 NOISE: Final = "noise"
 HELD_OUT: Final = "held-out"
@@ -14,6 +15,9 @@ TRAINING: Final = "training"
 MOST_BARS: Final = 10_000
 """Bars that are written in one piece."""
 LARGEST_SEED: Final = 2**63 - 1
+SLOWEST: Final = 10.0
+FASTEST: Final = 1_000.0
+"""Quarters a minute of a piece; what a file states beyond is not believed (``grid.find_tempo``)."""
 FAINTEST: Final = 0.5 / FULL_VELOCITY
 """The intensity from which a cell has a velocity of at least 1."""
 
@@ -23,13 +27,15 @@ class Composition:
     """One written piece.
 
     notes: on the corpus's grid, given bars first. n_bars: all of them.
-    n_given_bars: how many of these were given, not written.
+    n_given_bars: how many of these were given, not written. sound: its tempo,
+    metre and instrument.
     """
 
     notes: Notes
     n_bars: int
     n_given_bars: int
     seed: int
+    sound: Sound = Sound()
 
 
 @dataclass(frozen=True)
@@ -37,9 +43,13 @@ class Beginning:
     """What a piece goes on from: all given notes, and the rolls of the last given bars.
 
     rolls: (bars, channels, 88, steps) uint8, as many as a model remembers, or
-    fewer; at least one. name: for file names ("mytune-bar8").
+    fewer; at least one. name: for file names ("mytune-3f9a2c-bar8").
     transposed: semitones that the rolls stand above the notes, to be in the
-    common key of a corpus; what is written is moved back by them.
+    common key of a corpus; what is written is moved back by them. sound: how
+    the file sounds that was given; None is as the model's own music.
+    left_out: what of that file is not in the notes, and how often. says: what
+    is to be known of it before anything is written, in sentences. origin: the
+    same as JSON can hold it: file, tune, track and bars.
     """
 
     notes: Notes
@@ -47,6 +57,20 @@ class Beginning:
     rolls: Rolls
     name: str
     transposed: int = 0
+    sound: Sound | None = None
+    left_out: dict[str, int] = field(default_factory=dict)
+    says: tuple[str, ...] = ()
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tempo(self) -> float | None:
+        """Quarters a minute; None is that of the model's own music."""
+        return None if self.sound is None else self.sound.tempo
+
+    @property
+    def program(self) -> int | None:
+        """The General MIDI program that plays it, 0-127; None is that of the model's own music."""
+        return None if self.sound is None else self.sound.program
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,14 @@ def check_seed(seed: int) -> None:
     """Raises UsageError for what is no seed."""
     if not 0 <= seed <= LARGEST_SEED:
         raise UsageError(f"seed: {seed} is not a whole number from 0 to 2^63 - 1")
+
+
+def check_tempo(tempo: float | None) -> None:
+    """Raises UsageError for what is no tempo."""
+    if tempo is not None and not SLOWEST <= tempo <= FASTEST:  # not-a-number fails too
+        raise UsageError(
+            f"tempo: {tempo:g} is not between {SLOWEST:g} and {FASTEST:,g} quarters a minute"
+        )
 
 
 def check_threshold(threshold: float | None) -> None:

@@ -20,15 +20,23 @@ from nextbar._version import __version__
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES, NOTE, Notes
-from nextbar.writing.piece import Draw
+from nextbar.music.score import Sound
+from nextbar.writing.piece import Draw, check_tempo
 
 KIND: Final = "nextbar recipe"
-FORMAT: Final = 2
+FORMAT: Final = 3
+FORMATS_READ: Final = (2, FORMAT)
+"""Format 2 says nothing of how a piece sounds."""
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
 MOST_RECIPES: Final = 4_096
 """Recipes that a sketch builds on, those of bars that no longer sound among them."""
+MOST_GIVEN_NOTES: Final = 8_192
+MOST_STEPS: Final = MOST_BARS * 255
+"""Where the last given note ends at the latest: no bar has more steps."""
+MOST_SEMITONES: Final = 11
+"""By which the model's key may be away from that of the given notes."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class Sketch:
     grid. n_given: how many bars they fill. transposed: semitones from the
     given notes to the model's key. made: the recipe of each name. bars: the
     names of the written bars in order. locked: which of these are to be kept.
+    sound: its tempo, metre and instrument, which decide no bar; None is as the
+    model's own music.
     """
 
     run: str
@@ -95,6 +105,7 @@ class Sketch:
     made: Mapping[str, Recipe]
     bars: tuple[str, ...]
     locked: frozenset[int] = frozenset()
+    sound: Sound | None = None
 
     @cached_property
     def base(self) -> str:
@@ -122,6 +133,11 @@ class Sketch:
         name = self.name_of(recipe)
         bars = (*self.bars[:bar], name, *self.bars[bar + 1 :])
         return replace(self, bars=bars, made={**self.made, name: recipe})
+
+    def cut(self, n_bars: int) -> "Sketch":
+        """The sketch with its first written bars only."""
+        locked = frozenset(bar for bar in self.locked if bar < n_bars)
+        return replace(self, bars=self.bars[:n_bars], locked=locked)
 
     def needed(self, known: Container[str] = ()) -> dict[str, Recipe]:
         """The recipes that its bars rest on, each behind those that it builds on.
@@ -154,15 +170,17 @@ class Sketch:
             "made": {name: asdict(recipe) for name, recipe in self.needed().items()},
             "bars": list(self.bars),
             "locked": sorted(self.locked),
+            "sound": sound_to_json(self.sound),
         }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "Sketch":
         """The sketch of a recipe file. UsageError says what in it is wrong."""
-        if stored.get("kind") != KIND or stored.get("format") != FORMAT:
+        if stored.get("kind") != KIND or stored.get("format") not in FORMATS_READ:
             raise UsageError(
                 f"this is no recipe of nextbar (kind {stored.get('kind')!r}, format "
-                f"{stored.get('format')!r}, not {FORMAT}); give a file that this studio saved"
+                f"{stored.get('format')!r}, not {' or '.join(map(str, FORMATS_READ))}); give a "
+                "file that this studio saved"
             )
         try:
             made = {str(name): _read_recipe(each) for name, each in dict(stored["made"]).items()}
@@ -175,6 +193,7 @@ class Sketch:
                 made=made,
                 bars=tuple(map(str, stored["bars"])),
                 locked=frozenset(map(int, stored["locked"])),
+                sound=sound_from_json(stored.get("sound")),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"this recipe is damaged: {error!r}; save it anew") from error
@@ -186,8 +205,11 @@ class Sketch:
         n_bars = self.n_given + len(self.bars)
         if not self.n_given >= 0 or n_bars > MOST_BARS:
             raise UsageError(f"a sketch has up to {MOST_BARS} bars; this one has {n_bars}")
-        if not -11 <= self.transposed <= 11:
-            raise UsageError(f"transposed: {self.transposed} is not from -11 to 11 semitones")
+        if abs(self.transposed) > MOST_SEMITONES:
+            raise UsageError(
+                f"transposed: {self.transposed} is not from -{MOST_SEMITONES} to {MOST_SEMITONES} "
+                "semitones"
+            )
         check_notes(self.given)
         for name, recipe in self.made.items():
             if self.name_of(recipe) != name:
@@ -206,10 +228,31 @@ class Sketch:
             raise UsageError("a bar is said to follow given bars, and there are none")
 
 
+def sound_to_json(sound: Sound | None) -> dict[str, Any] | None:
+    """The sound as a recipe holds it."""
+    return None if sound is None else {**sound._asdict(), "metre": list(sound.metre)}
+
+
+def sound_from_json(stored: Mapping[str, Any] | None) -> Sound | None:
+    """The sound of a recipe; UsageError for a tempo, program or metre that is none."""
+    if stored is None:
+        return None
+    numerator, denominator = map(int, stored["metre"])
+    tempo, program, name = float(stored["tempo"]), int(stored["program"]), str(stored["name"])
+    check_tempo(tempo)
+    if not 0 <= program <= 127:
+        raise UsageError(f"program: {program} is not between 0 and 127")
+    if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64):
+        raise UsageError(f"metre: {numerator}/{denominator} is none")
+    return Sound(tempo, program, name, (numerator, denominator))
+
+
 def check_notes(notes: Notes) -> None:
     """Raises UsageError for notes that are off the piano, off the grid or without sound."""
     if not len(notes):
         return
+    if len(notes) > MOST_GIVEN_NOTES:
+        raise UsageError(f"given notes: there are {len(notes):,}, more than {MOST_GIVEN_NOTES:,}")
     pitch, velocity = notes["pitch"], notes["velocity"]
     if pitch.min() < LOWEST_PITCH or pitch.max() >= LOWEST_PITCH + N_PITCHES:
         raise UsageError("given notes: a pitch is outside of the piano, A0 (21) to C8 (108)")
@@ -217,7 +260,7 @@ def check_notes(notes: Notes) -> None:
         raise UsageError("given notes: a velocity is not from 1 to 127")
     if notes["start"].min() < 0 or notes["duration"].min() < 1:
         raise UsageError("given notes: one begins before the first bar, or has no duration")
-    if (notes["start"].astype(np.int64) + notes["duration"]).max() > MOST_BARS * 255:
+    if (notes["start"].astype(np.int64) + notes["duration"]).max() > MOST_STEPS:
         raise UsageError(f"given notes: one lasts beyond bar {MOST_BARS}")
 
 

@@ -10,8 +10,15 @@ import numpy as np
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import NOTE, Notes, Rolls, cut_at_bar_lines, draw_rolls, sort_notes
-from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
+from nextbar.music.grid import (
+    end_at_next_onset,
+    normal_metre,
+    semitones_to_c,
+    show_metre,
+    transpose,
+)
 from nextbar.music.kind import BarKind
+from nextbar.music.score import Sound
 from nextbar.writing.bar_by_bar import WrittenBar, blend, write_bars
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning, Composition
@@ -96,7 +103,12 @@ class Workbench:
         self._known = _Memory(BARS_IN_MIND, kind.frame_shape, composer.model.latent_size)
 
     def begin(
-        self, notes: Notes | None = None, n_bars: int = 0, *, transposed: int | None = None
+        self,
+        notes: Notes | None = None,
+        n_bars: int = 0,
+        *,
+        transposed: int | None = None,
+        sound: Sound | None = None,
     ) -> Sketch:
         """A sketch without written bars: begun from noise, or behind given notes.
 
@@ -104,19 +116,20 @@ class Workbench:
         them to keep; silent ones at the end are left out, for nothing follows
         from silence. With a common key the notes are brought to it for the
         model, and what it writes is brought back. transposed: by how many
-        semitones, where that is known from more than these notes.
+        semitones, where that is known from more than these notes. sound: how
+        the piece is to sound, as a :class:`Beginning` says it.
         """
         empty = np.empty(0, NOTE)
         kept = empty if notes is None else _first_bars(notes, n_bars, self.composer.kind)
         check_notes(kept)
         if not len(kept):
-            return Sketch(self.composer.checkpoint, empty, 0, 0, {}, ())
+            return Sketch(self.composer.checkpoint, empty, 0, 0, {}, (), sound=sound)
         ends = kept["start"] + kept["duration"]
         n_given = -(-int(ends.max()) // self.composer.kind.n_steps)
         if transposed is None:
             transposed = semitones_to_c(kept)
         semitones = transposed if self.composer.kind.common_key else 0
-        return Sketch(self.composer.checkpoint, kept, n_given, semitones, {}, ())
+        return Sketch(self.composer.checkpoint, kept, n_given, semitones, {}, (), sound=sound)
 
     def compose(
         self, sketch: Sketch, *, bars: int, seed: int, sampling: Sampling
@@ -133,6 +146,28 @@ class Workbench:
             recipe = _written(seed, bar, sampling, sketch.before(bar, self.memory))
             sketch, change = self._put(sketch, bar, recipe)
             yield sketch, change
+
+    def recompose(
+        self, sketch: Sketch, *, bars: int, seed: int, sampling: Sampling
+    ) -> Iterator[tuple[Sketch, Change]]:
+        """The sketch composed anew to ``bars`` written bars, but for its locked ones, bar by bar.
+
+        Locked bars keep their places, and the sketch is as long as these take.
+        Without any it is the beginning that is composed from.
+        """
+        self._check(sketch)
+        locked = [bar for bar in sketch.locked if bar < len(sketch.bars)]
+        kept = max(min(bars, len(sketch.bars)), max(locked) + 1) if locked else 0
+        if bars <= kept == len(locked):
+            raise UsageError("every bar that would be composed anew is locked; unlock one")
+        sketch = sketch.cut(kept)
+        if len(locked) < kept:
+            steps = self.roll_again(
+                sketch, bar=0, seed=seed, sampling=sampling, with_following=True
+            )
+            for sketch, change in steps:
+                yield sketch, change
+        yield from self.compose(sketch, bars=max(0, bars - kept), seed=seed, sampling=sampling)
 
     def roll_again(
         self,
@@ -197,9 +232,9 @@ class Workbench:
         rolls = self.rolls(sketch)
         seeds = [recipe.seed for recipe in sketch.made.values() if isinstance(recipe, Written)]
         seed = seeds[0] if seeds else 0
-        if not sketch.n_given:
-            return self.composer.join(None, rolls, seed)
-        return self.composer.join(self._beginning(sketch), rolls, seed)
+        beginning = self._beginning(sketch) if sketch.n_given else None
+        made = self.composer.join(beginning, rolls, seed)
+        return replace(made, sound=sketch.sound or self.composer.sound)
 
     def roll_before(self, sketch: Sketch, bar: int) -> Rolls | None:
         """The roll of the written bar before written bar ``bar``; None for the first."""
@@ -259,6 +294,12 @@ class Workbench:
                 f"open it with that one, this is {self.composer.checkpoint[:8]}"
             )
         given, n_steps = sketch.given, self.composer.kind.n_steps
+        metre, sound = self.composer.sound.metre, sketch.sound
+        if sound is not None and normal_metre(sound.metre) != normal_metre(metre):
+            raise UsageError(
+                f"this piece is said to be in {show_metre(sound.metre)}, and bars of this run are "
+                f"in {show_metre(metre)}; save its recipe anew"
+            )
         if len(given) and (given["start"] + given["duration"]).max() > sketch.n_given * n_steps:
             raise UsageError(f"given notes: one lasts beyond the {sketch.n_given} given bars")
         if len(end_at_next_onset(given)) < len(given):

@@ -11,11 +11,14 @@ pytest.importorskip("uvicorn", reason="needs the extra `studio`")
 
 from playwright.sync_api import sync_playwright
 
+from nextbar.frames.config import Sampling
 from nextbar.studio.app import make_app
 
 from ...fixtures import let_it_sound
 from ..serving import serving
 
+OWN = Sampling(temperature=0.85, follow=0.9)
+"""How the run says that it writes."""
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
     "--no-sandbox",
@@ -33,7 +36,7 @@ def address(trained):
         while app.state.shelf.is_loading:
             time.sleep(0.05)
         (desk,) = app.state.shelf.desks.values()
-        let_it_sound(desk.composer)
+        let_it_sound(desk.composer).sampling = OWN
         yield address
 
 

@@ -11,11 +11,13 @@ import pytest
 import symusic
 
 import nextbar
+from nextbar.studio.messages import CONTROLS
 from nextbar.writing.sketch import Sketch
 from nextbar.writing.workbench import Workbench
 
 from ...fixtures import let_it_sound
 from ...music.midi_files import midi, track
+from .conftest import OWN
 
 
 def sounding(page):
@@ -157,11 +159,31 @@ def test_a_blend_has_audible_steps_from_one_bar_to_another(page):
     assert sorted(steps[1]) not in (sorted(bars[0]), sorted(bars[2]))
 
 
-def test_the_temperature_begins_at_the_model_s(page):
-    own = page.page.evaluate("studio.state.run.temperature")
-    assert own == 0.95, "what the preset says"
-    assert float(page.page.input_value("#temperature")) == own
-    assert page.page.inner_text("#temperature-now") == "0.95"
+def test_the_controls_have_their_bounds_from_the_server_and_begin_as_the_model_says(page):
+    for name, control in CONTROLS.items():
+        for bound in {"min", "max", "step"} & {*control}:
+            assert float(page.page.get_attribute(f"#{name}", bound)) == control[bound]
+    assert page.page.input_value("#bars") == str(CONTROLS["bars"]["value"])
+    for name, own in (("temperature", OWN.temperature), ("follow", OWN.follow)):
+        assert float(page.page.input_value(f"#{name}")) == own
+        assert page.page.inner_text(f"#{name}-now") == f"{own:.2f}"
+
+
+def test_all_but_the_locked_bars_is_composed_anew_and_undone_in_one_step(page):
+    page.compose(bars=4)
+    before = page.bars()
+    page.choose(2)
+    page.page.click("#lock")
+    page.page.fill("#seed", "7")
+    page.page.evaluate("document.querySelector('#bars').value = 6")
+    page.page.click("#compose")
+    page.until("studio.state.nWritten === 6")
+    page.idle()
+    after = page.bars()
+    same = [a == b for a, b in zip(before, after, strict=False)]
+    assert same == [False, True, False, False]
+    page.page.click("#undo")
+    assert page.bars() == before
 
 
 def test_a_setting_shows_its_effect_at_once_with_the_same_seed(page):

@@ -101,7 +101,7 @@ export class BarPanel {
     const here = state.selected;
     from.value = here;
     to.value = written.map(([, i]) => i).find((i) => i > here) ?? written[0][1];
-    const slider = element("input", { type: "range", min: 0, max: 8, step: 1, value: 0, "aria-label": "How far from one bar to the other" });
+    const slider = element("input", { type: "range", min: 0, step: 1, value: 0, "aria-label": "How far from one bar to the other" });
     const line = element("div", { class: "row" },
       element("label", { class: "check", text: "from " }, from),
       element("label", { class: "check", text: "to " }, to));
@@ -110,7 +110,7 @@ export class BarPanel {
     to.addEventListener("change", load);
     slider.addEventListener("input", () => { if (this.candidates?.list.length) this.choose(Number(slider.value)); });
     this.open(
-      element("p", { class: "hint", text: `Nine steps on the way from one bar to another, as the model sees them; bar ${here + 1} becomes the one you choose.` }),
+      element("p", { class: "hint", text: `Steps on the way from one bar to another, as the model sees them; bar ${here + 1} becomes the one you choose.` }),
       line, slider);
     this.candidates = { bar: here, list: [], chosen: -1 };
     load();
@@ -121,11 +121,12 @@ export class BarPanel {
     const bars = state.piece.bars;
     const body = {
       piece: state.piece.recipe, bar: bar - state.nGiven,
-      first: bars[first].name, second: bars[second].name, steps: 9,
+      first: bars[first].name, second: bars[second].name,
     };
     const answer = await studio.busy((signal) => post("/api/blend", body, signal));
     if (!answer || this.candidates?.bar !== bar) return;
     this.candidates.list = answer.bars;
+    slider.max = answer.bars.length - 1;
     this.choose(Number(slider.value));
   }
 

@@ -19,6 +19,7 @@ export class Beginnings {
   constructor({ state, roll, sound, onhear, onchange, fail }) {
     Object.assign(this, { state, roll, sound, onhear, onchange, fail });
     this.kind = "noise";
+    this.mostBars = 1;   // that a piece may begin from; the server says it
     this.tunes = [];
     this.tune = null;
     this.file = null;
@@ -60,12 +61,18 @@ export class Beginnings {
     const [first, last] = this.chosenBars;
     const notes = cutBars(source.notes, first, last, this.state.run.n_steps);
     if (!notes.length) throw new Error("These bars are silent; choose others.");
-    return { run, notes, bars: last - first + 1, transposed: source.transposed };
+    return { run, notes, bars: last - first + 1, transposed: source.transposed, sound: this.sound };
+  }
+
+  // How the file or the opened piece sounds; null is as the run's own music.
+  get sound() {
+    const source = { file: this.upload, opened: this.opened }[this.kind];
+    return source?.sound ?? null;
   }
 
   // A piece was opened: it is gone on from as it is.
-  show({ run, given_notes: notes, given_bars: bars, transposed }) {
-    this.opened = { run, notes, bars, transposed };
+  show({ run, given_notes: notes, given_bars: bars, transposed, sound }) {
+    this.opened = { run, notes, bars, transposed, sound };
     $("opened-tab").hidden = bars === 0;
     this.choose(bars === 0 ? "noise" : "opened");
   }
@@ -73,7 +80,7 @@ export class Beginnings {
   get chosenBars() {
     const first = Number($(`${this.kind}-first`).value) || 1;
     const last = Math.max(Number($(`${this.kind}-last`).value) || first, first);
-    return [first, Math.min(last, first + 127)];
+    return [first, Math.min(last, first + this.mostBars - 1)];
   }
 
   // ------------------------------------------------------------------- a training tune
@@ -170,15 +177,17 @@ export class Beginnings {
       this.fail(error);
       return;
     }
-    const { tracks, bars, cut } = this.upload;
+    const { tracks, bars, cut, tune, tunes, first_bar: begins, says } = this.upload;
+    const which = tunes > 1 ? `, tune ${tune} of ${tunes}` : "";
     $("file-choices").hidden = false;
-    $("file-name").textContent = `${this.file.name}: ${bars} bars${cut ? ", of a longer file" : ""}`;
+    $("file-name").textContent = `${this.file.name}${which}: ${bars} bars${cut ? ", of a longer file" : ""}`;
+    $("file-says").textContent = says.join("\n");
     $("file-track").replaceChildren(
       new Option("all tracks", "all"),
       ...tracks.map((t) => new Option(`${t.number} ${t.name || "unnamed"} (${t.notes} notes)`, t.number)),
     );
     $("file-track").value = track;
-    if (isNew) this.setBars("file", 1, Math.min(4, bars), bars);
+    if (isNew) this.setBars("file", begins, Math.min(begins + 3, bars), bars);
     this.onchange();
   }
 

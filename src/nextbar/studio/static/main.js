@@ -13,6 +13,7 @@ const state = new State();
 const sound = new Sound();
 const roll = new Roll({ box: $("roll"), space: $("space"), ruler: $("ruler"), canvas: $("canvas") });
 let runs = [];
+let limits = null;       // what the server takes, as it says
 let working = null;      // the AbortController of what the model is asked for
 let toastTimer = 0;
 const STOPPED = new DOMException("Stop was pressed", "AbortError");
@@ -86,17 +87,30 @@ const settings = {
   get follow() { return Number($("follow").value); },
 };
 
+// Its bounds, step or value; the bounds first, for a value beyond them is not taken.
+function setNumber(id, { value, ...bounds }) {
+  Object.assign($(id), bounds);
+  if (value !== undefined) $(id).value = value;
+  showNumber(id);
+}
+
+function showNumber(id) {
+  const shown = $(`${id}-now`);
+  if (shown) shown.textContent = Number($(id).value).toFixed($(id).step < 1 ? 2 : 0);
+}
+
 function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
 
 function seedNow() {
   if ($("new-seed").checked) $("seed").value = newSeed();
   const seed = Number($("seed").value);
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error("The seed is a whole number, 0 or more.");
+  if (!$("seed").value || !$("seed").checkValidity()) throw new Error("The seed is a whole number, 0 or more.");
   return seed;
 }
 
-// Streams bars into the piece; when the last is there, it is the new piece. Gives "whole"; or
-// "stopped" where Stop was pressed, which keeps the bars that are there; or null where it failed.
+// Streams bars into the piece, which has as many as the server says; when the last is there, it is
+// the new piece. Gives "whole"; or "stopped" where Stop was pressed, which keeps the bars that are
+// there; or null where it failed.
 async function follow(path, body, start) {
   const before = state.piece;
   let now = start;
@@ -108,7 +122,7 @@ async function follow(path, body, start) {
       if (event.event === "waiting") {
         say(`The model is busy: place ${event.place} in the queue`);
       } else if (event.event === "bar") {
-        const bars = [...now.bars];
+        const bars = now.bars.slice(0, event.n_bars);
         bars[event.bar.index] = event.bar;
         now = { ...now, bars };
         state.preview(now);
@@ -148,30 +162,16 @@ async function compose({ fresh = true } = {}) {
   } catch (error) { fail(error); return; }
   stop();
   const bars = Number($("bars").value);
-  const same = state.piece?.begun === JSON.stringify(asked);
-  if (same && state.piece.recipe.locked.length) { await composeAround(seed, bars); return; }
-  const begun = same ? cutPiece(0) : await busy((signal) => post("/api/begin", asked, signal));
+  if (state.piece?.begun === JSON.stringify(asked)) {
+    await follow("/api/recompose", { piece: state.piece.recipe, bars, seed, ...settings }, state.piece);
+    return;
+  }
+  const begun = await busy((signal) => post("/api/begin", asked, signal));
   if (!begun) return;
   begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
   const outcome = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
   if (!outcome && beginnings.kind === "draw") beginnings.choose("draw");
-}
-
-// The piece with its first written bars only.
-function cutPiece(nWritten) {
-  const { bars, begun } = state.piece;
-  return { recipe: state.recipeCut(nWritten), bars: bars.slice(0, state.nGiven + nWritten), begun };
-}
-
-// Composes anew but for the locked bars, which keep their places.
-async function composeAround(seed, bars) {
-  const lastLocked = Math.max(...state.piece.recipe.locked);
-  const kept = Math.max(Math.min(bars, state.nWritten), lastLocked + 1);
-  const cut = cutPiece(kept);
-  const body = { piece: cut.recipe, bar: 0, seed, with_following: true, ...settings };
-  if (await follow("/api/roll", body, cut) !== "whole") return;
-  if (bars > kept) await writeMore(bars - kept, seed);
 }
 
 async function writeMore(bars, seed) {
@@ -197,6 +197,13 @@ async function openRecipe(recipe) {
   return true;
 }
 
+// A recipe that was kept, with the tempo that it was kept with.
+async function openKept(recipe) {
+  if (!await openRecipe(recipe)) return false;
+  setTempo(state.piece.recipe.sound?.tempo ?? runOfPiece().tempo);
+  return true;
+}
+
 function sameGiven(one, other) {
   return one.run === other.run && JSON.stringify(one.given_notes) === JSON.stringify(other.given_notes);
 }
@@ -209,7 +216,28 @@ async function recompose() {
 
 // --------------------------------------------------------------------- hearing
 
-function secondsPerStep() { return 60 / Number($("tempo").value) / (state.run?.steps_per_quarter ?? 4); }
+let tempo = 120;      // quarters a minute, as exact as a file has it; the slider shows it rounded
+let ownTempo = null;  // that of the beginning: a tempo that was chosen stays until this is another
+
+function setTempo(value) {
+  tempo = value;
+  $("tempo").value = $("tempo-now").textContent = Math.round(value);
+  sound.setTempo(secondsPerStep());
+}
+
+function takeTempoOfBeginning() {
+  const own = beginnings.sound?.tempo ?? state.run?.tempo ?? 120;
+  if (own !== ownTempo) setTempo(own);
+  ownTempo = own;
+}
+
+// The recipe as it now sounds.
+function withTempo(recipe) {
+  const { metre } = runOfPiece();
+  return { ...recipe, sound: { program: 0, name: "", metre, ...recipe.sound, tempo } };
+}
+
+function secondsPerStep() { return 60 / tempo / (state.run?.steps_per_quarter ?? 4); }
 
 function play(at) {
   if (!state.piece?.bars.length) return;
@@ -292,7 +320,7 @@ function save(blob, name) {
 }
 
 async function takeAway(kind) {
-  const { recipe } = state.piece;
+  const recipe = withTempo(state.piece.recipe);
   const name = `nextbar-${Object.values(recipe.made)[0]?.seed ?? "piece"}`;
   if (kind === "recipe") {
     save(new Blob([JSON.stringify(recipe, null, 1)], { type: "application/json" }), `${name}.json`);
@@ -302,7 +330,7 @@ async function takeAway(kind) {
     await showLink(recipe);
     return;
   }
-  const body = { piece: recipe, tempo: Number($("tempo").value) };
+  const body = { piece: recipe };
   const blob = await busy(() => download(`/api/export/${kind}`, body));
   if (blob) save(blob, `${name}.${kind}`);
 }
@@ -328,15 +356,15 @@ async function showLink(recipe) {
 async function openLink() {
   try {
     const recipe = await recipeInAddress();
-    if (recipe && await openRecipe(recipe)) say("Opened the piece of the link");
+    if (recipe && await openKept(recipe)) say("Opened the piece of the link");
   } catch (error) { fail(error); }
 }
 
 async function openFile(file) {
   try {
-    if (file.size > 4e6) throw new Error(`${file.name}: this is no recipe, it is too large.`);
+    if (file.size > limits.file_bytes) throw new Error(`${file.name}: this is no recipe, it is too large.`);
     const recipe = JSON.parse(await file.text());
-    if (await openRecipe(recipe)) say(`Opened ${file.name}`);
+    if (await openKept(recipe)) say(`Opened ${file.name}`);
   } catch (error) {
     fail(error instanceof SyntaxError ? new Error(`${file.name}: this is no recipe file.`) : error);
   }
@@ -354,7 +382,7 @@ function showTray() {
     label.textContent = entry.title;
     picture.setAttribute("aria-hidden", "true");
     open.append(picture, label);
-    open.addEventListener("click", () => { stop(); openRecipe(entry.recipe); });
+    open.addEventListener("click", () => { stop(); openKept(entry.recipe); });
     const away = document.createElement("button");
     away.className = "quiet";
     away.textContent = "×";
@@ -427,10 +455,8 @@ function chooseRun(run) {
   const changed = state.run && state.run !== run;
   state.setRun(run);
   $("run").value = run.fingerprint;
-  $("temperature").value = run.temperature;
-  $("temperature-now").textContent = run.temperature.toFixed(2);
-  $("tempo").value = Math.round(run.tempo);
-  $("tempo-now").textContent = $("tempo").value;
+  for (const id of ["temperature", "follow"]) setNumber(id, { value: run[id] });
+  takeTempoOfBeginning();
   document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
   if (!changed) return;
   beginnings.tunes = [];
@@ -442,6 +468,11 @@ function chooseRun(run) {
 async function loadRuns() {
   for (;;) {
     const answer = await get("/api/runs");
+    if (!limits) {
+      limits = answer.limits;
+      beginnings.mostBars = limits.given_bars;
+      for (const [id, control] of Object.entries(answer.controls)) setNumber(id, control);
+    }
     if (answer.runs.length > runs.length || !answer.loading) {
       runs = answer.runs;
       $("run").replaceChildren(...runs.map((run) => new Option(run.name, run.fingerprint)));
@@ -466,14 +497,14 @@ async function loadRuns() {
 // The piece that was here before a reload, if its run is open.
 async function restore() {
   const recipe = state.lastRecipe;
-  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openRecipe(recipe);
+  if (recipe && runs.some((run) => run.fingerprint === recipe.run)) await openKept(recipe);
 }
 
 // --------------------------------------------------------------------- wiring
 
 const beginnings = new Beginnings({
   state, roll, sound, fail, onhear: hearNotes,
-  onchange: () => { showPiece(); refresh(); },
+  onchange: () => { takeTempoOfBeginning(); showPiece(); refresh(); },
 });
 beginnings.onrecipe = openFile;
 const panel = new BarPanel(state, {
@@ -499,12 +530,9 @@ $("run").addEventListener("change", () => {
   if (["noise", "opened"].includes(beginnings.kind)) recompose();
 });
 $("open-recipe").addEventListener("change", () => { if ($("open-recipe").files[0]) openFile($("open-recipe").files[0]); });
-$("tempo").addEventListener("input", () => {
-  $("tempo-now").textContent = $("tempo").value;
-  sound.setTempo(secondsPerStep());
-});
-for (const [id, digits] of [["bars", 0], ["temperature", 2], ["follow", 2]]) {
-  $(id).addEventListener("input", () => { $(`${id}-now`).textContent = Number($(id).value).toFixed(digits); });
+$("tempo").addEventListener("input", () => setTempo(Number($("tempo").value)));
+for (const id of ["bars", "temperature", "follow"]) {
+  $(id).addEventListener("input", () => showNumber(id));
   $(id).addEventListener("change", recompose);
 }
 $("seed").addEventListener("change", () => { $("new-seed").checked = false; recompose(); });

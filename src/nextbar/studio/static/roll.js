@@ -181,7 +181,7 @@ export class Roll {
       button.setAttribute("aria-label", `Bar ${number + 1}, ${says}${isLocked ? ", locked" : ""}`);
       button.title = `Bar ${number + 1}: ${says}`;
       mark.hidden = bar.nearness === undefined || bar.nearness === null;
-      mark.className = `nearness ${bar.nearness === 1 ? "copy" : bar.nearness >= 0.6 ? "near" : ""}`;
+      mark.className = `nearness ${bar.is_copy ? "copy" : bar.is_near ? "near" : ""}`;
       mark.firstChild.style.width = `${100 * (bar.nearness ?? 0)}%`;
     });
   }
@@ -307,7 +307,7 @@ export function describe(bar) {
   const n = bar.notes.length;
   const made = n ? `${n} ${n === 1 ? "note" : "notes"}` : "silent";
   if (bar.nearness === null || bar.nearness === undefined) return made;
-  if (bar.nearness === 1) return `${made}, a copy of ${bar.near}`;
+  if (bar.is_copy) return `${made}, a copy of ${bar.near}`;
   if (!bar.near) return `${made}, near to no training bar`;
   return `${made}, ${Math.round(100 * bar.nearness)} % of it stands in ${bar.near}`;
 }

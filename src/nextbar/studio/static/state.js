@@ -105,16 +105,6 @@ export class State extends EventTarget {
     return { ...recipe, bars, made: { ...recipe.made, [name]: made } };
   }
 
-  // The recipe, cut to its first written bars.
-  recipeCut(nBars) {
-    const { recipe } = this.piece;
-    return {
-      ...recipe,
-      bars: recipe.bars.slice(0, nBars),
-      locked: recipe.locked.filter((each) => each < nBars),
-    };
-  }
-
   get lastRecipe() { return recall(CURRENT); }
 
   get tray() {

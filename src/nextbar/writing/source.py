@@ -1,0 +1,194 @@
+"""A music file that is gone on from: which of its tunes, how it sounds, what it is called.
+
+No PyTorch: the studio reads files in processes of their own.
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.grid import normal_metre, show_metre
+from nextbar.music.kind import BarKind
+from nextbar.music.reading import (
+    FileResult,
+    ReadPiece,
+    options_of_kind,
+    pieces_from_bytes,
+    read_pieces,
+    show_path,
+    split_tune_number,
+)
+from nextbar.music.score import Sound, sound_of
+
+LONGEST_STEM: Final = 60
+LONGEST_TRACK: Final = 24
+"""Bytes of a source's and a track's name in the names of files, which may have 255 in all."""
+
+
+class Place(NamedTuple):
+    """A bar of a tune of a file, both counted from 1; None where it is not said which."""
+
+    path: Path
+    tune: int | None
+    bar: int | None
+
+
+def split_place(start: str) -> Place:
+    """What ``FILE#2:8`` names; a file whose own name ends so is taken as it is called."""
+    if os.path.exists(start):
+        return Place(Path(start), None, None)
+    match = re.fullmatch(r"(.+):(-?[0-9]{1,9})", start, re.DOTALL)
+    before, bar = (match[1], int(match[2])) if match else (start, None)
+    return Place(*split_tune_number(before), bar)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tune of a music file, on the grid of a kind of bars. found: what the file gave."""
+
+    kind: BarKind
+    found: FileResult
+    piece: ReadPiece
+
+    @cached_property
+    def sound(self) -> Sound:
+        """How the tune sounds, in the metre that is written in its file.
+
+        On the seconds grid steps are times: their tempo and metre are the model's.
+        """
+        kind, tune = self.kind, self.piece.tune
+        sound = sound_of(tune, self.piece.track)
+        if kind.grid == "seconds":
+            return sound._replace(tempo=kind.tempo, metre=kind.metre)
+        stated = [(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures]
+        same = (metre for metre in stated if 0 not in metre and normal_metre(metre) == kind.metre)
+        return sound._replace(metre=next(same, kind.metre))
+
+    @cached_property
+    def left_out(self) -> dict[str, int]:
+        """What of the file is not in the tune's notes, and how often."""
+        grid = self.piece.grid
+        more = {
+            "notes outside of A0 to C8, left out": grid.n_dropped,
+            "notes that begin with another of their pitch, left out": grid.n_merged,
+        }
+        return {**self.piece.left_out, **{what: n for what, n in more.items() if n}}
+
+    def sentences(self, bar: int) -> Iterator[str]:
+        """What is to be known before anything is written behind the bar."""
+        piece, found, sound = self.piece, self.found, self.sound
+        name, which = show_path(piece.name), ""
+        if found.n_tunes > 1:
+            which = (
+                f", tune {piece.number} of {found.n_tunes} (choose with {found.file}#1 and so on)"
+            )
+        by = f' as "{sound.name}"' if sound.name else ""
+        yield (
+            f"{name}: goes on behind bar {bar} of {piece.n_bars}{which}, at {sound.tempo:.4g} "
+            f"quarters a minute, with program {sound.program}{by}"
+        )
+        yield from self.remarks()
+
+    def remarks(self) -> Iterator[str]:
+        """What was passed over, left out or moved, in sentences."""
+        piece, found = self.piece, self.found
+        name, n_silent = show_path(piece.name), piece.n_silent_bars
+        before = {f"{found.file}#{number}" for number in range(1, piece.number)}
+        passed = [refusal for refusal in found.refusals if refusal.file in before]
+        if passed:
+            more = f", and {len(passed) - 1} more tunes" if passed[1:] else ""
+            yield f"passed over: {passed[0].message.partition(';')[0]}{more}"
+        if n_silent:
+            silent = "bar 1 is" if n_silent == 1 else f"bars 1 to {n_silent} are"
+            yield (
+                f"{name}: {silent} silent and left out; the piece begins with its bar "
+                f"{n_silent + 1}"
+            )
+        for what, n in self.left_out.items():
+            yield f"{name}: {n} {what}"
+        if piece.fitting_steps:
+            yield (
+                f"{name}: its onsets lie between the steps of this model, "
+                f"{self.kind.steps_per_quarter} a quarter, and are moved to them; a model of a "
+                f"corpus prepared with --steps-per-quarter {piece.fitting_steps} has a step for "
+                "them"
+            )
+
+    def name_for_files(self, stem: str) -> str:
+        """What was given, with six digits that tell it from all else of that name."""
+        found, piece = self.found, self.piece
+        given = f"{found.sha256} {piece.number} {piece.track}"
+        name = _for_file_name(stem, LONGEST_STEM) or "tune"
+        name += f"-{hashlib.sha256(given.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+        if found.n_tunes > 1:
+            name += f"-tune{piece.number}"
+        if piece.track != "all":
+            name += f"-track{_for_file_name(str(piece.track), LONGEST_TRACK)}"
+        return name
+
+    def to_json(self) -> dict[str, Any]:
+        """What is to be recorded of it."""
+        return {
+            "file": self.found.file,
+            "sha256": self.found.sha256,
+            "tune": self.piece.number,
+            "tunes": self.found.n_tunes,
+            "track": self.piece.track,
+            "of_bars": self.piece.n_bars,
+            "left_out": self.left_out,
+        }
+
+
+def read_source(place: Place, kind: BarKind, *, track: int | str = "all") -> Source:
+    """The tune of the file at that place. Raises UsageError or MusicFileError."""
+    if not os.path.isfile(place.path):
+        there = "it is a folder" if os.path.isdir(place.path) else "there is no such file"
+        raise UsageError(
+            f"{show_path(str(place.path))}: {there}; give a MIDI, ABC or MusicXML file, held-out, "
+            "training or noise"
+        )
+    options = options_of_kind(kind, track=track)
+    found = read_pieces(
+        place.path, name=place.path.name, options=options, tune=place.tune, command="generate"
+    )
+    return _source_of(found, kind)
+
+
+def source_from_bytes(
+    data: bytes, *, name: str, kind: BarKind, track: int | str = "all", tune: int | None = None
+) -> Source:
+    """As :func:`read_source`, from a file's bytes. Raises MusicFileError.
+
+    tune: from 1; None is the first that can be gone on from.
+    """
+    options = options_of_kind(kind, track=track)
+    found = pieces_from_bytes(data, name=name, options=options, tune=tune, command="generate")
+    return _source_of(found, kind)
+
+
+def _source_of(found: FileResult, kind: BarKind) -> Source:
+    if found.pieces:
+        return Source(kind, found, found.pieces[0])
+    refusal, its = found.refusals[0], found.refusals[0].metre
+    message = refusal.message
+    if its is not None:
+        ours = show_metre(kind.metre)
+        message = (
+            f"{refusal.file}: it is in {its}, and this model writes {ours}; give a piece in "
+            f"{ours}, or a model of pieces in {its}: nextbar prepare --metre {its}, then train"
+        )
+    raise MusicFileError(message, name=refusal.file, reason=refusal.reason)
+
+
+def _for_file_name(text: str, most_bytes: int) -> str:
+    """The text in characters that any system takes in a file's name, and a picture in its title."""
+    text = unicodedata.normalize("NFC", text)
+    text = "".join(c if c.isprintable() and c not in '<>:"/\\|?*$' else "_" for c in text)
+    return text.encode()[:most_bytes].decode("utf-8", "ignore").strip(" .")
