@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 import nextbar.music
+from nextbar import workers
 from nextbar.errors import MusicFileError
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import read_pieces, read_tune, split_tune_number
@@ -22,16 +23,14 @@ def beginning(node):
 
 
 def reasons_raised():
-    """The reason of every refusal that is made in the room of music."""
-    found = set()
+    """The reason of every refusal: made in the room of music, or by a worker that was lost."""
+    found = {workers.CRASHED, workers.TOO_LONG, workers.TOO_MUCH}
     for path in ROOM.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.func if isinstance(node, ast.Call) else None
             name = getattr(name, "id", None)
             if name == "refuse":
                 found.add(beginning(node.args[1]))
-            elif name == "Lost" and node.args:
-                found.add(beginning(node.args[0]))
     return {reason.strip() for reason in found if reason}
 
 

@@ -61,11 +61,11 @@ export class Beginnings {
     const [first, last] = this.chosenBars;
     const notes = cutBars(source.notes, first, last, this.state.run.n_steps);
     if (!notes.length) throw new Error("These bars are silent; choose others.");
-    return { run, notes, bars: last - first + 1, transposed: source.transposed, sound: this.sound };
+    return { run, notes, bars: last - first + 1, transposed: source.transposed, sound: this.ownSound };
   }
 
   // How the file or the opened piece sounds; null is as the run's own music.
-  get sound() {
+  get ownSound() {
     const source = { file: this.upload, opened: this.opened }[this.kind];
     return source?.sound ?? null;
   }

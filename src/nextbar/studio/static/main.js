@@ -226,7 +226,7 @@ function setTempo(value) {
 }
 
 function takeTempoOfBeginning() {
-  const own = beginnings.sound?.tempo ?? state.run?.tempo ?? 120;
+  const own = beginnings.ownSound?.tempo ?? state.run?.tempo ?? 120;
   if (own !== ownTempo) setTempo(own);
   ownTempo = own;
 }
