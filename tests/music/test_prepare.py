@@ -699,6 +699,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
 def packed(folder, names):
     """What a worker says of files that it reads one after another."""
     options = CorpusOptions(common_key=False)
+    options = CorpusOptions(common_key=False)
     read = functools.partial(spool.read_source_file, folder=folder, options=options)
     return spool.pack_all([read(name) for name in names], options)
 
