@@ -42,6 +42,29 @@ def test_prepare_says_what_was_taken_and_names_every_file_refused_with_its_reaso
     assert "next: nextbar train" in said
 
 
+def test_what_is_gone_on_from_is_said_before_and_a_wav_that_cannot_be_made_at_the_end(
+    run_cli, trained, tmp_path
+):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    tune = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mid")  # no UTF-8
+    try:
+        os.rename(write_tune(tmp_path / "tune.mid", n_bars=2), tune)
+    except OSError:
+        pytest.skip("this disk takes no such names")
+    words = ["generate", trained / "run", "--out", tmp_path / "m", "--from-bar", f"{tune}:2"]
+    code, said = run_cli(*words, "--pieces", 2, "--bars", 79, "--tempo", 10)
+    # 81 bars of 4 quarters of 6 s
+    no_wav = "2 of 2 pieces have no WAV: this music lasts 1,944 s; sound is made for up to 1,800 s"
+    assert code == 0
+    assert said.index(r"caf\xe9.mid: goes on behind bar 2 of 2, at 120") < said.index("writing")
+    assert said.index("writing") < said.index(no_wav) < said.index("wrote 2 pieces")
+    assert "--no-wav" in said
+    suffixes = sorted(path.suffix for path in (tmp_path / "m").iterdir())
+    assert suffixes == [".json", ".mid", ".mid", ".png", ".png", ".png"]
+    _, said = run_cli(*words, "--pieces", 1, "--tempo", 9)
+    assert "tempo: 9 is not between 10 and 1,000 quarters a minute" in said
+
+
 def test_very_many_refusals_for_one_reason_are_summed_up(run_cli, tmp_path):
     write_tunes(tmp_path / "tunes", 2)
     for number in range(30):

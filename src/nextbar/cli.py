@@ -325,6 +325,7 @@ def generate(
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
+    musicxml: bool = False,
     device: str = "auto",
 ) -> None:
     """Write new music with a trained model: MIDI, WAV and piano-roll pictures.
@@ -368,6 +369,8 @@ def generate(
         Write a WAV of each piece too.
     pictures
         Write a picture of each piece, and one of all of them.
+    musicxml
+        Write each piece as notation too, for MuseScore and the like; it needs the extra folk.
     device
         auto, cpu, cuda, mps, ...
     """
@@ -386,6 +389,7 @@ def generate(
             seed=seed,
             wav=wav,
             pictures=pictures,
+            musicxml=musicxml,
             device=device,
             progress=lambda now: update(now.n_done, now.n_pieces, now.path.name),
             say=lambda sentence: screen.say(console, sentence),

@@ -67,6 +67,26 @@ def folder_written_whole(path: str | Path, *, replace: bool = False) -> Iterator
         shutil.rmtree(beside, ignore_errors=True)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block of the folder, where the system can tell.
+
+    For a file of it that is read and written anew: two at once would lose what one has added.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a disk that knows no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder that nobody uses: a rename within one disk is atomic."""
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.partial")

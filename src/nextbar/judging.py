@@ -27,6 +27,7 @@ from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
+from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
 from nextbar.writing.folder import Record, read_record
 from nextbar.writing.piece import HELD_OUT, NOISE
 
@@ -280,8 +281,12 @@ def read_folder(
         raise UsageError(f"{folder}: no MIDI or ABC files in it; give a folder of music")
     pieces, notes = [], []
     reasons = defaultdict[str, list[str]](list)
+    written = record.pieces if record else {}
+    notated = {str(Path(name).with_suffix(MUSICXML_SUFFIX)) for name in written}
     for name in found.names:
-        made = record.pieces.get(name) if record else None
+        if name in notated:  # a piece of the record once more
+            continue
+        made = written.get(name)
         try:
             read = read_piece(folder / name, kind)
             heard, n_bars = read.grid.notes, read.n_bars

@@ -12,10 +12,12 @@ from nextbar.frames.contracts import Drawn
 from nextbar.frames.model import build_model, latent_size
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.record import Description
+from nextbar.frames.replicas import Replicas
 from nextbar.frames.rollout import latent_noise, next_latent, roll_out
-from nextbar.frames.training import begin_training, calm, train, warmth
+from nextbar.frames.training import _dropout_decided, begin_training, calm, train, warmth
 
 from .conftest import SHAPE, squares
+from .test_replicas import TwoProcesses
 
 
 def pairs_of(config, sequences):
@@ -291,3 +293,32 @@ def test_a_model_that_has_never_forgotten_begins_from_the_noise_itself(columns):
     noise = latent_noise([3], 1, model.noise_size)[:, 0]
     torch.testing.assert_close(next_latent(model, None, noise), noise[:, :32])
     assert roll_out(model, None, n_frames=2, seeds=[3]).shape == (1, 2, *SHAPE)
+
+
+def test_what_is_left_out_is_new_in_each_step_and_process_and_decided_by_the_seed(columns, alone):
+    second = Replicas(TwoProcesses([]))
+
+    def left_out(seed, step, replicas):
+        training = begin_training(build_model(SHAPE, override(columns, seed=seed)))
+        training.step = step
+        with _dropout_decided(training, replicas):
+            return tuple(torch.rand(8).tolist())
+
+    drawn = {left_out(0, 0, alone), left_out(0, 1, alone), left_out(0, 0, second)}
+    assert len(drawn | {left_out(1, 0, alone)}) == 4
+    assert left_out(0, 1, alone) in drawn
+
+
+def test_real_frames_are_shown_to_the_discriminator_as_generated_ones_are(columns, tiny):
+    model = build_model(SHAPE, columns)
+    faint = torch.full((2, 1, 16, 16), 0.3)
+    faint[:, :, :8] = 0
+    # in columns where something is, whole; in a plane how much, as in the paper
+    assert model.shown(faint).unique().tolist() == [0.0, 1.0]
+    assert torch.equal(build_model(SHAPE, tiny).shown(faint), faint)
+    previous = torch.rand(2, 2, 16, 16)
+    drawn = Drawn(faint, faint - 0.1).shown()
+    seen = model.judge(previous, model.shown(faint)).logits
+    torch.testing.assert_close(seen, model.judge(previous, drawn).logits)
+    # the last frame too is shown where it is something, however faint
+    torch.testing.assert_close(model.judge(previous / 2, model.shown(faint)).logits, seen)

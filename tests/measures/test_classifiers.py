@@ -357,3 +357,20 @@ def test_half_against_half_the_seed_decides_how_each_half_is_split_too(monkeypat
     monkeypatch.setattr(classifiers, "told_from_real", told)
     real_told_from_real([on_one_pitch(60, 5)] * 4, n_steps=16, seed=7)
     assert seeds == [7]
+
+
+def test_the_lowest_and_the_highest_key_of_a_piano_are_seen_and_what_is_beyond_is_not():
+    notes = make_notes([(i, 1, pitch, 90) for i, pitch in enumerate((20, 21, 108, 109))])
+    rolls, _ = windows_of([Piece(notes, 1)], [[0]], n_bars=1, n_steps=16)
+    assert np.argwhere(rolls[0, 0]).tolist() == [[0, 1], [87, 2]]
+
+
+@pytest.mark.usefixtures("network")
+def test_where_one_part_of_the_split_is_empty_nothing_is_told():
+    # Of three tunes 60 % are 2 and 75 % are 2: none is left to say when to stop.
+    real = [on_one_pitch(pitch, 4) for pitch in range(30, 33)]
+    pieces = [on_one_pitch(pitch, 4) for pitch in range(60, 80)]
+    for ours, theirs in ((pieces, real), (real, pieces)):
+        assert told_from_real(ours, theirs, n_steps=16, n_bars=2).n_tested == (0, 0)
+    assert told_from_real([], pieces, n_steps=16, n_bars=2).n_tested == (0, 0)
+    assert follows([], n_steps=16).n_tested == (0, 0)

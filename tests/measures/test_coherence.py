@@ -208,3 +208,15 @@ def test_a_silent_bar_is_left_out_of_its_place_on_both_sides():
 def test_of_pieces_of_different_lengths_the_longest_has_as_many_places():
     pieces = [piece_of_bars([C], [C]), piece_of_bars([C], [C], [C], [D]), piece_of_bars([D])]
     assert len(coherence_by_bar(pieces, n_steps=16)) == 3
+
+
+def test_each_place_pairs_its_own_two_bars():
+    # C | D | D, E | D | G and silence | F | F. Place 1-2: C-D and E-D, none alike, and across
+    # C with D, F and E with D, F neither: 0. Place 2-3: within D-D 1, D-G 0, F-F 1: 2/3. Across
+    # second bars with third ones of others: of D-G, D-F, D-D, D-F, F-D, F-G one: 1/6.
+    pieces = [
+        piece_of_bars([C], [D], [D]),
+        piece_of_bars([E], [D], [G]),
+        piece_of_bars([], [F], [F]),
+    ]
+    assert coherence_by_bar(pieces, n_steps=16) == pytest.approx([0, 2 / 3 - 1 / 6])

@@ -214,3 +214,10 @@ def test_a_draw_is_random_sorted_and_without_repeats():
     assert len(drawn[0]) == 10
     assert drawn[0] != known[:10]
     assert copying._drawn(known, 50, np.random.default_rng(0)) == known
+
+
+def test_bars_are_compared_in_their_own_key_unless_any_is_asked_for():
+    # Bar 1 a third from C, bar 2 a third from A: in any key they are one bar, each by itself.
+    training, bars = bars_of(piece_of_bars([60, 64])), bars_of(piece_of_bars([69, 73], [60, 64]))
+    assert find_copies(bars, training).is_copy.tolist() == [False, True]
+    assert find_copies(bars, training, any_key=True).is_copy.tolist() == [True, True]

@@ -229,3 +229,20 @@ def test_halves_are_random_and_of_an_odd_number_the_first_is_the_smaller():
     assert {len(first) for first in drawn} == {10}
     assert len({tuple(first) for first in drawn}) == 20
     assert [each.tolist() for each in halves(np.arange(0), np.random.default_rng(0))] == [[], []]
+
+
+def test_groups_of_the_second_set_are_others_than_those_of_the_first():
+    # Three first pieces and one second; all 4 ** 4 draws. Shares 3/6 2/6 1/6 and 1/4 2/4 1/4:
+    # A is lower in the second set, B and C in the first.
+    first, second = np.array([[3.0, 0, 0], [0, 2, 0], [0, 0, 1]]), np.array([[1.0, 2, 1]])
+    values = []
+    for drawn in itertools.product(range(4), repeat=4):
+        w, x, y, z = (drawn.count(piece) for piece in range(4))
+        if w + x + y and z:
+            values.append(min(100 * ((2 * x + y) / (3 * w + 2 * x + y) + 1 / 4), 100))
+    found = overlaps(
+        {"x": first}, {"x": second}, groups=(np.arange(3), np.arange(1)),
+        rng=np.random.default_rng(0),
+    )["x"]  # fmt: skip
+    assert found.mean == pytest.approx(75)
+    assert [found.low, found.high] == pytest.approx(np.quantile(values, [0.025, 0.975]))

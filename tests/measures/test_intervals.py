@@ -166,3 +166,8 @@ def test_very_many_pieces_are_drawn_a_few_weightings_at_a_time(monkeypatch):
     monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", 3)  # fewer than pieces
     bootstrap({"x": seen}, np.arange(7), rng=np.random.default_rng(0))
     assert sizes == [(1, 7)] * 1001
+
+
+def test_one_number_can_be_divided_by_many_and_many_by_one():
+    assert divide(np.array([1.0]), np.array([2.0, 4.0])).tolist() == [0.5, 0.25]
+    assert divide(np.array([1.0, 3.0]), 2.0).tolist() == [0.5, 1.5]

@@ -123,3 +123,10 @@ def test_copies_are_looked_for_among_the_training_bars_on_both_sides(monkeypatch
     rows = [beside_real(pieces[7], {}, n_steps=16, training=training) for _ in range(2)]
     values = [[each.value for each in row] for row in rows]
     assert np.array_equal(*values, equal_nan=True)
+
+
+def test_bars_behind_the_last_that_shares_a_note_are_known_too():
+    bars = cut_at_bar_lines(
+        make_notes((0, 4, 60, 80), (16, 4, 62, 80), (32, 4, 64, 80)), n_steps=16, n_bars=3
+    )
+    assert KnownBars(*bars).nearest(bar((0, 4, 62, 80))) == (1.0, 1)

@@ -180,11 +180,11 @@ def test_diversity_leaves_out_silent_pieces_and_needs_two_others():
 def test_of_many_pieces_a_seeded_draw_is_compared():
     rng = np.random.default_rng(4)
     pieces = [random_piece(rng).notes for _ in range(40)]
-    drawn = edit_distances(pieces, rng=np.random.default_rng(7), max_pieces=10)
-    assert drawn.matrix.shape == (10, 10)
-    assert len(set(drawn.compared.tolist())) == 10
+    drawn = edit_distances(pieces, rng=np.random.default_rng(7), max_pieces=35)
+    assert drawn.matrix.shape == (35, 35)
+    assert len(set(drawn.compared.tolist())) == 35
     by_hand = diversity([pieces[p] for p in drawn.compared])
-    assert diversity(pieces, seed=7, max_pieces=10) == pytest.approx(by_hand)
+    assert diversity(pieces, seed=7, max_pieces=35) == pytest.approx(by_hand)
 
 
 @pytest.fixture(scope="module")

@@ -154,3 +154,10 @@ def test_bars_of_later_pieces_stand_behind_those_of_earlier_ones_in_any_grid():
     assert index.tolist() == [0, 1, 2, 3]
     rows = bar_notes[["start", "duration", "pitch", "tied"]].tolist()
     assert rows == [(0, 1, 60, False), (11, 1, 64, False), (0, 3, 64, True)]
+
+
+def test_the_order_of_very_many_notes_that_begin_together_is_kept():
+    pitches = np.random.default_rng(0).permutation(128)
+    notes = np.array([(i % 2, 1, pitch, 90) for i, pitch in enumerate(pitches)], NOTE)
+    heard = sounding_notes(notes)
+    assert heard["pitch"].tolist() == [*pitches[::2], *pitches[1::2]]

@@ -56,7 +56,7 @@ def tunes():
     return [random_piece(rng, n_notes=55, n_bars=11) for _ in range(35)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def report(pieces, tunes):
     training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
     return compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
@@ -212,7 +212,11 @@ def test_few_pieces_and_silent_ones_are_said_aloud(tunes):
     few = [Piece(notes, 5) for notes in generated] + [Piece(make_notes([]), 5)]
     notes = "\n".join(compare(few, tunes, n_steps=16).notes)
     assert "generated: only 4 pieces" in notes
-    assert "generated: 1 of 4 pieces have no sounding note" in notes
+    assert (
+        "generated: 1 of 4 pieces have no sounding note; they count in notes and empty_bars only"
+    ) in notes
+    assert "with fewer than 30 the 95 % intervals mean little and come out too narrow" in notes
+    assert "diversity is of" not in notes  # of all that sound
     assert "reference: only" not in notes
 
 
@@ -235,11 +239,13 @@ def test_one_piece_gives_means_but_no_diversity(tunes):
 
 
 def test_what_cannot_be_compared_is_refused_with_what_to_do(pieces, tunes):
-    with pytest.raises(UsageError, match="generated: there is no piece"):
+    with pytest.raises(UsageError, match=r"^generated: there is no .* generate some first$"):
         compare([], tunes, n_steps=16)
-    with pytest.raises(UsageError, match=r"pieces of 2 to 5 bars.*one length"):
-        compare([*pieces, piece_of_bars([60], [62])], tunes, n_steps=16)
-    with pytest.raises(UsageError, match="none of the 1 pieces is 5 bars long"):
+    other = [piece_of_bars([60], [62]), piece_of_bars([60], [62], [64])]
+    with pytest.raises(UsageError, match=r"pieces of 2 to 5 bars.* so give pieces of one length$"):
+        compare([*pieces, *other], tunes, n_steps=16)
+    asked = r"none of the 1 pieces is 5 bars long.*; generate fewer bars or give longer pieces$"
+    with pytest.raises(UsageError, match=asked):
         compare(pieces, [piece_of_bars([60])], n_steps=16)
 
 
@@ -402,3 +408,28 @@ def test_short_reference_tunes_are_passed_over_and_those_behind_them_keep_their_
     assert any(note.startswith("reference: only 2 pieces") for note in report.notes)
     with pytest.raises(UsageError, match="generated: there is no piece with a bar"):
         compare([Piece(make_notes([]), 0)], real, n_steps=16)
+
+
+def test_silent_phrases_are_not_among_those_that_could_be_copies():
+    # CD E | - | - | CD E: phrases CD E (a copy), E -, silence, - CD, CD E (a copy): 2 of 4.
+    training = TrainingBars.of_pieces([piece_of_bars([60, 62], [64])], n_steps=16)
+    piece = piece_of_bars([60, 62], [64], [], [], [60, 62], [64])
+    assert measure_pieces([piece], n_steps=16, training=training)["copied_phrases"] == [50]
+
+
+def test_without_real_music_an_overlap_is_unknown_and_has_one_column(pieces):
+    for name, row in compare(pieces, [], n_steps=16).measures.items():
+        if name.startswith("overlap"):
+            assert list(row) == ["generated"]
+            assert math.isnan(row["generated"].mean)
+
+
+def test_a_table_of_which_not_all_is_searched_is_the_same_again(pieces, monkeypatch):
+    training = TrainingBars.of_pieces(pieces[:5], n_steps=16)
+    monkeypatch.setattr(by_piece, "nearest_distances", partial(nearest_distances, most=(5, 99)))
+    first, again = (
+        compare(pieces, pieces[:3], n_steps=16, training_bars=training).values["nearest_bar"]
+        for _ in range(2)
+    )
+    assert 0 < np.isfinite(first).sum() <= 5
+    assert np.array_equal(first, again, equal_nan=True)

@@ -312,6 +312,8 @@ def test_a_short_bar_before_a_repeat_without_its_pickup_is_filled_up():
     tune = bars((1, 1), (4, 2), (3, 1), (4, 2), (3, 1))
     assert find_metre(tune) == (4, 4)
     assert starts(tune) == [*range(3, 15), *range(16, 27)]
+    # The note before the silence is not held into it.
+    assert set(quantise_to_metre(tune, (4, 4)).notes["duration"].tolist()) == {4}
 
 
 def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
@@ -348,6 +350,8 @@ def test_a_silent_count_in_in_another_metre_is_not_the_metre_of_the_music():
     # A bar line stands at quarter 4: in bars of three quarters the music begins at the third.
     assert starts(tune) == list(range(6, 18))
     assert starts(bars((3, 1), (4, 4), first=3)) == list(range(4, 20))
+    # However long it is: 32 quarters in 4/4, then 12 in 3/4 from the next bar line on.
+    assert find_metre(bars((4, 8), (3, 4), first=32)) == (3, 4)
 
 
 def test_a_count_in_that_ends_with_a_pickup_is_none_either():

@@ -131,10 +131,15 @@ def test_channels_of_one_track_are_tracks_in_their_order():
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(any_notes(max_notes=20), min_size=1, max_size=3))
-def test_the_exact_reader_and_the_quick_one_agree_where_both_read(parts):
+@given(st.lists(any_notes(max_notes=20), min_size=1, max_size=3), st.sampled_from([1, 999, 45_000]))
+def test_the_exact_reader_and_the_quick_one_agree_where_both_read(parts, ticks):
+    # Times between events take one to four bytes.
     tracks = [
-        track([tuple(row) for row in notes.tolist()], channel=i, name=f"{i}")
+        track(
+            [(s * ticks, d * ticks, p, v) for s, d, p, v in notes.tolist()],
+            channel=i,
+            name=f"{i}",
+        )
         for i, notes in enumerate(parts)
     ]
     data = midi(*tracks)
@@ -193,6 +198,12 @@ def test_a_tracks_name_is_shown_as_it_was_written_and_can_be_chosen(text, encodi
     assert [part.track.name for part in only_tune(data).pitched] == [text, ""]
     assert rows(data, text) == [(0, 10, 60)]
     assert rows(data, text[:3].upper()) == [(0, 10, 60)]
+
+
+def test_a_name_in_half_width_kana_is_chosen_by_the_usual_ones():
+    name = "ﾒﾛﾃﾞｨ".encode("shift_jis")
+    data = raw_midi(b"\x00\xff\x03" + bytes([len(name)]) + name + on(0, 60) + off(10, 60) + END)
+    assert rows(data, "メロディ") == [(0, 10, 60)]
 
 
 def test_a_pedal_that_is_never_let_go_holds_to_the_end_of_the_music():

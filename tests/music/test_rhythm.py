@@ -164,3 +164,23 @@ def test_thirty_seconds_are_parted_in_the_middle_of_a_quarter_but_for_one_beam()
 
 def test_triplets_are_joined_as_any_beat():
     assert beams([4, 8, 12, 48], steps_per_quarter=12) == ["(", "-", ")", ""]
+
+
+def test_a_beam_holds_tuplets_whole_or_lies_within_one():
+    six_eight = {"metre": (6, 8), "steps_per_quarter": 12}  # an eighth has six steps
+    triplet_first = [2, 4, 6, 12, 18, 36]
+    assert beams(triplet_first, **six_eight) == ["((", "--", "-)", "-", ")", ""]
+    # its first third is a rest: what is left of the triplet is joined by itself
+    assert beams(triplet_first, rests=(0,), **six_eight) == ["", "((", "))", "(", ")", ""]
+    # its last third is a rest
+    triplet_last = [6, 12, 14, 16, 18, 36]
+    assert beams(triplet_last, rests=(4,), **six_eight) == ["(", ")", "((", "))", "", ""]
+    # a half of a beat is a triplet, the other is none: 16th, 16th, then rest and two thirds
+    assert beams([3, 6, 8, 10, 12, 48], steps_per_quarter=12, rests=(4,))[:5] == [
+        "((", "))", "((", "))", "",
+    ]  # fmt: skip
+    # of two triplets in a beat, the first begins and the second ends with a rest
+    two = [2, 4, 6, 8, 10, 12, 48]
+    assert beams(two, steps_per_quarter=12, rests=(0, 5))[:6] == ["", "((", "))", "((", "))", ""]
+    # alone in what is left, a note has a flag
+    assert beams([4, 6, 12, 18, 36], rests=(0,), **six_eight)[:4] == ["", "", "(", ")"]

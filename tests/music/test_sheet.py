@@ -23,8 +23,8 @@ def sheet_of(*rows, n_bars=None, title="x", **sound):
     return musicxml_bytes(to_score(make_notes(*rows), **sound), title, n_bars=n_bars)
 
 
-def tree_of(*rows, n_bars=None, **sound):
-    return ElementTree.fromstring(sheet_of(*rows, n_bars=n_bars, **sound))
+def tree_of(*rows, **options):
+    return ElementTree.fromstring(sheet_of(*rows, **options))
 
 
 def written(tree):
@@ -67,11 +67,20 @@ def test_each_note_of_a_thousand_random_pieces_is_in_its_bar_and_each_bar_is_ful
 @pytest.mark.parametrize(
     ("metre", "steps_per_quarter"),
     [((6, 8), 3), ((7, 8), 4), ((2, 2), 6), ((3, 2), 12), ((12, 8), 12), ((9, 16), 8), ((4, 4), 24),
-     ((1, 4), 5), ((4, 2), 1), ((6, 16), 6), ((11, 8), 2), ((3, 8), 12)],
+     ((1, 4), 5), ((4, 2), 1), ((6, 16), 6), ((11, 8), 2), ((3, 8), 12),
+     ((4, 4), 11), ((3, 4), 23)],
 )  # fmt: skip
 def test_rarer_metres_and_grids_keep_the_law_too(metre, steps_per_quarter):
     for seed in range(2):
         assert_each_note_is_in_its_place(seed, metre, steps_per_quarter)
+
+
+def test_durations_are_counted_in_steps_whatever_the_grid():
+    tree = tree_of((0, 2, 60, 80), (2, 11, 64, 80), steps_per_quarter=11)
+    assert tree.findtext(".//divisions") == "11"
+    # 2 + 9 steps fill a quarter; 2 of the second note's 11 are left; 9 + 22 of rest
+    assert sum(int(note.findtext("duration")) for note in tree.iter("note")) == 44
+    assert tree.findtext(".//note/duration") == "2"
 
 
 def test_musicxml_has_the_notes_in_their_bars_with_metre_and_title():
@@ -114,6 +123,15 @@ def test_name_program_tempo_and_metre_are_as_they_were_given():
     assert tree_of((0, 4, 72, 80), program=71).find(".//transpose") is None
     assert notes_by_sum(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
     assert notes_by_music21(sheet_of((0, 4, 72, 80), program=71)) == [(0, 1, 72)]
+
+
+def test_what_xml_cannot_hold_of_a_name_is_left_out():
+    tree = tree_of(
+        (0, 4, 60, 80), name="Piano\0", title="a\x01b\n\udce9\ufffe c & <d> \u00e9\U0001f3b5"
+    )
+    assert tree.findtext("part-list/score-part/part-name") == "Piano"
+    assert tree.findtext("work/work-title") == "a b c & <d> \u00e9\U0001f3b5"
+    assert tree_of(name="\x01").findtext("part-list/score-part/part-name") == "Piano"
 
 
 def test_the_tempo_of_dotted_beats_is_told_in_dotted_beats():

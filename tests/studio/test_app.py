@@ -3,6 +3,7 @@
 import io
 import wave
 
+import mido
 import numpy as np
 import pytest
 import symusic
@@ -203,6 +204,71 @@ def test_an_uploaded_file_gives_its_tracks_and_the_notes_of_the_chosen_one(studi
     assert bass["notes"] == [[i * 8, 8, 48, 70] for i in range(4)]
     piece = begin(studio, run, notes=bass["notes"], bars=2, transposed=bass["transposed"])
     assert len(compose(studio, piece, bars=1)["bars"]) == 3
+
+
+def test_an_uploaded_file_is_taken_away_at_its_tempo_by_its_instrument_and_so_is_its_recipe(
+    studio, run
+):
+    part = track([(i * 480, 480, 72, 90) for i in range(4)], name="Flauto")
+    part.insert(0, mido.MetaMessage("set_tempo", tempo=833_333))  # 72 quarters a minute
+    part.insert(0, mido.Message("program_change", program=73))
+    where = {"run": run["fingerprint"], "name": "own.mid"}
+    mine = studio.post("/api/upload", params=where, content=midi(part)).json()
+    piece = begin(studio, run, notes=mine["notes"], bars=1, sound=mine["sound"])
+    piece = compose(studio, piece, bars=1)
+    opened = studio.post("/api/open", json={"piece": piece["recipe"]}).json()
+
+    def exported(recipe, **asked):
+        asked = {"piece": recipe, **asked}
+        return studio.post("/api/export/mid", json=asked).content
+
+    data = exported(opened["recipe"])
+    assert data == exported(piece["recipe"])
+    said = [m for each in mido.MidiFile(file=io.BytesIO(data)).tracks for m in each]
+    assert [m.tempo for m in said if m.type == "set_tempo"] == [833_333]
+    assert [m.program for m in said if m.type == "program_change"] == [73]
+    assert [m.name for m in said if m.type == "track_name"] == ["Flauto"]
+    faster = mido.MidiFile(file=io.BytesIO(exported(piece["recipe"], tempo=120.0)))
+    assert [m.tempo for each in faster.tracks for m in each if m.type == "set_tempo"] == [500_000]
+
+
+def test_a_recipe_of_format_2_opens_to_the_same_bars(studio, run):
+    piece = compose(studio, begin(studio, run), bars=2)
+    old = {key: value for key, value in piece["recipe"].items() if key != "sound"}
+    opened = studio.post("/api/open", json={"piece": {**old, "format": 2}})
+    assert opened.status_code == 200, opened.text
+    assert opened.json()["bars"] == piece["bars"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"tempo": 5}, 422),
+        ({"program": 128}, 422),
+        ({"metre": [4, 3]}, 400),
+        ({"metre": [3, 4]}, 400),
+    ],
+)
+def test_a_recipe_with_a_sound_that_is_none_is_refused(studio, run, change, status):
+    sound = {"tempo": 90.0, "program": 0, "name": "", "metre": [4, 4], **change}
+    recipe = {**begin(studio, run)["recipe"], "sound": sound}
+    answer = studio.post("/api/export/mid", json={"piece": recipe})
+    assert answer.status_code == status
+    assert next(iter(change)) in answer.json()["error"] or "in 3/4" in answer.json()["error"]
+
+
+def test_tracks_and_notes_are_of_the_same_tune_of_a_book_and_which_is_said(studio, run):
+    jig = track([(i * 240, 240, 60, 90) for i in range(12)], name="jig")
+    jig.insert(0, signature(6, 8))
+    reel = track([(i * 480, 480, 72, 90) for i in range(8)], name="reel")
+    data = bytearray(midi(jig, reel))
+    data[9] = 2  # type 2: each track is a tune of its own
+    where = {"run": run["fingerprint"], "name": "book.mid"}
+    book = studio.post("/api/upload", params=where, content=bytes(data)).json()
+    assert [(t["number"], t["name"], t["notes"]) for t in book["tracks"]] == [(1, "reel", 8)]
+    assert [note[2] for note in book["notes"]] == [72] * 8
+    assert (book["tune"], book["tunes"]) == (2, 2)
+    assert book["says"] == ["passed over: book.mid#1: it is in 6/8, not in 4/4"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import threading
+import time
 import wave
 
 import mido
@@ -16,6 +18,7 @@ from nextbar.frames.config import Sampling
 from nextbar.music import audio
 from nextbar.music.score import to_score, write_midi
 from nextbar.music.sheet import musicxml_bytes
+from nextbar.writing import folder
 from nextbar.writing.sketch import Sketch
 from nextbar.writing.workbench import Workbench
 
@@ -365,6 +368,22 @@ def test_what_was_left_out_of_the_file_is_said_before_anything_is_composed(model
     assert made["from"]["left_out"] == begun.left_out
 
 
+def test_other_tempi_and_instruments_of_the_file_are_told_as_left_out(model, tmp_path):
+    # 72 before anything sounds, again in bar 2 (no change), 60 in bar 3, 72 in bar 4
+    tempi = [tempo_of(72), tempo_of(72, 1920), tempo_of(60, 1920), tempo_of(72, 1920)]
+    violin = with_head(track([(0, 480, 48, 80)], channel=1), program(40, 1))
+    flute = with_head(quarters(), program(73))
+    (tmp_path / "duo.mid").write_bytes(midi(mido.MidiTrack(tempi), violin, flute))
+    begun = nextbar.begin_from(model, str(tmp_path / "duo.mid"))
+    assert begun.left_out == {
+        "changes of tempo, left out": 2,
+        "other instruments than that of its fullest track, left out": 1,
+    }
+    assert (round(begun.tempo), begun.program) == (72, 73)
+    alone = nextbar.begin_from(model, str(tmp_path / "duo.mid"), track=1)
+    assert (alone.program, len(alone.left_out)) == (40, 1)
+
+
 def test_triplets_on_a_grid_of_sixteenths_are_said_and_a_grid_that_fits_is_offered(model, tmp_path):
     part = track([(160 * i, 160, PITCHES[i % 4], 80) for i in range(24)])
     (tmp_path / "swing.mid").write_bytes(midi(part))
@@ -398,12 +417,12 @@ def test_two_hands_gone_on_from_into_one_folder_give_two_files_and_one_record(mo
 
 def test_two_files_of_one_name_gone_on_from_into_one_folder_give_two_files(model, tmp_path):
     written = {}
-    for folder, pitch in (("a", 60), ("b", 67)):
-        write_midi(to_score(make_notes((0, 16, pitch, 80))), tmp_path / folder / "tune.mid")
-        start = str(tmp_path / folder / "tune.mid")
+    for place, pitch in (("a", 60), ("b", 67)):
+        write_midi(to_score(make_notes((0, 16, pitch, 80))), tmp_path / place / "tune.mid")
+        start = str(tmp_path / place / "tune.mid")
         (path,) = nextbar.generate(model, tmp_path / "out", from_bar=start, **QUICK)
         written[path] = (pitch, path.read_bytes())
-        (alone,) = nextbar.generate(model, tmp_path / folder / "out", from_bar=start, **QUICK)
+        (alone,) = nextbar.generate(model, tmp_path / place / "out", from_bar=start, **QUICK)
         assert (alone.name, alone.read_bytes()) == (path.name, written[path][1]), "the same command"
     assert len(written) == 2
     for path, (pitch, data) in written.items():
@@ -411,6 +430,31 @@ def test_two_files_of_one_name_gone_on_from_into_one_folder_give_two_files(model
         assert path.read_bytes() == data
     record = json.loads((tmp_path / "out" / "generated.json").read_text())["pieces"]
     assert {path.name for path in written} == {*record}
+
+
+def test_two_commands_at_once_into_one_folder_are_both_recorded(model, tmp_path, monkeypatch):
+    pytest.importorskip("fcntl", reason="this system has no locks of folders")
+    read = folder.read_record
+
+    def read_slowly(path):
+        found = read(path)
+        time.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(folder, "read_record", read_slowly)
+    made = [
+        folder.Made(f"piece{n}", model.compose([None], bars=1, seeds=[n])[0], {}) for n in (0, 1)
+    ]
+
+    def write(one):
+        folder.write_pieces(tmp_path, model, [one], 1, wav=False, pictures=False)
+
+    threads = [threading.Thread(target=write, args=(one,)) for one in made]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert {*read(tmp_path).pieces} == {"piece0.mid", "piece1.mid"}
 
 
 def test_pieces_that_differ_in_the_seventh_digit_have_names_of_their_own(model, tmp_path):

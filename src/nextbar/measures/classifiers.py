@@ -261,10 +261,8 @@ def _draw(windows: Windows, rng: np.random.Generator) -> Windows:
 
 def _split(group: IntArray, rng: np.random.Generator) -> IntArray:
     """For each group number its part, the parts in their shares of the groups that occur."""
-    if not len(group):
-        return np.zeros(0, np.int64)
     occurring = rng.permutation(np.unique(group))
-    part = np.full(int(group.max()) + 1, TEST)
+    part = np.full(int(group.max(initial=-1)) + 1, TEST)
     ends = np.round(np.cumsum(SHARES) * len(occurring)).astype(np.int64)
     part[occurring[: ends[0]]] = TRAIN
     part[occurring[ends[0] : ends[1]]] = STOP

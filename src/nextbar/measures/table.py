@@ -197,7 +197,6 @@ def compare(
         notes=_notes(columns, training_bars),
         pieces=[piece.name for piece in generated],
         values=columns["generated"].values,
-        n_left_out=0,
     )
 
 

@@ -7,7 +7,6 @@ tell by itself whether a file is such a one; :func:`read_parts` reads those.
 """
 
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -91,20 +90,16 @@ def ask_of_ends(data: bytes) -> bytes | None:
     A note that has not ended there ends at :data:`FAR_TICKS` or later, and so the
     score does. None where a track has no end that can be found.
     """
+    channels = [channel for channel in range(16) if 0x90 | channel in data]
     parts = [data[:HEADER_BYTES]]
     for chunk in split_chunks(data):
         if not chunk.endswith(_END_OF_TRACK):
             return None
+        ends = b"\x00".join([_ENDS[channel] for channel in channels if 0x90 | channel in chunk])
         # The end's own time is taken by an empty text.
-        asked = [chunk[:-3], b"\xff\x01\x00"]
-        time = _FAR
-        for channel, ends in enumerate(_ENDS):
-            if 0x90 | channel in chunk:
-                asked += [time, ends]
-                time = b"\x00"
-        asked += [b"\x00", _END_OF_TRACK]
-        length = sum(map(len, asked))
-        parts += [b"MTrk", struct.pack(">I", length), *asked]
+        tail = b"\xff\x01\x00" + _FAR + ends + b"\x00" if ends else b""
+        length = len(chunk) + len(tail)
+        parts += [b"MTrk", length.to_bytes(4, "big"), chunk[:-3], tail, _END_OF_TRACK]
     return b"".join(parts)
 
 

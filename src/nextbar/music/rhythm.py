@@ -115,7 +115,8 @@ def join_by_beams(
     line: what is written, and whether it is a rest. A beam does "start",
     "continue" or "stop", or is "partial-left" or "partial-right". Notes of one
     beat are joined that no rest parts; 32nds are parted in the middle of a
-    quarter, but for their first beam.
+    quarter, but for their first beam. A beam holds tuplets whole or lies within
+    one, as programs that nest them need it.
     """
     edges = _beam_edges(metre, steps_per_quarter)
     flags = [0 if is_rest else symbol.n_flags for symbol, is_rest in line]
@@ -124,15 +125,31 @@ def join_by_beams(
     for i in range(1, len(line) + 1):
         if i < len(line) and flags[i - 1] and flags[i] and line[i][0].start not in edges:
             continue
-        if i - begin > 1:
-            starts = [symbol.start for symbol, _ in line[begin:i]]
-            beams[begin:i] = _beams_of_group(flags[begin:i], starts, steps_per_quarter)
+        group = [symbol for symbol, _ in line[begin:i]]
+        for a, b in pairwise(_cuts_at_broken_tuplets(group)):
+            starts = [symbol.start for symbol in group[a:b]]
+            beams[begin + a : begin + b] = _beams_of_group(
+                flags[begin + a : begin + b], starts, steps_per_quarter
+            )
         begin = i
     return beams
 
 
+def _cuts_at_broken_tuplets(group: Sequence[Written]) -> list[int]:
+    """The group's begin and end, and where a tuplet ends or begins of which it has only a part."""
+    edges = [(i, symbol) for i, symbol in enumerate(group) if symbol.opens or symbol.closes]
+    cuts = [0, len(group)]
+    if edges and edges[0][1].closes:
+        cuts.append(edges[0][0] + 1)
+    if edges and edges[-1][1].opens:
+        cuts.append(edges[-1][0])
+    return sorted(set(cuts))
+
+
 def _beams_of_group(flags: list[int], starts: list[int], steps_per_quarter: int) -> list[list[str]]:
-    """Beams of notes that the first beam joins all."""
+    """Beams of notes that the first beam joins all; one alone has none."""
+    if len(flags) == 1:
+        return [[]]
 
     def joined(left: int, level: int) -> bool:
         """Whether a beam goes on from note ``left`` to the next."""

@@ -4,13 +4,14 @@ Staves, voices, values and spelling are decided here and in the modules that
 this one uses, from the notes' own grid; music21 beams them and writes them down.
 """
 
+import re
 from fractions import Fraction
 from math import gcd
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from symusic.core import ScoreTick
+from symusic.core import ScoreTick, TrackTick
 
 from nextbar.errors import UsageError
 from nextbar.music import staves
@@ -24,6 +25,7 @@ SUFFIX: Final = ".musicxml"
 FINEST_STEPS: Final = 48
 """Steps a quarter that notation can show: 64ths, and triplets of them."""
 
+_NOT_IN_XML: Final = re.compile(r"[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ACCIDENTALS: Final = {-1: "flat", 0: "natural", 1: "sharp"}
 
 
@@ -60,14 +62,15 @@ def musicxml_bytes(score: ScoreTick, title: str, *, n_bars: int | None = None) -
     is held over a bar line or a beat that must be seen. A piano has two
     staves where one cannot show its notes: two tracks of one keyboard are its
     hands; one track is parted near middle C. The key signature is the one
-    that fits the notes best. n_bars: see ``score.bars_of``; music without
+    that fits the notes best. What XML cannot hold of a title or name, as the
+    NUL that ends some tracks' names, is left out. n_bars: see ``score.bars_of``; music without
     notes gives as many empty bars, at least one. Raises UsageError where
     music21 is not installed, or the notes lie on no grid that can be written.
     """
-    music21 = _load_music21()
+    music21 = load_music21()
     frame, players = _lay_out(score, n_bars)
     sheet = music21.stream.Score()
-    sheet.insert(0, music21.metadata.Metadata(title=title, composer="nextbar"))
+    sheet.insert(0, music21.metadata.Metadata(title=_in_one_line(title), composer="nextbar"))
     for number, player in enumerate(players, 1):
         parts = [_part(music21, frame, player, number, nth) for nth in range(len(player.staves))]
         for part in parts:
@@ -76,11 +79,21 @@ def musicxml_bytes(score: ScoreTick, title: str, *, n_bars: int | None = None) -
             sheet.insert(0, music21.layout.StaffGroup(parts, symbol="brace", name=player.name))
     exporter = music21.exporter(sheet, makeNotation=False)
     root = exporter.parse()
+    _count_in_steps(root, frame.steps_per_quarter)
     for encoding in root.iter("encoding"):
         for date in encoding.findall("encoding-date"):  # the same piece, the same bytes
             encoding.remove(date)
     document: bytes = exporter.asBytes()
     return document
+
+
+def _count_in_steps(root: Any, steps_per_quarter: int) -> None:
+    """Durations in steps, which are whole numbers; music21 rounds to 10,080ths of a quarter."""
+    divisions = int(root.findtext(".//divisions"))
+    for element in root.iter("duration"):
+        element.text = str(round(int(element.text) * steps_per_quarter / divisions))
+    for element in root.iter("divisions"):
+        element.text = str(steps_per_quarter)
 
 
 def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]:
@@ -105,19 +118,24 @@ def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]
         sharps=staves.sharps_of(everything),
         tempo=tempo_of(score),
     )
-    names = [track.track.name for track in tracks]
+    names = [_in_one_line(track.track.name) for track in tracks]
     programs = [int(track.track.program) for track in tracks]
     if len(tracks) == 2 and programs[0] == programs[1] and programs[0] in staves.KEYBOARDS:
         hands = sorted(found, key=lambda notes: -notes["pitch"].mean())
         name = names[0] if names[0] == names[1] else ""
         return frame, [Player(name, programs[0], _two_staves(*hands))]
     if not tracks:
-        silent = [(track.name, int(track.program)) for track in score.tracks[:1]] or [("", 0)]
-        return frame, [Player(*silent[0], [Staff(everything, True)])]
+        silent = score.tracks[0] if len(score.tracks) else TrackTick()
+        name = _in_one_line(silent.name)
+        return frame, [Player(name, int(silent.program), [Staff(everything, True)])]
     return frame, [
         Player(name, program, _staves(notes, program))
         for name, program, notes in zip(names, programs, found, strict=True)
     ]
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(_NOT_IN_XML.sub(" ", text).split())
 
 
 def _notes_in_steps(track: PitchedTrack, step: int) -> Notes:
@@ -309,7 +327,8 @@ def _show_accidentals(music21: Any, sharps: int, spelt: list[tuple[int, bool, An
             now[place] = alter
 
 
-def _load_music21() -> Any:
+def load_music21() -> Any:
+    """What is used of music21; UsageError, which says how to install it, where it is missing."""
     try:
         from music21 import (
             chord,

@@ -8,12 +8,14 @@ from typing import Any
 
 from nextbar._version import __version__
 from nextbar.errors import NextbarError, TooLongError, UsageError
-from nextbar.files import write_bytes_atomically, write_json_atomically
+from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
+from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
+from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Composition
 
@@ -82,10 +84,11 @@ def write_pieces(
     *,
     wav: bool,
     pictures: bool,
+    musicxml: bool = False,
     progress: Callable[[PieceWritten], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """The MIDI files written, in order; WAV and PNG stand beside them under the same name.
+    """The MIDI files written, in order; what else is wanted is beside them under the same name.
 
     making: the pieces, taken one by one as they are written. What was written
     before an interruption is recorded. A piece that is too long for a WAV has
@@ -97,7 +100,7 @@ def write_pieces(
     try:
         for nth, made in enumerate(making, 1):
             path = folder / f"{made.name}.mid"
-            why = _write_piece(path, composer, made, wav=wav, pictures=pictures)
+            why = _write_piece(path, composer, made, wav=wav, pictures=pictures, musicxml=musicxml)
             pieces[path.name] = {**_describe(made), **({"no_wav": why} if why else {})}
             no_wav += [why] if why else []
             if progress is not None:
@@ -128,11 +131,16 @@ def _describe(made: Made) -> dict[str, Any]:
     }
 
 
-def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool) -> str:
+def _write_piece(
+    path: Path, composer: Composer, made: Made, *, wav: bool, pictures: bool, musicxml: bool
+) -> str:
     """Writes the files of a piece; returns why it has no WAV, "" where it has or none is wanted."""
     composition, kind = made.composition, composer.kind
     score = composer.to_score(composition, made.name)
     write_midi(score, path, n_bars=composition.n_bars)
+    if musicxml:
+        sheet = musicxml_bytes(score, made.name, n_bars=composition.n_bars)
+        write_bytes_atomically(path.with_suffix(MUSICXML_SUFFIX), sheet)
     if pictures:
         figure = picture.draw_piano_roll(
             composition.notes,
@@ -153,13 +161,14 @@ def _write_piece(path: Path, composer: Composer, made: Made, *, wav: bool, pictu
 
 
 def _write_record(folder: Path, composer: Composer, new: dict[str, dict[str, Any]]) -> None:
-    before = read_record(folder)
-    pieces = {**(before.pieces if before else {}), **new}
     run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
-    write_json_atomically(
-        folder / RECORD,
-        {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
-    )
+    with alone_in(folder):
+        before = read_record(folder)
+        pieces = {**(before.pieces if before else {}), **new}
+        write_json_atomically(
+            folder / RECORD,
+            {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
+        )
 
 
 def _write_sheet(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from nextbar.errors import UsageError
 from nextbar.music import audio
+from nextbar.music.sheet import load_music21
 from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.beginning import begin_from, begin_from_corpus
 from nextbar.writing.composer import Composer, load
@@ -42,11 +43,12 @@ def generate(
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
+    musicxml: bool = False,
     device: str = "auto",
     progress: Callable[[PieceWritten], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> list[Path]:
-    """The MIDI files written into the folder ``out``, with WAV and PNG beside them.
+    """The MIDI files written into the folder ``out``, with WAV, PNG and MusicXML beside them.
 
     run: None takes the trained model that comes with nextbar.
     bars: how many bars the model writes; given ones come in front and are not
@@ -67,6 +69,8 @@ def generate(
     check_seed(seeds[-1])
     if wav:
         audio.find_soundfont()  # complain before the work, not after it
+    if musicxml:
+        load_music21()
     composer = run if isinstance(run, Composer) else load(run, device=device)
     sampling = composer.asked(temperature, follow)
     check_folder(Path(out), composer)
@@ -108,6 +112,7 @@ def generate(
         pieces,
         wav=wav,
         pictures=pictures,
+        musicxml=musicxml,
         progress=progress,
         say=say,
     )

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -73,13 +74,25 @@ class Source:
 
     @cached_property
     def left_out(self) -> dict[str, int]:
-        """What of the file is not in the tune's notes, and how often."""
-        grid = self.piece.grid
+        """What of the file is not in what is gone on from, and how often."""
+        grid, tune = self.piece.grid, self.piece.tune
+        programs = {part.track.program for part in tune.choose(self.piece.track)}
         more = {
+            "changes of tempo, left out": self._n_tempo_changes(),
+            "other instruments than that of its fullest track, left out": len(programs) - 1,
             "notes outside of A0 to C8, left out": grid.n_dropped,
             "notes that begin with another of their pitch, left out": grid.n_merged,
         }
         return {**self.piece.left_out, **{what: n for what, n in more.items() if n}}
+
+    def _n_tempo_changes(self) -> int:
+        """How often the tempo changes behind the first note; on the seconds grid that is heard."""
+        tune = self.piece.tune
+        stated = sorted((tempo.time, tempo.mspq) for tempo in tune.score.tempos)
+        heard = [mspq for time, mspq in stated if time > tune.first_tick]
+        before = [mspq for time, mspq in stated if time <= tune.first_tick]
+        changes = sum(a != b for a, b in pairwise([*(before[-1:] or [500_000]), *heard]))
+        return 0 if self.kind.grid == "seconds" else changes
 
     def sentences(self, bar: int) -> Iterator[str]:
         """What is to be known before anything is written behind the bar."""

@@ -223,6 +223,40 @@ def test_a_midi_file_is_dropped_its_track_and_bars_chosen_and_gone_on_from(page)
     assert given == [True, True, False, False, False]
 
 
+def test_a_file_s_tempo_and_instrument_go_into_what_is_taken_away_and_open_again(page, tmp_path):
+    part = track([(i * 480, 480, 72, 90) for i in range(8)])
+    part.insert(0, mido.MetaMessage("set_tempo", tempo=833_333))  # 72 quarters a minute
+    part.insert(0, mido.Message("program_change", program=73))
+    page.page.get_by_role("radio", name="My file").check()
+    page.page.set_input_files(
+        "#file", {"name": "own.mid", "mimeType": "audio/midi", "buffer": midi(part)}
+    )
+    page.page.locator("#file-choices").wait_for()
+    page.until("document.querySelector('#tempo').value === '72'")
+    page.compose(bars=1)
+
+    def taken(kind):
+        with page.page.expect_download() as waiting:
+            page.page.click(f'[data-kind="{kind}"]')
+        return waiting.value.path().read_bytes()
+
+    def says():
+        tracks = mido.MidiFile(file=io.BytesIO(taken("mid"))).tracks
+        found = [message for each in tracks for message in each]
+        tempi = [message.tempo for message in found if message.type == "set_tempo"]
+        return tempi, [m.program for m in found if m.type == "program_change"]
+
+    assert says() == ([833_333], [73])
+    page.page.locator("#tempo").fill("90")
+    assert says() == ([666_667], [73])
+    (tmp_path / "mine.json").write_bytes(taken("recipe"))
+    page.page.get_by_role("radio", name="Silence").check()
+    page.until("document.querySelector('#tempo').value === '120'")
+    page.page.set_input_files("#open-recipe", tmp_path / "mine.json")
+    page.until("document.querySelector('#tempo').value === '90'")
+    assert says() == ([666_667], [73])
+
+
 def test_a_training_tune_is_found_heard_and_gone_on_from(page):
     page.page.get_by_role("radio", name="A tune").check()
     page.page.fill("#tune-search", "tune05")
