@@ -20,6 +20,7 @@ from nextbar.music.score import to_score, write_midi
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing import folder
 from nextbar.writing.sketch import Sketch
+from nextbar.writing.source import source_from_bytes
 from nextbar.writing.workbench import Workbench
 
 from ..fixtures import let_it_sound
@@ -318,7 +319,20 @@ def test_a_tune_of_a_book_and_its_bar_can_be_chosen(model, book):
     assert len(names) == 2
 
 
+def test_a_tune_that_is_refused_behind_the_one_that_is_taken_is_not_passed_over(model, tmp_path):
+    jig, march = BOOK.split("\n\n")[0], BOOK.split("\n\n")[2]
+    path = tmp_path / "book.abc"
+    path.write_text(f"{march}\n{jig}\n")
+    says = nextbar.begin_from(model, str(path)).says
+    assert "tune 1 of 2" in says[0]
+    assert not any("passed over" in sentence for sentence in says)
+
+
 def test_a_file_whose_own_name_ends_like_a_choice_is_taken_as_it_is_called(model, book, tmp_path):
+    for name in ("tune#3", "tune:3", "tune#3:3"):
+        (tmp_path / name).write_bytes(midi(quarters(2)))
+        assert nextbar.begin_from(model, str(tmp_path / name)).n_bars == 2
+        assert nextbar.begin_from(model, f"{tmp_path / name}:1").n_bars == 1
     for name in ("a#3", "a:1", "b#3:1"):
         shutil.copy(book, tmp_path / f"{name}.abc")
         assert nextbar.begin_from(model, f"{tmp_path / name}.abc").n_bars == 3
@@ -334,6 +348,19 @@ def test_a_waltz_is_refused_with_the_metre_of_the_model_and_what_can_be_done(mod
         "waltz.mid: it is in 3/4, and this model writes 4/4; give a piece in 4/4, or a model of "
         "pieces in 3/4: nextbar prepare --metre 3/4, then train"
     )
+
+
+def test_a_file_that_changes_metre_is_refused_in_words_for_the_command_in_use(model, tmp_path):
+    metres = mido.MidiTrack([signature(4, 4), signature(3, 4, time=1920 * 2)])
+    data = midi(metres, quarters(8))
+    (tmp_path / "suite.mid").write_bytes(data)
+    for read in (
+        lambda: nextbar.begin_from(model, str(tmp_path / "suite.mid")),
+        lambda: source_from_bytes(data, name="suite.mid", kind=model.kind),
+    ):
+        with pytest.raises(MusicFileError, match="give a part of it in one metre") as caught:
+            read()
+        assert "--grid" not in str(caught.value), "which is an option of prepare"
 
 
 # -------------------------------------------------------------------------------- what is left out
@@ -381,6 +408,11 @@ def test_other_tempi_and_instruments_of_the_file_are_told_as_left_out(model, tmp
     }
     assert (round(begun.tempo), begun.program) == (72, 73)
     alone = nextbar.begin_from(model, str(tmp_path / "duo.mid"), track=1)
+    late = with_head(quarters(1, first_bar=1), tempo_of(60), tempo_of(72, 480))
+    late[2].time -= 480  # 60, and from the second quarter on 72, before the first note in bar 2
+    (tmp_path / "late.mid").write_bytes(midi(late))
+    begun = nextbar.begin_from(model, str(tmp_path / "late.mid"))
+    assert (round(begun.tempo), begun.left_out, begun.origin["bars"]) == (72, {}, [2, 2])
     assert (alone.program, len(alone.left_out)) == (40, 1)
 
 
@@ -413,6 +445,15 @@ def test_two_hands_gone_on_from_into_one_folder_give_two_files_and_one_record(mo
     record = json.loads((tmp_path / "out" / "generated.json").read_text())["pieces"]
     assert {path.name for path in paths} == {*record}
     assert [record[p.name]["from"]["track"] for p in paths] == [1, 2, "all"]
+
+
+@pytest.mark.parametrize("names", [("a/b", "a_b"), ("x" * 40 + "1", "x" * 40 + "2")])
+def test_tracks_whose_names_come_out_alike_in_a_file_s_name_are_told_apart(model, tmp_path, names):
+    parts = [quarters(name=name, channel=n) for n, name in enumerate(names)]
+    (tmp_path / "duo.mid").write_bytes(midi(*parts))
+    begun = [nextbar.begin_from(model, str(tmp_path / "duo.mid"), track=name) for name in names]
+    assert begun[0].name != begun[1].name
+    assert [len(each.name.encode()) < 80 for each in begun] == [True, True]
 
 
 def test_two_files_of_one_name_gone_on_from_into_one_folder_give_two_files(model, tmp_path):

@@ -466,34 +466,3 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
         "document.querySelector('#canvas').width / document.querySelector('#canvas').clientWidth"
     )
     assert sharp == 2
-
-
-def test_a_file_s_tempo_and_instrument_are_kept_until_another_tempo_is_chosen(page, tmp_path):
-    mine = mido.MidiFile(ticks_per_beat=480)
-    tempo = mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(72))
-    notes = [
-        message
-        for i in range(8)
-        for message in (
-            mido.Message("note_on", note=72 + i % 3, velocity=90),
-            mido.Message("note_off", note=72 + i % 3, time=480),
-        )
-    ]
-    mine.tracks.append(mido.MidiTrack([tempo, mido.Message("program_change", program=73), *notes]))
-    mine.save(tmp_path / "flute.mid")
-    page.page.get_by_role("radio", name="My file").check()
-    page.page.set_input_files("#file", tmp_path / "flute.mid")
-    page.page.locator("#file-choices").wait_for()
-    page.until("document.querySelector('#tempo').value === '72'")
-    page.compose(bars=2)
-
-    def taken():
-        with page.page.expect_download() as download:
-            page.page.click('[data-kind="mid"]')
-        messages = [m for track in mido.MidiFile(download.value.path()).tracks for m in track]
-        tempos = [round(mido.tempo2bpm(m.tempo)) for m in messages if m.type == "set_tempo"]
-        return tempos, [m.program for m in messages if m.type == "program_change"]
-
-    assert taken() == ([72], [73])
-    page.page.locator("#tempo").fill("100")
-    assert taken() == ([100], [73])
