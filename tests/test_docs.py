@@ -6,6 +6,7 @@
 import importlib
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,20 @@ def test_every_loss_stands_in_one_of_the_two_tables_of_equations_and_in_the_righ
         here, there = (papers, others) if is_the_papers else (others, papers)
         assert f"losses.{name}`" in here, f"{name} has no line"
         assert f"losses.{name}`" not in there, f"{name} stands in the wrong table"
+
+
+def test_the_plan_of_the_house_has_the_floors_that_imports_are_held_to():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = contracts["contracts"][0]["layers"]
+    floors = [set(re.findall(r"nextbar\.(\w+)", layer)) for layer in layers]
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## The house\n")[2]
+    plan = text.partition("\n- ")[0].split("<-")
+    # A room is a word by itself between wide spaces; what it is for has several.
+    found = [
+        {cell for cell in re.split(r"\s{2,}|\n", f" {floor}") if cell.isidentifier()}
+        for floor in plan
+    ]
+    assert found == floors[::-1]
 
 
 def test_every_row_of_table_1_has_its_place():
