@@ -237,7 +237,16 @@ def limits(_):
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are Linux's")
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_worker_dumps_no_core_and_has_an_end_to_its_time_and_memory(fresh):
-    [data] = results(limits, ["a"], seconds=5.0, memory_bytes=2**30, fresh=fresh)
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    if before[1] == 0:
+        pytest.skip("nothing may dump a core here")
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        [data] = results(limits, ["a"], seconds=5.0, memory_bytes=2**30, fresh=fresh)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
     core, seconds, memory = json.loads(data)
     assert core == 0
     assert 5 <= seconds <= 60  # 5 s from now on, and what it has used to begin

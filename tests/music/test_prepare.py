@@ -171,6 +171,20 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     assert corpus.n_pieces == 8
 
 
+def test_broken_files_of_equal_bytes_are_duplicates_and_those_without_any_are_not(folder, tmp_path):
+    for name in ("x.mid", "y.mid"):
+        (folder / name).write_bytes(b"nothing")
+    for name in ("x.zip", "y.zip"):
+        (folder / name).write_bytes(b"no archive")  # none of its files can be read
+    corpus = prepare(folder, tmp_path / "corpus")
+    assert [(r["file"], r["reason"]) for r in corpus.refused()] == [
+        ("x.mid", "not a MIDI file"),
+        ("x.zip", "damaged archive"),
+        ("y.mid", "duplicate"),
+        ("y.zip", "damaged archive"),
+    ]
+
+
 def test_duplicates_can_be_kept_and_are_on_the_seconds_grid(folder, tmp_path):
     (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
     assert prepare(folder, tmp_path / "a").n_pieces == 12
@@ -538,8 +552,9 @@ def test_other_options_of_reading_make_everything_new_again(folder, tmp_path):
 
 
 def test_new_files_may_turn_the_metre_over(folder, tmp_path):
-    prepare(folder, tmp_path / "corpus")
-    for i in range(20):
+    (folder / "waltz0.mid").write_bytes(waltz(50))
+    prepare(folder, tmp_path / "corpus")  # which has no bars of the waltz
+    for i in range(1, 20):
         (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
     corpus = prepare(folder, tmp_path / "corpus")
     assert (corpus.metre, corpus.n_pieces) == ((3, 4), 20)
@@ -683,6 +698,7 @@ def test_bars_of_a_metre_keep_onsets_and_come_to_one_key_where_nothing_else_is_s
 
 def packed(folder, names):
     """What a worker says of files that it reads one after another."""
+    options = CorpusOptions(common_key=False)
     options = CorpusOptions(common_key=False)
     read = functools.partial(spool.read_source_file, folder=folder, options=options)
     return spool.pack_all([read(name) for name in names], options)

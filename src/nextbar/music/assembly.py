@@ -30,7 +30,7 @@ from nextbar.music.spool import (
     show_refusal,
 )
 
-ROWS_AT_ONCE: Final = 2**20
+ROWS_AT_ONCE: Final = 2**18
 BYTES_AT_ONCE: Final = 2**24
 READER: Final = f"2, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
@@ -76,16 +76,16 @@ def write_lines(folder: Path, gathered: Gathered, metre: Metre) -> Tally:
         refused[line["reason"]] += 1
         first_refusal = first_refusal or line["message"]
     taken = int((np.bincount(file_of_piece[kept], minlength=len(files)) > 0).sum())
-    of_pieces = pieces[kept]
+    notes = pieces["notes"][kept]
     return Tally(
         kept=kept,
         refused=refused,
-        keys=Counter(key.decode() for key in of_pieces["key"].tolist()),
-        tempos=of_pieces["tempo"],
+        keys=Counter(key.decode() for key in pieces["key"][kept].tolist()),
+        tempos=pieces["tempo"][kept],
         files_taken=taken,
         files_refused=len(files) - taken,
-        notes=int(of_pieces["notes"].sum()),
-        shift_ms=float((of_pieces["off_grid_ms"] * of_pieces["notes"]).sum()),
+        notes=int(notes.sum()),
+        shift_ms=float((pieces["off_grid_ms"][kept] * notes).sum()),
         first_refusal=first_refusal,
     )
 

@@ -142,6 +142,7 @@ def prepare(
             # The earlier corpus has no bars of this metre: everything is read again.
             gathered = _gather(plan, chosen, None, beside / "again", n_workers, report)
         _write_corpus(beside, gathered, chosen, taken, facts, folder)
+        del gathered  # its records are as many as the files, and opening wants room of its own
         _remove(beside / "spool", beside / "again")
     return _opened(out, page)
 
