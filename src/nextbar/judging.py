@@ -22,9 +22,9 @@ from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
-from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
+from nextbar.music.metre import show_metre
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX

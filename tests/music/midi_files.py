@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from nextbar.music.bars import NOTE, Notes, sort_notes
 from nextbar.music.grid import end_at_next_onset
-from nextbar.music.midi import Tune, parse_tunes
+from nextbar.music.midi import parse_tunes
+from nextbar.music.tunes import Tune
 
 Row = tuple[int, int, int, int]
 

@@ -7,7 +7,8 @@ from xml.etree import ElementTree
 import numpy as np
 
 from nextbar.music.bars import NOTE
-from nextbar.music.grid import bar_steps, end_at_next_onset
+from nextbar.music.grid import end_at_next_onset
+from nextbar.music.metre import bar_steps
 
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 PARTS_OF_A_WHOLE = {

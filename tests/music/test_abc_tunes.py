@@ -5,7 +5,8 @@ import pytest
 
 from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
-from nextbar.music.grid import find_metre, quantise_to_metre
+from nextbar.music.grid import quantise_to_metre
+from nextbar.music.metre import find_metre
 from nextbar.music.midi import parse_tunes, read_tunes
 
 from .midi_files import only_tune

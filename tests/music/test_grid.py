@@ -10,20 +10,16 @@ from symusic.core import ControlChangeTick
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.bars import NOTE
 from nextbar.music.grid import (
-    bar_steps,
     end_at_next_onset,
-    find_metre,
-    find_tempo,
-    normal_metre,
-    parse_metre,
     quantise,
     quantise_to_metre,
     quantise_to_seconds,
     semitones_to_c,
     transpose,
 )
-from nextbar.music.midi import choose_notes
+from nextbar.music.metre import bar_steps, find_metre, find_tempo, normal_metre, parse_metre
 from nextbar.music.refusals import with_advice
+from nextbar.music.tunes import choose_notes
 
 from .midi_files import any_notes, make_notes, midi, only_tune, signature, track
 

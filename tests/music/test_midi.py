@@ -4,13 +4,8 @@ import struct
 import pytest
 
 from nextbar.errors import MusicFileError
-from nextbar.music.midi import (
-    LARGEST_FILE_BYTES,
-    NEVER_ENDED,
-    choose_notes,
-    parse_tunes,
-    read_tunes,
-)
+from nextbar.music.midi import LARGEST_FILE_BYTES, NEVER_ENDED, parse_tunes, read_tunes
+from nextbar.music.tunes import choose_notes
 
 from .midi_files import midi, only_tune, raw_midi, track, tune_bytes
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from nextbar.errors import MusicFileError
 from nextbar.music.grid import quantise_to_metre
-from nextbar.music.midi import DRUMS, NEVER_ENDED, NO_LENGTH, parse_tunes
+from nextbar.music.midi import NEVER_ENDED, parse_tunes
 from nextbar.music.midi_events import normal_header, read_parts, show_bytes
+from nextbar.music.tunes import DRUMS, NO_LENGTH
 
 from .midi_files import any_notes, midi, only_tune, raw_midi, track
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from nextbar.music.grid import quantise_to_metre
-from nextbar.music.midi import choose_notes, parse_tunes
+from nextbar.music.midi import parse_tunes
+from nextbar.music.tunes import choose_notes
 
 from .midi_files import make_notes, midi, only_tune, track
 from .prepared import prepare

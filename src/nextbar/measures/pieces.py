@@ -23,7 +23,7 @@ from nextbar.music.bars import (
     join_at_bar_lines,
 )
 from nextbar.music.grid import quantise
-from nextbar.music.midi import choose_notes, pitched_tracks
+from nextbar.music.tunes import choose_notes, pitched_tracks
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -67,7 +67,7 @@ def piece_of_score(
 
     n_steps: steps in a bar, 16 for 4/4 in sixteenths. It lasts as many bars as
     its last note ends in; its bars begin at tick 0. track: see
-    ``music.midi.choose_notes``. A score without a pitched note gives an empty
+    ``music.tunes.choose_notes``. A score without a pitched note gives an empty
     piece of no bars.
     """
     if not pitched_tracks(score):

@@ -15,9 +15,8 @@ from nextbar._version import __version__
 from nextbar.files import write_json_atomically
 from nextbar.music.bars import BAR_NOTE, FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.music.corpus import Lines, find_fingerprint
-from nextbar.music.grid import bar_steps, parse_metre, show_metre
 from nextbar.music.manifest import FORMAT, KIND, MANIFEST
-from nextbar.music.midi import Metre
+from nextbar.music.metre import bar_steps, parse_metre, show_metre
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import SECONDS_BAR_STEPS, other_metre, refusal_of
 from nextbar.music.refusals import refuse
@@ -29,6 +28,7 @@ from nextbar.music.spool import (
     line_of,
     show_refusal,
 )
+from nextbar.music.tunes import Metre
 
 ROWS_AT_ONCE: Final = 2**18
 BYTES_AT_ONCE: Final = 2**24

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from symusic.core import ControlChangeTick, ScoreTick
 
 from nextbar.errors import TooLongError, UsageError
-from nextbar.music.midi import last_note_end, parse_score
+from nextbar.music.midi import parse_score
 from nextbar.music.score import bar_seconds
+from nextbar.music.tunes import last_note_end
 
 TAIL_SECONDS: Final = 2.0
 """Added after the end of the last note, which rings on."""

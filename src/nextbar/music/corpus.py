@@ -40,10 +40,10 @@ from nextbar.music.bars import (
     draw_rolls,
     join_at_bar_lines,
 )
-from nextbar.music.grid import parse_metre
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST, damaged, read_manifest
-from nextbar.music.midi import Metre
+from nextbar.music.metre import parse_metre
+from nextbar.music.tunes import Metre
 
 if TYPE_CHECKING:
     from nextbar.music.summary import Summary

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nextbar.music.bars import N_PITCHES
-from nextbar.music.midi import Metre
+from nextbar.music.tunes import Metre
 
 
 @dataclass(frozen=True)

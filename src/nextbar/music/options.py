@@ -82,7 +82,7 @@ class CorpusOptions:
         if self.common_key is None:
             object.__setattr__(self, "common_key", in_bars and not self.augment)
         if self.metre != "auto":
-            from nextbar.music.grid import bar_steps, parse_metre  # with NumPy
+            from nextbar.music.metre import bar_steps, parse_metre  # with NumPy
 
             if not in_bars:
                 raise UsageError("a metre has no meaning on the seconds grid; leave it out")

@@ -26,9 +26,9 @@ from nextbar.music.assembly import (
     write_manifest,
 )
 from nextbar.music.corpus import Corpus
-from nextbar.music.grid import show_metre
 from nextbar.music.manifest import FILES, read_manifest
-from nextbar.music.midi import MIDI_SUFFIXES, Metre
+from nextbar.music.metre import show_metre
+from nextbar.music.midi import MIDI_SUFFIXES
 from nextbar.music.options import CorpusOptions, OptionsGiven
 from nextbar.music.reading import read_pieces
 from nextbar.music.refusals import refuse
@@ -55,6 +55,7 @@ from nextbar.music.spool import (
     refused_file,
     unpack,
 )
+from nextbar.music.tunes import Metre
 from nextbar.settings import check_names
 from nextbar.workers import Lost, Result, map_in_workers
 

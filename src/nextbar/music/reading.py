@@ -17,23 +17,20 @@ from nextbar.music.grid import (
     GridNotes,
     OffGrid,
     Outline,
-    bar_steps,
-    find_bar_lines,
     find_fitting_steps,
     find_outlines,
-    find_tempo,
     lay_metre_grid,
     lay_seconds_grid,
     not_empty,
-    parse_metre,
     quantise_all,
-    show_metre,
     transpose,
 )
 from nextbar.music.kind import BarKind
-from nextbar.music.midi import CHORDS, DRUM_TRACK, Metre, Tune, parse_tunes, read_bytes
+from nextbar.music.metre import bar_steps, find_bar_lines, find_tempo, parse_metre, show_metre
+from nextbar.music.midi import parse_tunes, read_bytes
 from nextbar.music.options import CorpusOptions
 from nextbar.music.refusals import Command, refuse, with_advice
+from nextbar.music.tunes import CHORDS, DRUM_TRACK, Metre, Tune
 
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""

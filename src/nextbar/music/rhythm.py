@@ -13,8 +13,8 @@ from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
-from nextbar.music.grid import bar_steps
-from nextbar.music.midi import Metre
+from nextbar.music.metre import bar_steps
+from nextbar.music.tunes import Metre
 
 
 class Tuplet(NamedTuple):

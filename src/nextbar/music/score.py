@@ -18,8 +18,8 @@ from symusic.core import NoteTickList, ScoreTick, TempoTick, TimeSignatureTick, 
 from nextbar.errors import UsageError
 from nextbar.files import write_bytes_atomically
 from nextbar.music.bars import Notes
-from nextbar.music.grid import find_tempo
-from nextbar.music.midi import Metre, Tune, choose_tracks, last_note_end
+from nextbar.music.metre import find_tempo
+from nextbar.music.tunes import Metre, Tune, choose_tracks, last_note_end
 
 TICKS_PER_STEP: Final = 120
 """A step of a quarter's fourth in files of 480 ticks a quarter, which every program can read."""

@@ -16,9 +16,9 @@ from symusic.core import ScoreTick, TrackTick
 from nextbar.errors import UsageError
 from nextbar.music import staves
 from nextbar.music.bars import NOTE, Notes, join_notes, sort_notes
-from nextbar.music.midi import Metre, PitchedTrack, pitched_tracks
 from nextbar.music.rhythm import Written, is_compound, join_by_beams, write_rhythm
 from nextbar.music.score import bars_of, metre_of, tempo_of
+from nextbar.music.tunes import Metre, PitchedTrack, pitched_tracks
 from nextbar.music.voices import MOST_VOICES, Span, VoicesOfBar, voices_by_bar
 
 SUFFIX: Final = ".musicxml"

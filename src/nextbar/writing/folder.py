@@ -10,8 +10,8 @@ from nextbar._version import __version__
 from nextbar.errors import NextbarError, TooLongError, UsageError
 from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
-from nextbar.music.grid import show_metre
 from nextbar.music.kind import BarKind
+from nextbar.music.metre import show_metre
 from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX

@@ -17,7 +17,7 @@ MOST_BARS: Final = 10_000
 LARGEST_SEED: Final = 2**63 - 1
 SLOWEST: Final = 10.0
 FASTEST: Final = 1_000.0
-"""Quarters a minute of a piece; what a file states beyond is not believed (``grid.find_tempo``)."""
+"""Quarters a minute of a piece; what a file states beyond is not believed: ``metre.find_tempo``."""
 FAINTEST: Final = 0.5 / FULL_VELOCITY
 """The intensity from which a cell has a velocity of at least 1."""
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
-from nextbar.music.grid import normal_metre, show_metre
 from nextbar.music.kind import BarKind
+from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.reading import (
     FileResult,
     ReadPiece,

@@ -10,14 +10,9 @@ import numpy as np
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import NOTE, Notes, Rolls, cut_at_bar_lines, draw_rolls, sort_notes
-from nextbar.music.grid import (
-    end_at_next_onset,
-    normal_metre,
-    semitones_to_c,
-    show_metre,
-    transpose,
-)
+from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
 from nextbar.music.kind import BarKind
+from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.score import Sound
 from nextbar.writing.bar_by_bar import WrittenBar, blend, write_bars
 from nextbar.writing.composer import Composer
