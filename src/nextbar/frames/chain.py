@@ -170,6 +170,3 @@ class Chain(NamedTuple):
             part = drawn
             parts.append(part)
         return torch.cat(parts, dim=1).flatten(1)
-
-
-Reading = Gaussian | Chain

@@ -97,7 +97,7 @@ def encoder_and_generator_gradients(
     frames = (synthesis.predicted, synthesis.sampled)
     n_of_encoder = 2 if in_columns else 1  # in the paper the second fake is G's alone
     for_encoder = torch.autograd.grad(matching, judged.fakes[:n_of_encoder], retain_graph=True)
-    for_generator = torch.autograd.grad(matching + adversarial, judged.fakes, retain_graph=True)
+    for_generator = torch.autograd.grad(matching + adversarial, judged.fakes)
     by_cell = [cells] if in_columns else []
     encoder_gradients = torch.autograd.grad(
         [prior, *by_cell, *frames[:n_of_encoder]],

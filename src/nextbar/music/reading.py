@@ -204,17 +204,9 @@ def show_path(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def read_piece(path: Path, kind: BarKind, *, track: int | str = "all") -> ReadPiece:
-    """The first tune of a file on the kind's grid. Raises UsageError or MusicFileError."""
-    if not path.is_file():
-        raise UsageError(
-            f"{path}: there is no such file; give a MIDI or ABC file, held-out, training or noise"
-        )
-    result = read_pieces(path, name=path.name, options=options_of_kind(kind, track=track))
-    if not result.pieces:
-        refusal = result.refusals[0]
-        raise MusicFileError(refusal.message, name=path.name, reason=refusal.reason)
-    return result.pieces[0]
+def read_piece(path: Path, kind: BarKind) -> ReadPiece:
+    """The first tune of a file on the kind's grid. Raises MusicFileError where there is none."""
+    return read_tune(path, options=options_of_kind(kind), command="prepare")
 
 
 class ParsedTune(NamedTuple):

@@ -10,12 +10,11 @@ from typing import Any, Final
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.workers import TOO_LONG, Lost, map_in_workers
+from nextbar.writing.sketch import MOST_BARS, MOST_GIVEN_NOTES
 
 LARGEST_BYTES: Final = 4 * 2**20
 MOST_SECONDS: Final = 20.0
 MOST_MEMORY: Final = 2 * 2**30
-MOST_BARS: Final = 512
-MOST_NOTES: Final = 8_192
 
 
 def read_upload(data: bytes, *, name: str, track: str, kind: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     piece = source.piece
     notes = piece.grid.notes
     end = MOST_BARS * kind.n_steps
-    kept = notes[notes["start"] + notes["duration"] <= end][:MOST_NOTES]
+    kept = notes[notes["start"] + notes["duration"] <= end][:MOST_GIVEN_NOTES]
     return {
         "tracks": [
             {"number": number, "name": name[:80], "notes": n_notes}
