@@ -1,5 +1,7 @@
+import io
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 
@@ -231,3 +233,31 @@ def test_abc_is_read_in_the_encoding_that_it_has(encoding):
 def test_a_last_bar_that_completes_the_pickup_has_no_metre_of_its_own():
     rows, _ = eighths("G2|c8|d8|[M:3/4]e6|]")
     assert rows == [(6, 2, 67), (8, 8, 72), (16, 8, 74), (24, 6, 76)]
+
+
+UP = [60, 62, 64, 65, 67, 69, 71, 72]
+
+
+@pytest.mark.parametrize(
+    ("bars", "pitches"),
+    [
+        ("CDEF GABcH[|]:|", [60, 62, 64, 65, 67, 69, 71, 72] * 2),  # repeated, and it ends
+        (
+            "CDEF GABcH[|]|] cBAG FEDC |]",
+            [60, 62, 64, 65, 67, 69, 71, 72, 72, 71, 69, 67, 65, 64, 62, 60],
+        ),
+        ("^FDEF H[|] FABc |]", [66, 62, 64, 66, 65, 69, 71, 72]),  # alone it is a bar line
+    ],
+)
+def test_a_fermata_on_a_bar_line_that_is_not_seen_is_no_chord_that_never_ends(bars, pitches):
+    converted = abc_tunes.convert_tune(f"X:1\nM:4/4\nL:1/8\nK:C\n{bars}\n")
+    ons, lasting, now = [], {}, 0
+    for message in mido.MidiFile(file=io.BytesIO(converted.midi)).tracks[0]:
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            ons.append(message.note)
+            lasting[message.note] = now
+        elif message.type == "note_off":
+            assert now - lasting.pop(message.note) < 480, "an eighth note is 240 ticks"
+    assert ons == pitches
+    assert not lasting

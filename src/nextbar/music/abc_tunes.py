@@ -38,6 +38,8 @@ _TIE_AT_REPEAT: Final = re.compile(
     r"(?:\[[^\]\n|:]*-[^\]\n|:]*\][0-9/]*|-)\s*(?=:+\||::|\|+\]?\s*\[?[1-9])"
 )
 """Before a repeat sign or an ending."""
+_UNSEEN_BAR_LINE: Final = re.compile(r"[H-Wh-w~.]*\[\|\](\s*(?=[:|]|\[\|))?")
+"""With what is set on it, as a fermata, and whether another bar line stands behind it."""
 _LEADING_BAR_LINES: Final = re.compile(r"^(?:\s|\\$|\[?\|[|\]:]*|::?)+")
 _BAR_LINE: Final = re.compile(r":*\||::")
 
@@ -101,6 +103,10 @@ def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
         remarks[GRACE_NOTES] += len(_LETTER.findall(match[0]))
         return ""
 
+    def seen(match: re.Match[str]) -> str:
+        # abc2midi takes a fermata on it for one on a chord, which then never ends.
+        return "|" if match[1] is None else match[1]
+
     def drop_ties(match: re.Match[str]) -> str:
         remarks[CUT_TIES] += match[0].count("-")
         return match[0].replace("-", "")
@@ -115,7 +121,8 @@ def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
             ]
             line = _QUOTED.sub(drop_quoted, "".join(parts)) + percent + comment
         lines.append(line)
-    body = _TIE_AT_REPEAT.sub(drop_ties, "\n".join(lines))
+    body = _UNSEEN_BAR_LINE.sub(seen, "\n".join(lines))
+    body = _TIE_AT_REPEAT.sub(drop_ties, body)
     return text[: key.end()] + body, dict(+remarks)
 
 
