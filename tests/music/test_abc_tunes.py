@@ -255,6 +255,7 @@ def test_a_fermata_on_a_bar_line_that_is_not_seen_is_no_chord_that_never_ends(ba
     for message in mido.MidiFile(file=io.BytesIO(converted.midi)).tracks[0]:
         now += message.time
         if message.type == "note_on" and message.velocity:
+            assert message.note not in lasting, "it has ended before it begins again"
             ons.append(message.note)
             lasting[message.note] = now
         elif message.type == "note_off":
