@@ -241,11 +241,8 @@ UP = [60, 62, 64, 65, 67, 69, 71, 72]
 @pytest.mark.parametrize(
     ("bars", "pitches"),
     [
-        ("CDEF GABcH[|]:|", [60, 62, 64, 65, 67, 69, 71, 72] * 2),  # repeated, and it ends
-        (
-            "CDEF GABcH[|]|] cBAG FEDC |]",
-            [60, 62, 64, 65, 67, 69, 71, 72, 72, 71, 69, 67, 65, 64, 62, 60],
-        ),
+        ("CDEF GABcH[|]:|\n|:CDEF GABc|CDEF GABc|CDEF GABc:|", UP * 8),
+        ("CDEF GABcH[|]|] cBAG FEDC |]", UP + UP[::-1]),
         ("^FDEF H[|] FABc |]", [66, 62, 64, 66, 65, 69, 71, 72]),  # alone it is a bar line
     ],
 )
