@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.workers import TOO_LONG, Lost, map_in_workers
-from nextbar.writing.sketch import MOST_BARS, MOST_GIVEN_NOTES
 
 LARGEST_BYTES: Final = 4 * 2**20
 MOST_SECONDS: Final = 20.0
@@ -62,9 +61,10 @@ def _answer(asked: str, *, data: bytes) -> bytes:
 
 
 def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
+    # Loaded here, where the worker's limits hold already.
     from nextbar.music.grid import semitones_to_c
     from nextbar.music.kind import BarKind
-    from nextbar.writing.sketch import sound_to_json
+    from nextbar.writing.sketch import MOST_BARS, MOST_GIVEN_NOTES, sound_to_json
     from nextbar.writing.source import source_from_bytes
 
     kind = BarKind.from_json(asked["kind"])
