@@ -11,12 +11,22 @@ from nextbar.music.score import Track, to_score
 from nextbar.music.sheet import musicxml_bytes
 
 from .midi_files import make_notes
-from .sheets import in_quarters, notes_by_music21, notes_by_sum, random_piece
+from .sheets import (
+    in_quarters,
+    metres_by_sum,
+    notes_by_music21,
+    notes_by_sum,
+    random_bars,
+    random_piece,
+)
 
 pytest.importorskip("music21", reason="needs the extra `folk`")
 
 GRIDS = (4, 8, 12)
 METRES = ((4, 4), (3, 4), (6, 8), (5, 4))
+CHANGING_METRES = (
+    (4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8), (5, 4), (2, 2), (3, 8),
+)  # fmt: skip
 
 
 def sheet_of(*rows, n_bars=None, title="x", **sound):
@@ -41,9 +51,14 @@ def written(tree):
 
 
 def assert_each_note_is_in_its_place(seed, metre, steps_per_quarter):
-    notes = random_piece(seed, metre, steps_per_quarter)
-    score = to_score(notes, metre=metre, steps_per_quarter=steps_per_quarter)
-    document = musicxml_bytes(score, "x", n_bars=3)
+    assert_each_note_is_in_its_bar(seed, [metre] * 3, steps_per_quarter)
+
+
+def assert_each_note_is_in_its_bar(seed, metres, steps_per_quarter):
+    notes = random_bars(seed, metres, steps_per_quarter)
+    score = to_score(notes, metres=metres, steps_per_quarter=steps_per_quarter)
+    document = musicxml_bytes(score, "x", n_bars=len(metres))
+    assert metres_by_sum(document) == metres
     there = in_quarters(notes, steps_per_quarter)
     assert notes_by_sum(document) == there
     assert notes_by_music21(document) == there
@@ -62,6 +77,24 @@ def test_each_note_of_a_thousand_random_pieces_is_in_its_bar_and_each_bar_is_ful
         combination = number % (len(GRIDS) * len(METRES))
         metre, grid = METRES[combination % len(METRES)], GRIDS[combination // len(METRES)]
         assert_each_note_is_in_its_place(1_000 + number, metre, grid)
+
+
+def random_metres(seed, *, n_bars=6):
+    random = np.random.default_rng(seed)
+    return [CHANGING_METRES[i] for i in random.integers(0, len(CHANGING_METRES), n_bars)]
+
+
+@pytest.mark.parametrize("steps_per_quarter", GRIDS)
+def test_each_note_is_in_its_bar_where_bars_have_several_metres(steps_per_quarter):
+    for seed in range(4):
+        assert_each_note_is_in_its_bar(seed, random_metres(seed), steps_per_quarter)
+
+
+@pytest.mark.slow
+def test_each_note_of_a_thousand_pieces_that_change_metre_is_in_its_bar():
+    for number in range(1_000):
+        seed, grid = 5_000 + number, GRIDS[number % len(GRIDS)]
+        assert_each_note_is_in_its_bar(seed, random_metres(seed), grid)
 
 
 @pytest.mark.parametrize(

@@ -259,8 +259,7 @@ class Desk:
     def _draw(self, made: Composition) -> bytes:
         figure = picture.draw_piano_roll(
             made.notes,
-            made.n_bars,
-            self.kind.n_steps,
+            equal_bars(made.n_bars, self.kind.n_steps),
             steps_per_quarter=self.kind.steps_per_quarter,
             given_bars=made.n_given_bars,
         )

@@ -19,6 +19,7 @@ from tensorboardX import SummaryWriter
 from nextbar.frames import record
 from nextbar.frames.config import Sampling
 from nextbar.frames.training import StepDone, Training
+from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.writing.composer import Composer
@@ -95,13 +96,16 @@ class Watch:
             pieces = [*continued, *pieces]
         self._training.model.train()  # composing may have put it in evaluation mode
         panels = [
-            Panel(piece.notes, piece.n_bars, piece.n_given_bars, f"seed {piece.seed}")
+            Panel(
+                piece.notes,
+                equal_bars(piece.n_bars, kind.n_steps),
+                piece.n_given_bars,
+                f"seed {piece.seed}",
+            )
             for piece in pieces
         ]
         sheet = draw_contact_sheet(
             panels,
-            kind.n_steps,
-            steps_per_quarter=kind.steps_per_quarter,
             n_columns=SAMPLES_OF_EACH,
             title=f"after epoch {epoch}: from a real bar, and from noise",
         )

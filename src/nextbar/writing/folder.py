@@ -10,6 +10,7 @@ from nextbar._version import __version__
 from nextbar.errors import NextbarError, TooLongError, UsageError
 from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
+from nextbar.music.bars import equal_bars
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import show_metre
 from nextbar.music.reading import read_piece
@@ -144,8 +145,7 @@ def _write_piece(
     if pictures:
         figure = picture.draw_piano_roll(
             composition.notes,
-            composition.n_bars,
-            kind.n_steps,
+            equal_bars(composition.n_bars, kind.n_steps),
             steps_per_quarter=kind.steps_per_quarter,
             given_bars=composition.n_given_bars,
             title=made.name,
@@ -184,9 +184,7 @@ def _write_sheet(folder: Path) -> None:
             notes = read_piece(folder / name, record.kind).grid.notes
         except NextbarError:  # moved away by the user, or silent: nothing to draw
             continue
-        panels.append(picture.Panel(notes, details["bars"], details["given_bars"], Path(name).stem))
+        starts = equal_bars(details["bars"], record.kind.n_steps)
+        panels.append(picture.Panel(notes, starts, details["given_bars"], Path(name).stem))
     if panels:
-        figure = picture.draw_contact_sheet(
-            panels, record.kind.n_steps, steps_per_quarter=record.kind.steps_per_quarter
-        )
-        picture.save_png(figure, folder / SHEET)
+        picture.save_png(picture.draw_contact_sheet(panels), folder / SHEET)
