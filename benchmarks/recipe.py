@@ -32,12 +32,12 @@ from nextbar.frames.config import Sampling
 from nextbar.frames.gradients import prior_loss
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
-from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.pairs import PairBatches
 from nextbar.measures import Piece, TrainingBars
-from nextbar.music.bars import FULL_VELOCITY, draw_rolls
+from nextbar.music.bars import draw_rolls
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
-from nextbar.training.run import CorpusFrames
+from nextbar.training.run import sequences_of
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning
 
@@ -251,7 +251,7 @@ def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
         for previous, current, kinds in pairs.epoch(1):
             noise = torch.randn(len(current), model.noise_size, generator=noises)
             for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
-                synthesis = model.synthesise(seen, current, noise)
+                synthesis = model.synthesise(seen, current, noise, kinds)
                 drawn = synthesis.drawn
                 cost = reconstruction(drawn.levels, drawn.gates, current)
                 if synthesis.prior is not None:

@@ -112,8 +112,9 @@ class Composer:
         of the written bars, as "6/8"; None is that of the last given bar, else the
         corpus's most frequent. temperature, follow: how far each bar strays from
         the likeliest, and how closely it follows those before, see
-        :class:`nextbar.frames.config.Sampling`; None is what the run says. threshold: the intensity, 0-1, from which a cell
-        is heard. The same arguments give the same piece.
+        :class:`nextbar.frames.config.Sampling`; None is what the run says.
+        threshold: the intensity, 0-1, from which a cell is heard. The same
+        arguments give the same piece.
         """
         sampling = self.asked(temperature, follow)
         (composition,) = self.compose(
