@@ -191,6 +191,11 @@ def test_bars_without_notes_are_there_and_rest():
     # a bar of 5/4 has no note value, but a rest
     five = sheet_of((0, 4, 60, 80), metre=(5, 4), n_bars=2)
     assert notes_by_sum(five) == notes_by_music21(five) == [(0, 1, 60)]
+    # nor do bars have one length, or those of 3/8 whole quarters
+    several = sheet_of((0, 4, 60, 80), metres=[(4, 4), (3, 8), (5, 4)], n_bars=3)
+    assert notes_by_sum(several) == notes_by_music21(several) == [(0, 1, 60)]
+    rests = ElementTree.fromstring(several).findall("part/measure/note")[-2:]
+    assert [int(rest.findtext("duration")) for rest in rests] == [3, 10]  # in eighths
 
 
 def test_a_chord_is_what_begins_and_ends_together():
