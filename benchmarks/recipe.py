@@ -247,7 +247,7 @@ def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
     totals = {"nats a bar": 0.0, "nats a bar after one": 0.0}
     model.eval()
     with torch.no_grad():
-        for previous, current in pairs.epoch(1):
+        for previous, current, _ in pairs.epoch(1):
             noise = torch.randn(len(current), model.noise_size, generator=noises)
             for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
                 synthesis = model.synthesise(seen, current, noise)

@@ -235,13 +235,13 @@ def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     JSON. Raises RunError where it is no run, or damaged.
     """
     run = SHIPPED if run is None else Path(run)
-    _, shape, origin = read_description(run)
+    _, shape, origin, widths = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])
         sampling = Sampling(**origin["sampling"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run} was not trained on music: {error} is not in its origin") from error
-    if shape != kind.frame_shape:
+    if (shape, widths or kind.widths) != (kind.frame_shape, kind.widths):
         raise RunError(f"{run} is damaged: frames of {shape}, bars of {kind.frame_shape}")
     model, _ = load_model(run, choose_device(device))
     sha256 = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
