@@ -94,8 +94,8 @@ def begin_from_file(
     shown = show_path(piece.name)
     bar_notes, index = cut_at_bar_lines(piece.grid.notes, starts)
     sounding = np.flatnonzero(np.diff(index)) + 1
-    known = [bar for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
-    chosen = int(known[-1]) if place.bar is None and known else place.bar or int(sounding[-1])
+    known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
+    chosen = known[-1] if place.bar is None and known else place.bar or int(sounding[-1])
     if not 1 <= chosen <= piece.n_bars:
         raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
     if chosen not in sounding:
