@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -506,17 +506,36 @@ def normal_metre(metre: Metre) -> Metre:
     return metre if would_be_compound else (quarters, 4)
 
 
-def parse_metre(text: str) -> Metre:
-    """(6, 8) from ``6/8``, in its normal form; UsageError for what is no metre."""
+def read_metre(text: str) -> Metre:
+    """(6, 8) from ``6/8``, as it is written; UsageError for what is no metre."""
     match = re.fullmatch(r"\s*(\d{1,2})\s*/\s*(1|2|4|8|16|32)\s*", text)
     if not match or int(match[1]) == 0:
         raise UsageError(f"{text!r} is no metre; write it as 4/4, 3/4 or 6/8")
-    return normal_metre((int(match[1]), int(match[2])))
+    return int(match[1]), int(match[2])
+
+
+def parse_metre(text: str) -> Metre:
+    """(6, 8) from ``6/8``, in its normal form; UsageError for what is no metre."""
+    return normal_metre(read_metre(text))
 
 
 def show_metre(metre: Metre) -> str:
     """``6/8`` from (6, 8)."""
     return f"{metre[0]}/{metre[1]}"
+
+
+def show_changes(metres: Sequence[Metre]) -> list[tuple[int, str]]:
+    """Where a metre begins that the bar before has not: the bar, from 1, and the metre."""
+    pairs = zip([None, *metres[:-1]], metres, strict=True) if metres else ()
+    return [(nth, show_metre(now)) for nth, (last, now) in enumerate(pairs, 1) if now != last]
+
+
+def read_changes(changes: Sequence[Sequence[Any]], n_bars: int) -> tuple[Metre, ...]:
+    """The metre of each of ``n_bars`` bars from what :func:`show_changes` gave."""
+    begins = [int(bar) - 1 for bar, _ in changes]
+    lengths = np.diff([*begins, n_bars])
+    metres = [read_metre(text) for _, text in changes]
+    return tuple(m for m, length in zip(metres, lengths, strict=True) for _ in range(length))
 
 
 def find_tempo(tune: Tune) -> float:
