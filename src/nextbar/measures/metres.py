@@ -120,6 +120,12 @@ def counting_like(
     return np.array([exact.get(metres, 0.0) for metres in windows], np.float64)
 
 
+def windows_like(windows: Sequence[Piece], generated: Sequence[Piece]) -> list[Piece]:
+    """The windows in metres of what was generated; all where either side knows no metres."""
+    counting = counting_like(metres_of_each(windows), metres_of_each(generated))
+    return [window for window, counts in zip(windows, counting, strict=True) if counts]
+
+
 def metre_overlap(
     generated: Sequence[Piece], real: Sequence[Piece], *, seed: int = 0
 ) -> MetreOverlap:
