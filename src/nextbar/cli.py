@@ -168,7 +168,7 @@ def _show_corpus(corpus: "Corpus", out: Path) -> None:
         console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
-        f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
+        f"consecutive bars\ncorpus: {out}\n"
         f"{page}next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
 

@@ -34,7 +34,7 @@ def test_notes_that_go_out_come_back_unchanged(tmp_path_factory, notes):
         )
         write_midi(score, path)
         [tune], _ = read_tunes(path)
-        again = quantise_to_metre(tune, metre, steps_per_quarter=steps_per_quarter)
+        again = quantise_to_metre(tune, steps_per_quarter=steps_per_quarter)
         assert np.array_equal(again.notes, notes)
         assert again.mean_shift_steps == 0
 

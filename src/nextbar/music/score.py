@@ -47,13 +47,12 @@ class Bars(NamedTuple):
 class Sound(NamedTuple):
     """How a piece sounds; its fields are arguments of :func:`to_score`.
 
-    tempo: quarters a minute. program: 0-127. name: of the track. metre: as it is written.
+    tempo: quarters a minute. program: 0-127. name: of the track.
     """
 
     tempo: float = 120.0
     program: int = 0
     name: str = ""
-    metre: Metre = (4, 4)
 
 
 def sound_of(tune: Tune, track: int | str = "all") -> Sound:

@@ -19,9 +19,9 @@ from tensorboardX import SummaryWriter
 from nextbar.frames import record
 from nextbar.frames.config import Sampling
 from nextbar.frames.training import StepDone, Training
-from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+from nextbar.writing.beginning import begin_from_bars
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning
 
@@ -98,9 +98,10 @@ class Watch:
         panels = [
             Panel(
                 piece.notes,
-                equal_bars(piece.n_bars, kind.n_steps),
+                kind.starts_of(piece.metres),
                 piece.n_given_bars,
                 f"seed {piece.seed}",
+                piece.metres,
             )
             for piece in pieces
         ]
@@ -121,10 +122,7 @@ def _first_bars(corpus: Corpus, n: int) -> list[Beginning]:
     for piece in chosen[: 4 * n]:
         firsts += [bar for bar in corpus.bars_of(int(piece)) if sounds[bar]][:1]
     firsts = firsts[:n]
-    return [
-        Beginning(corpus.notes(bar, bar + 1), 1, roll[None], "sample")
-        for bar, roll in zip(firsts, corpus.rolls(firsts), strict=True)
-    ]
+    return begin_from_bars(corpus, firsts, "sample")
 
 
 PLOTS = {

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.kind import BarKind
-from nextbar.music.metre import normal_metre, show_metre
+from nextbar.music.metre import normal_metre
 from nextbar.music.reading import (
     FileResult,
     ReadPiece,
@@ -27,6 +27,7 @@ from nextbar.music.reading import (
     split_tune_number,
 )
 from nextbar.music.score import Sound, sound_of
+from nextbar.music.tunes import Metre
 
 LONGEST_STEM: Final = 60
 LONGEST_TRACK: Final = 24
@@ -60,17 +61,19 @@ class Source:
 
     @cached_property
     def sound(self) -> Sound:
-        """How the tune sounds, in the metre that is written in its file.
+        """How the tune sounds. On the seconds grid steps are times: their tempo is the model's."""
+        sound = sound_of(self.piece.tune, self.piece.track)
+        return sound._replace(tempo=self.kind.tempo) if self.kind.grid == "seconds" else sound
 
-        On the seconds grid steps are times: their tempo and metre are the model's.
-        """
-        kind, tune = self.kind, self.piece.tune
-        sound = sound_of(tune, self.piece.track)
-        if kind.grid == "seconds":
-            return sound._replace(tempo=kind.tempo, metre=kind.metre)
-        stated = [(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures]
-        same = (metre for metre in stated if 0 not in metre and normal_metre(metre) == kind.metre)
-        return sound._replace(metre=next(same, kind.metre))
+    @cached_property
+    def metres(self) -> tuple[Metre, ...]:
+        """The metre of each bar, as its file has it: 2/2 where that is stated, and not 4/4."""
+        if self.kind.grid == "seconds":
+            return self.piece.metres
+        stated = self.piece.tune.score.time_signatures
+        metres = [(int(each.numerator), int(each.denominator)) for each in stated]
+        as_stated = {normal_metre(metre): metre for metre in reversed(metres) if 0 not in metre}
+        return tuple(as_stated.get(metre, metre) for metre in self.piece.metres)
 
     @cached_property
     def left_out(self) -> dict[str, int]:
@@ -189,15 +192,8 @@ def source_from_bytes(
 def _source_of(found: FileResult, kind: BarKind) -> Source:
     if found.pieces:
         return Source(kind, found, found.pieces[0])
-    refusal, its = found.refusals[0], found.refusals[0].metre
-    message = refusal.message
-    if its is not None:
-        ours = show_metre(kind.metre)
-        message = (
-            f"{refusal.file}: it is in {its}, and this model writes {ours}; give a piece in "
-            f"{ours}, or a model of pieces in {its}: nextbar prepare --metre {its}, then train"
-        )
-    raise MusicFileError(message, name=refusal.file, reason=refusal.reason)
+    refusal = found.refusals[0]
+    raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
 
 
 def _for_file_name(text: str, most_bytes: int) -> str:
