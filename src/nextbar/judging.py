@@ -1,7 +1,7 @@
 """What is compared with what: pieces of a folder, real music beside them, and chance."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from nextbar.measures.metres import windows_like
 from nextbar.measures.pieces import Piece, first_bars, reference_windows
 from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
-from nextbar.music.bars import NOTE, bar_starts
+from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
-from nextbar.music.metre import bar_steps, parse_metre
+from nextbar.music.metre import read_changes
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
@@ -102,9 +102,7 @@ def evaluate(
     if classifiers:
         report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
-        windows = windows_like(
-            reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps), pieces
-        )
+        windows = windows_like(reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps), pieces)
         write_measures_report(
             out,
             report,
@@ -205,7 +203,6 @@ def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) ->
 
 def _check_bars(name: str, seen: BarKind, wanted: BarKind, of: str) -> None:
     """Raises UsageError where bars of two kinds would be measured as if they were of one."""
-
     if (seen.grid, seen.steps_per_quarter) != (wanted.grid, wanted.steps_per_quarter):
         raise UsageError(
             f"{name}: its bars are {_describe(seen)}, those of {of} {_describe(wanted)}; measures "
@@ -287,7 +284,7 @@ def read_folder(
         made = written.get(name)
         try:
             read = read_piece(folder / name, kind)
-            piece = _in_metres(Piece(read.grid.notes, read.n_bars, name), read.metres, kind)
+            piece = in_metres(Piece(read.grid.notes, read.n_bars, name), read.metres, kind)
         except MusicFileError as error:
             if made is None or error.reason != "no notes":
                 notes.append(f"left out: {error}")
@@ -296,7 +293,7 @@ def read_folder(
             piece = Piece(np.empty(0, NOTE), 0, name)  # one that was written silent still counts
         if made is not None:
             piece = piece._replace(n_bars=int(made["bars"]), n_given_bars=int(made["given_bars"]))
-            piece = _in_metres(piece, metres_made(made), kind)
+            piece = in_metres(piece, read_changes(made["metres"], piece.n_bars), kind)
         pieces.append(piece)
     if not pieces:
         of_one_reason = max(reasons.values(), key=len)
@@ -307,39 +304,20 @@ def read_folder(
     return pieces, notes
 
 
-def _in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
+def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
     """The piece with the metre of each bar; bars of the seconds grid have none."""
     if kind.grid == "seconds":
         return piece
-    widths = {metre: bar_steps(metre, kind.steps_per_quarter) for metre in metres}
-    starts = bar_starts([widths[metre] for metre in metres])
-    return piece._replace(metres=tuple(metres), starts=starts)
-
-
-def metres_made(made: Mapping[str, Any]) -> list[Metre]:
-    """The metre of each bar of a piece, as ``generated.json`` has it.
-
-    Its ``metres`` say from which bar on, counted from 1, the piece is in which;
-    a record of one ``metre``, as they were before, is of all bars.
-    """
-    n_bars = int(made["bars"])
-    changes = made.get("metres") or [[1, made["metre"]]]
-    firsts = [int(first) - 1 for first, _ in changes]
-    return [
-        metre
-        for (_, written), first, last in zip(changes, firsts, [*firsts[1:], n_bars], strict=True)
-        for metre in [parse_metre(written)] * (last - first)
-    ]
+    return piece._replace(metres=tuple(metres), starts=kind.starts_of(metres))
 
 
 def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
     """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
-    pieces = []
+    pieces, kind = [], corpus.kind
     for number in corpus.pieces(part):
         bars = corpus.bars_of(number)
-        piece = Piece(
-            corpus.notes(bars.start, bars.stop), len(bars), corpus.piece_name(int(number))
-        )
-        places = corpus.bar_metres[bars.start : bars.stop].tolist()
-        pieces.append(_in_metres(piece, [corpus.metres[place] for place in places], corpus.kind))
+        notes = corpus.notes(bars.start, bars.stop)
+        metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
+        piece = Piece(notes, len(bars), corpus.piece_name(number))
+        pieces.append(in_metres(piece, metres, kind))
     return pieces

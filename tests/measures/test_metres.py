@@ -29,19 +29,23 @@ from nextbar.measures.pieces import (
     bars_of_pieces,
     first_bars,
     metres_of_bars,
-    number_metres,
     reference_windows,
     widest_bar,
 )
 from nextbar.measures.report_files import to_html
 from nextbar.measures.table import compare, measure_pieces
 from nextbar.music.bars import equal_bars
+from nextbar.music.metre import codes_of
 
 from .small_pieces import make_notes, piece_in, piece_of_bars, random_piece
 
 C, D, E, F, G = 60, 62, 64, 65, 67
 COMMON, WALTZ, JIG, MARCH = (4, 4), (3, 4), (6, 8), (2, 4)
 MANY = 16  # steps of a bar of pieces that do not say theirs; here all say it
+
+
+def codes(metres):
+    return codes_of(metres).astype(np.int64)
 
 
 def in_waltz_time(bar):
@@ -198,7 +202,7 @@ def test_where_one_side_does_not_say_its_metres_notes_alone_are_compared():
     assert copied(piece_in((WALTZ, notes)), [untold])[:2] == [100, 100]
     bars, training = (bars_of_pieces([p], n_steps=12) for p in (untold, in_waltz_time(notes)))
     assert copied_bars(bars, training) == 100
-    both = (number_metres([JIG]), number_metres([WALTZ]))
+    both = (codes([JIG]), codes([WALTZ]))
     assert copied_bars(bars, training, metres=both) == 0
 
 
@@ -230,7 +234,7 @@ def test_the_metres_of_a_window_are_those_of_its_bars_the_most_frequent_first():
     assert metres_in([COMMON, WALTZ, WALTZ]) == (WALTZ, COMMON)
     assert metres_in([COMMON, WALTZ]) == (COMMON, WALTZ)
     assert metres_in([]) == ()
-    numbers = number_metres([COMMON, WALTZ, WALTZ, JIG, JIG, JIG]).reshape(2, 3)
+    numbers = codes([COMMON, WALTZ, WALTZ, JIG, JIG, JIG]).reshape(2, 3)
     assert metres_in_windows(numbers[[1, 0, 1]]) == [(JIG,), (WALTZ, COMMON), (JIG,)]
     assert metres_in_windows(np.zeros((2, 3), np.int64)) != [(COMMON,)] * 2
 

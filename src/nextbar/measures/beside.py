@@ -43,16 +43,18 @@ def real_values(
     """Each measure of every window of ``n_bars`` bars of real music; none gives no values.
 
     metres: of the bars of the piece that is to stand beside them: only windows
-    of the same metres count, that of most bars the same.
+    of the same metres count, that of most bars the same. Music that does not
+    say its metres counts whole.
     """
     windows = [
         window
         for piece in real
         for window in reference_windows([piece], n_bars=n_bars, n_steps=n_steps)
     ]
-    if metres:
-        of_each = zip(windows, metres_of_each(windows), strict=True)
-        windows = [window for window, its in of_each if its == metres_in(metres)]
+    told = metres_of_each(windows)
+    if metres and any(told):
+        wanted = metres_in(metres)
+        windows = [window for window, its in zip(windows, told, strict=True) if its == wanted]
     if not windows:
         return {}
     rng = np.random.default_rng(0)

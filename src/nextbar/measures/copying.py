@@ -46,10 +46,10 @@ from nextbar.measures.pieces import (
     Piece,
     bars_of_pieces,
     metres_of_bars,
-    number_metres,
 )
 from nextbar.music.bars import BarIndex
 from nextbar.music.corpus import Corpus
+from nextbar.music.metre import codes_of
 
 MOST_SEARCHED: Final = 400
 """Phrases whose nearest is searched; of more different ones, this many are drawn."""
@@ -71,7 +71,7 @@ class TrainingBars:
     n_bars: Int64[IntArray, " pieces"]
     """(pieces,): how many bars each piece has, in their order; no phrase goes on into the next."""
     metres: Int64[IntArray, " bars"] | None = None
-    """(bars,): their metres (``pieces.number_metres``); None where they are not known."""
+    """(bars,): their metres (``music.metre.codes_of``); None where they are not known."""
 
     @classmethod
     def of_corpus(cls, corpus: Corpus) -> "TrainingBars":
@@ -95,8 +95,7 @@ def _metres_of_corpus(corpus: Corpus, pieces: Sequence[range]) -> Int64[IntArray
     places = np.concatenate(
         [np.zeros(0, np.uint8), *(corpus.bar_metres[each.start : each.stop] for each in pieces)]
     )
-    numbers: IntArray = number_metres(corpus.metres)[places]
-    return numbers
+    return codes_of(corpus.metres).astype(np.int64)[places]
 
 
 class Copies(NamedTuple):

@@ -89,7 +89,7 @@ def notes_per_bar_counts(
 class Places(NamedTuple):
     """The places in a bar that notes can begin at: each metre has its own.
 
-    metres: (metres,), as ``pieces.number_metres`` has them, ascending; 0 is one
+    metres: (metres,), as ``music.metre.codes_of`` has them, ascending; 0 is one
     that is not known. firsts: (metres,), the cell of each one's first step.
     n_cells: of all of them.
     """

@@ -48,10 +48,9 @@ from nextbar.measures.pieces import (
     Piece,
     bars_of_pieces,
     metres_of_bars,
-    numbered_metre,
     widest_bar,
 )
-from nextbar.music.metre import show_metre
+from nextbar.music.metre import metre_of, show_metre
 from nextbar.music.tunes import Metre
 
 LEAST_BARS: Final = 50
@@ -84,11 +83,11 @@ def metres_in(metres: Sequence[Metre]) -> Metres:
 
 
 def metres_in_windows(numbers: Int64[IntArray, "windows bars"]) -> list[Metres]:
-    """The metres of each window, from the numbers of its bars' (``pieces.number_metres``)."""
+    """The metres of each window, from the numbers of its bars' (``music.metre.codes_of``)."""
     if not numbers.size:
         return [()] * len(numbers)
     rows, which = np.unique(numbers, axis=0, return_inverse=True)
-    found = [metres_in([numbered_metre(number) for number in row]) for row in rows.tolist()]
+    found = [metres_in([metre_of(number) for number in row]) for row in rows.tolist()]
     return [found[i] for i in which.ravel().tolist()]
 
 
@@ -150,7 +149,7 @@ def metre_overlap(
     beside_itself[~np.logical_and.outer(enough[1], enough[1])] = np.nan
     overlap = _in_common(composed.counts.sum(axis=0), whole)
     overlap[~np.logical_and.outer(*enough)] = np.nan
-    metres = tuple(numbered_metre(number) for number in known.tolist())
+    metres = tuple(metre_of(number) for number in known.tolist())
     return MetreOverlap(metres, overlap, beside_itself, n_ours, n_theirs)
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from nextbar.measures.copying import pack_notes
-from nextbar.measures.pieces import BarNoteArray, IntArray, number_metres
+from nextbar.measures.pieces import BarNoteArray, IntArray
 from nextbar.music.bars import BarIndex
+from nextbar.music.metre import codes_of
 from nextbar.music.tunes import Metre
 
 NEAR: Final = 0.6
@@ -47,8 +48,9 @@ class KnownBars:
         index: Int64[BarIndex, " edges"],
         metres: Int64[IntArray, " bars"] | None = None,
     ) -> None:
-        """``metres``: of each bar (``pieces.number_metres``)."""
+        """``metres``: of each bar (``music.metre.codes_of``)."""
         notes, bars = _note_sets(bar_notes, index, metres)
+        self._knows_metres = metres is not None
         order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
         self._sizes = np.bincount(bars)
@@ -56,10 +58,12 @@ class KnownBars:
     def nearest(self, bar_notes: BarNoteArray, metre: Metre | None = None) -> Nearest:
         """The known bar most like this one; of equal ones the first.
 
-        metre: of the bar, where those of the known bars are told.
+        metre: of the bar; it matters where those of the known bars are told.
         """
         index = np.array([0, len(bar_notes)], np.int64)
-        notes, _ = _note_sets(bar_notes, index, None if metre is None else number_metres([metre]))
+        tells = metre is not None and self._knows_metres
+        code = codes_of([metre]).astype(np.int64) if tells else None
+        notes, _ = _note_sets(bar_notes, index, code)
         if not len(notes):
             return Nearest(np.nan, -1)
         first = np.searchsorted(self._notes, notes)

@@ -30,6 +30,7 @@ from nextbar.music.bars import (
     join_at_bar_lines,
 )
 from nextbar.music.grid import quantise
+from nextbar.music.metre import codes_of
 from nextbar.music.tunes import Metre, choose_notes, pitched_tracks
 
 FloatArray = npt.NDArray[np.float64]
@@ -97,7 +98,7 @@ def bar_of_notes(notes: NoteArray, starts: Int64[IntArray, " edges"]) -> Int64[I
 def metres_of_bars(pieces: Sequence[Piece]) -> Int64[IntArray, " bars"]:
     """The metre of each bar of all pieces, laid end to end, as a number; 0 where none is said.
 
-    Equal numbers are equal metres: 256 * 6 + 8 is 6/8. UsageError where some of
+    Equal numbers are equal metres (``music.metre.codes_of``). UsageError where some of
     the pieces say their metres and others do not.
     """
     pieces = [piece for piece in pieces if piece.n_bars]
@@ -106,9 +107,7 @@ def metres_of_bars(pieces: Sequence[Piece]) -> Int64[IntArray, " bars"]:
             "some pieces say the metre of each bar and others do not; give metres to all or to none"
         )
     numbers = [
-        number_metres(piece.metres[: piece.n_bars])
-        if piece.metres
-        else np.zeros(piece.n_bars, np.int64)
+        codes_of(piece.metres[: piece.n_bars]) if piece.metres else np.zeros(piece.n_bars, np.int64)
         for piece in pieces
     ]
     return np.concatenate([np.zeros(0, np.int64), *numbers])
@@ -119,18 +118,6 @@ def metres_alike(*sets: Sequence[Piece]) -> list[list[Piece]]:
     if all(any(piece.metres for piece in pieces) for pieces in sets if pieces):
         return [list(pieces) for pieces in sets]
     return [[piece._replace(metres=()) for piece in pieces] for pieces in sets]
-
-
-def number_metres(metres: Sequence[Metre]) -> Int64[IntArray, " metres"]:
-    """Each metre as a number by which it is told from others, below 65,536."""
-    written = np.array(metres, np.int64).reshape(-1, 2)
-    assert not written.size or 0 < written.min() <= written.max() < 256, "no metres of notes"
-    return 256 * written[:, 0] + written[:, 1]
-
-
-def numbered_metre(number: int) -> Metre:
-    """The metre of a number of :func:`number_metres`."""
-    return number // 256, number % 256
 
 
 def first_bars(piece: Piece, n_bars: int, *, n_steps: int) -> Piece:
