@@ -95,7 +95,8 @@ def _metres_of_corpus(corpus: Corpus, pieces: Sequence[range]) -> Int64[IntArray
     places = np.concatenate(
         [np.zeros(0, np.uint8), *(corpus.bar_metres[each.start : each.stop] for each in pieces)]
     )
-    return codes_of(corpus.metres).astype(np.int64)[places]
+    codes: IntArray = codes_of(corpus.metres).astype(np.int64)[places]
+    return codes
 
 
 class Copies(NamedTuple):

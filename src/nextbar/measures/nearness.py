@@ -61,8 +61,9 @@ class KnownBars:
         metre: of the bar; it matters where those of the known bars are told.
         """
         index = np.array([0, len(bar_notes)], np.int64)
-        tells = metre is not None and self._knows_metres
-        code = codes_of([metre]).astype(np.int64) if tells else None
+        code = None
+        if metre is not None and self._knows_metres:
+            code = codes_of([metre]).astype(np.int64)
         notes, _ = _note_sets(bar_notes, index, code)
         if not len(notes):
             return Nearest(np.nan, -1)
