@@ -11,7 +11,6 @@ from typing import Any, Final
 import numpy as np
 
 from nextbar.files import write_bytes_atomically
-from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.manifest import REPORT
 from nextbar.music.picture import Panel, draw_contact_sheet, pitch_name, png_bytes
@@ -177,7 +176,13 @@ def _sheet(corpus: Corpus) -> str:
         bars = corpus.bars_of(piece)[:SHEET_BARS]
         name = corpus.piece_name(piece)
         short = name if len(name) <= 44 else "..." + name[-41:]
-        starts = equal_bars(len(bars), corpus.n_steps)
-        panels.append(Panel(corpus.notes(bars.start, bars.stop), starts, title=short))
+        panels.append(
+            Panel(
+                corpus.notes(bars.start, bars.stop),
+                corpus.starts(bars.start, bars.stop),
+                title=short,
+                metres=[corpus.metres[i] for i in corpus.bar_metres[bars.start : bars.stop]],
+            )
+        )
     figure = draw_contact_sheet(panels, n_columns=3)
     return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")
