@@ -322,6 +322,7 @@ def generate(
     follow: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
+    metre: str | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -363,6 +364,9 @@ def generate(
     tempo
         In quarters a minute, from 10 to 1,000; by default that of the file gone on from, else what
         is usual in the corpus.
+    metre
+        Of the written bars, as 6/8, of those that the model knows; by default that of the bar gone
+        on from, else the most frequent.
     seed
         Decides everything that is random.
     wav
@@ -386,6 +390,7 @@ def generate(
             follow=follow,
             threshold=threshold,
             tempo=tempo,
+            metre=metre,
             seed=seed,
             wav=wav,
             pictures=pictures,
@@ -532,7 +537,7 @@ def reproduce(
 SAMPLING = "--pieces 8"
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
-     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),
+     "prepare music21:ryansMammoth --out {out}/corpus"),
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",

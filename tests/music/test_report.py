@@ -4,6 +4,7 @@ import mido
 import numpy as np
 import pytest
 
+from nextbar.music import report
 from nextbar.music.corpus import Corpus
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import read_tune
@@ -77,6 +78,20 @@ def test_the_page_needs_nothing_else_and_runs_nothing(corpus):
     Corpus.open(corpus.path)
     # A corpus with its report is a corpus still, and can be renewed.
     assert prepared(corpus.path.parent, {}).n_pieces == 7
+
+
+def test_its_picture_shows_each_bar_in_its_own_metre(corpus, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "draw_contact_sheet", lambda panels, **_: drawn.extend(panels))
+    monkeypatch.setattr(report, "png_bytes", lambda _: b"")
+    corpus.metres, corpus.bar_metres = ((4, 4), (3, 4)), np.zeros(24, np.uint8)
+    corpus.bar_metres[5:7] = 1  # the second and third of the second piece's four
+    write_prepare_report(corpus)
+    assert [panel.starts.tolist() for panel in drawn[:2]] == [
+        [0, 16, 32, 48, 64],
+        [0, 16, 28, 40, 56],
+    ]
+    assert drawn[1].metres == [(4, 4), (3, 4), (3, 4), (4, 4)]
 
 
 def manifest(**changed):

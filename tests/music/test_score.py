@@ -152,7 +152,7 @@ def test_of_random_metres_every_signature_and_the_end_are_at_their_ticks():
 
 def test_a_signature_within_a_bar_counts_from_the_next_bar_line_and_the_last_of_several():
     score = to_score(make_notes((0, 60, 60, 90)))
-    for tick, metre in ((480, (2, 4)), (960, (0, 4)), (1440, (3, 4)), (1440, (6, 8))):
+    for tick, metre in ((480, (2, 4)), (1440, (3, 4)), (1440, (6, 8)), (1800, (0, 4))):
         score.time_signatures.append(symusic.TimeSignature(tick, *metre))
     # 7200 ticks: a bar of 1920 and four of 1440
     assert bars_of(score).metres == [(4, 4), *[(6, 8)] * 4]

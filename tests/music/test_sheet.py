@@ -191,6 +191,28 @@ def test_bars_without_notes_are_there_and_rest():
     # a bar of 5/4 has no note value, but a rest
     five = sheet_of((0, 4, 60, 80), metre=(5, 4), n_bars=2)
     assert notes_by_sum(five) == notes_by_music21(five) == [(0, 1, 60)]
+    # nor do bars have one length, or those of 3/8 whole quarters
+    several = sheet_of((0, 4, 60, 80), metres=[(4, 4), (3, 8), (5, 4)], n_bars=3)
+    assert notes_by_sum(several) == notes_by_music21(several) == [(0, 1, 60)]
+    rests = ElementTree.fromstring(several).findall("part/measure/note")[-2:]
+    assert [int(rest.findtext("duration")) for rest in rests] == [3, 10]  # in eighths
+
+
+def test_beams_rests_and_values_are_by_the_metre_of_their_own_bar():
+    # six eighths of a waltz, six of a jig; then a half and what is left of a bar of each
+    eighths = [(2 * i, 2, 72, 80) for i in range(12)]
+    rows = [*eighths, (24, 8, 72, 80), (36, 8, 72, 80)]
+    metres = [(3, 4), (6, 8), (3, 4), (6, 8)]
+    tree = ElementTree.fromstring(musicxml_bytes(to_score(make_notes(*rows), metres=metres), "x"))
+    assert len(tree.findall(".//time")) == 4
+    bars = tree.findall("part/measure")
+    beams = ["".join(beam.text[0] for beam in bar.iter("beam")) for bar in bars[:2]]
+    assert beams == ["bebebe", "bcebce"]
+    values = [
+        [note.findtext("type") + "." * len(note.findall("dot")) for note in bar.findall("note")]
+        for bar in bars[2:]
+    ]
+    assert values == [["half", "quarter"], ["quarter.", "eighth", "eighth", "eighth"]]
 
 
 def test_a_chord_is_what_begins_and_ends_together():

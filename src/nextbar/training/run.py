@@ -282,6 +282,7 @@ def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, A
             "fingerprint": corpus.fingerprint,
             "pieces": corpus.n_pieces,
             "bars": corpus.n_bars,
+            "bars_in": corpus.manifest["bars_in"],
             **corpus.kind.to_json(),
         },
     }

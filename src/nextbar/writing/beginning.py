@@ -75,12 +75,10 @@ def rolls_before(notes: Notes, metres: Sequence[Metre], kind: BarKind, *, memory
     return draw_rolls(bar_notes, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
 
 
-def _unknown(metre: Metre, kind: BarKind) -> str:
-    known = ", ".join(map(show_metre, kind.metres))
-    return (
-        f"it is in {show_metre(metre)}, and this model writes {known}; give a bar in one of these, "
-        f"or a model of music in {show_metre(metre)}: nextbar prepare and train on it"
-    )
+def _unknown(metre: Metre, kind: BarKind, near: int | None) -> str:
+    known, its = ", ".join(map(show_metre, kind.metres)), show_metre(metre)
+    which = "a bar in one of these" if near is None else f"bar {near}, the nearest in one of these"
+    return f"is in {its}, and this model writes {known}; give {which}, or a model of music in {its}"
 
 
 def begin_from_file(
@@ -96,7 +94,9 @@ def begin_from_file(
     shown = show_path(piece.name)
     bar_notes, index = cut_at_bar_lines(piece.grid.notes, starts)
     sounding = np.flatnonzero(np.diff(index)) + 1
-    chosen = int(sounding[-1]) if place.bar is None else place.bar
+    known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
+    usual = (known or [int(sounding[-1])])[-1]
+    chosen = usual if place.bar is None else place.bar
     if not 1 <= chosen <= piece.n_bars:
         raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
     if chosen not in sounding:
@@ -109,8 +109,9 @@ def begin_from_file(
     kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], starts)
     semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
     metres = source.metres[first - 1 : chosen]
-    if normal_metre(metres[-1]) not in kind.metres:
-        raise UsageError(f"bar {chosen} of {shown}: {_unknown(metres[-1], kind)}")
+    if chosen not in known:
+        nearest = min(known, key=lambda bar: abs(bar - chosen), default=None)
+        raise UsageError(f"bar {chosen} of {shown} {_unknown(metres[-1], kind, nearest)}")
     heard = transpose(kept, semitones)
     return Beginning(
         notes=kept,

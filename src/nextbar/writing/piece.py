@@ -59,7 +59,8 @@ class Beginning:
     steps) uint8, as many as a model remembers, or fewer; at least one. name: for
     file names ("mytune-3f9a2c-bar8"). transposed: semitones that the rolls
     stand above the notes, to be in the common key of a corpus; what is written
-    is moved back by them. sound: how the file sounds that was given; None is as the model's own music.
+    is moved back by them. sound: how the file sounds that was given; None is
+    as the model's own music.
     left_out: what of that file is not in the notes, and how often. says: what
     is to be known of it before anything is written, in sentences. origin: the
     same as JSON can hold it: file, tune, track and bars.

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.kind import BarKind
-from nextbar.music.metre import normal_metre
+from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.reading import (
     FileResult,
     ReadPiece,
@@ -53,7 +53,10 @@ def split_place(start: str) -> Place:
 
 @dataclass(frozen=True)
 class Source:
-    """A tune of a music file, on the grid of a kind of bars. found: what the file gave."""
+    """A tune of a music file, on the grid of a kind of bars. found: what the file gave.
+
+    In some bar at least it is in a metre of that kind.
+    """
 
     kind: BarKind
     found: FileResult
@@ -118,9 +121,11 @@ class Source:
         name, n_silent = show_path(piece.name), piece.n_silent_bars
         before = {f"{found.file}#{number}" for number in range(1, piece.number)}
         passed = [refusal for refusal in found.refusals if refusal.file in before]
-        if passed:
-            more = f", and {len(passed) - 1} more tunes" if passed[1:] else ""
-            yield f"passed over: {passed[0].message.partition(';')[0]}{more}"
+        why = [refusal.message.partition(";")[0] for refusal in passed]
+        why += [say_metre(each, self.kind) for each in found.pieces[: found.pieces.index(piece)]]
+        if why:
+            more = f", and {len(why) - 1} more tunes" if why[1:] else ""
+            yield f"passed over: {why[0]}{more}"
         if n_silent:
             silent = "bar 1 is" if n_silent == 1 else f"bars 1 to {n_silent} are"
             yield (
@@ -190,10 +195,26 @@ def source_from_bytes(
 
 
 def _source_of(found: FileResult, kind: BarKind) -> Source:
+    usable = [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
+    if usable:
+        return Source(kind, found, usable[0])
     if found.pieces:
-        return Source(kind, found, found.pieces[0])
+        piece = found.pieces[0]
+        ours, its = " or ".join(map(show_metre, kind.metres)), show_metre(piece.metre)
+        raise MusicFileError(
+            f"{say_metre(piece, kind)}; give a piece in {ours}, or a model of pieces in {its}: "
+            f"nextbar prepare --metre {its}, then train",
+            name=piece.name,
+            reason=f"metre {its}",
+        )
     refusal = found.refusals[0]
     raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def say_metre(piece: ReadPiece, kind: BarKind) -> str:
+    """That a piece is in another metre than those of a model."""
+    known = ", ".join(map(show_metre, kind.metres))
+    return f"{piece.name}: it is in {show_metre(piece.metre)}, and this model writes {known}"
 
 
 def _for_file_name(text: str, most_bytes: int) -> str:
