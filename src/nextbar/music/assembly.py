@@ -32,7 +32,7 @@ from nextbar.music.tunes import Metre
 
 ROWS_AT_ONCE: Final = 2**18
 BYTES_AT_ONCE: Final = 2**24
-READER: Final = f"2, symusic {symusic.__version__}"
+READER: Final = f"3, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.beats import beat_file_name, find_beats, set_to_beats
 from nextbar.music.grid import (
     GridNotes,
     OffGrid,
@@ -128,13 +129,14 @@ class Refusal:
 class FileResult:
     """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read.
 
-    n_tunes: how many it has, refused ones among them.
+    n_tunes: how many it has, refused ones among them. beats_sha256: of its beat file, or "".
     """
 
     file: str
     sha256: str
     n_bytes: int = 0
     n_tunes: int = 0
+    beats_sha256: str = ""
     pieces: list[ReadPiece] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -155,9 +157,13 @@ def read_pieces(
     shown = show_path(name)
     try:
         data = read_bytes(path, name=shown)
+        beat_file = read_beats_beside(path, name=shown)
     except MusicFileError as error:
         return FileResult(shown, "", refusals=[refusal_of(error, command=command)])
-    return pieces_from_bytes(data, name=shown, options=options, tune=tune, command=command)
+    parsed = parse_file(
+        data, name=shown, options=options, tune=tune, command=command, beat_file=beat_file
+    )
+    return finish([parsed], options, command=command)[0]
 
 
 def pieces_from_bytes(
@@ -189,6 +195,17 @@ def read_tune(
         return result.pieces[0]
     refusal = result.refusals[0]
     raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def read_beats_beside(path: Path, *, name: str) -> bytes | None:
+    """The bytes of the beat file beside a MIDI file; None where there is none.
+
+    Raises MusicFileError where it cannot be read.
+    """
+    beside = beat_file_name(str(path))
+    if beside is None or not os.path.isfile(beside):
+        return None
+    return read_bytes(beside, name=name)
 
 
 def split_tune_number(text: str) -> tuple[Path, int | None]:
@@ -233,8 +250,9 @@ def parse_file(
     options: CorpusOptions,
     tune: int | None = None,
     command: Command = "prepare",
+    beat_file: bytes | None = None,
 ) -> ParsedFile:
-    """The tunes in a file's bytes, and refusals of what is none."""
+    """The tunes in a file's bytes, and refusals of what is none. beat_file: the one beside it."""
     drums, chords = options.track == DRUM_TRACK, options.track == CHORDS
     tunes, errors = parse_tunes(data, name=name, drums=drums, chords=chords)
     n_tunes = len(tunes) + len(errors)
@@ -244,22 +262,26 @@ def parse_file(
         errors = [error for error in errors if error.name == wanted]
         if not (tunes or errors):
             errors = [refuse(name, "no such tune", f"it has {n_tunes} tunes, and no tune {tune}")]
-    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data), n_tunes)
+    beats_sha256 = "" if beat_file is None else hashlib.sha256(beat_file).hexdigest()
+    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data), n_tunes, beats_sha256)
     result.refusals.extend(refusal_of(error, command=command) for error in errors)
     parsed = []
     for one in tunes:
         try:
-            parsed.append(_parse_tune(one, options))
+            parsed.append(_parse_tune(one, options, beat_file))
         except MusicFileError as error:
             result.refusals.append(refusal_of(error, command=command))
     return ParsedFile(result, parsed)
 
 
-def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
+def _parse_tune(tune: Tune, options: CorpusOptions, beat_file: bytes | None) -> ParsedTune:
     track, pedal = options.track, options.pedal
     if options.grid == "seconds":
         laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
         return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
+    beats = find_beats(tune, options.beats, beat_file)
+    if beats is not None:
+        tune = set_to_beats(tune, beats)
     bar_lines = find_bar_lines(tune)
     metre = bar_lines.metre
     try:
@@ -387,9 +409,19 @@ def describe_piece(piece: ReadPiece, options: CorpusOptions) -> dict[str, Any]:
         "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),
         "dropped_notes": piece.grid.n_dropped,
         "merged_notes": piece.grid.n_merged,
+        **_describe_beats(piece),
         **({"fitting_steps": piece.fitting_steps} if piece.fitting_steps else {}),
         **({"left_out": piece.left_out} if piece.left_out else {}),
     }
+
+
+def _describe_beats(piece: ReadPiece) -> dict[str, Any]:
+    """How its beats were found, of one that was played, and its tempo in each bar."""
+    found = piece.tune.beats
+    if found is None:
+        return {}
+    sure = {} if found.sure is None else {"sure": round(found.sure, 3)}
+    return {"beats": found.source, **sure, "tempo_curve": list(found.curve[: piece.n_bars])}
 
 
 def show_scale(semitones_to_c: int) -> str:
