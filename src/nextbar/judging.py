@@ -32,7 +32,7 @@ from nextbar.writing.folder import Record, read_record
 from nextbar.writing.piece import HELD_OUT, NOISE
 
 PLAIN_BARS = BarKind(
-    "metre", (4, 4), 16, 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
+    "metre", ((4, 4),), 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
 )
 """What MIDI files are read as where neither a record nor a reference says otherwise."""
 

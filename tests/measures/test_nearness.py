@@ -10,7 +10,7 @@ from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars, nearest_distances
 from nextbar.measures.nearness import KnownBars
 from nextbar.measures.pieces import Piece
-from nextbar.music.bars import BAR_NOTE, cut_at_bar_lines
+from nextbar.music.bars import BAR_NOTE, cut_at_bar_lines, equal_bars
 
 from ..music.midi_files import make_notes
 from .small_pieces import random_piece
@@ -20,8 +20,7 @@ BARS = cut_at_bar_lines(
         (0, 4, 60, 80), (4, 4, 62, 80), (8, 4, 64, 80),  # bar 0
         (16, 4, 60, 80), (20, 4, 62, 80), (24, 8, 67, 80),  # bar 1
     ),
-    n_steps=16,
-    n_bars=3,
+    equal_bars(3, 16),
 )  # fmt: skip
 
 
@@ -69,7 +68,7 @@ def test_without_real_music_of_that_length_there_is_no_range():
 def test_notes_in_either_are_counted_once_and_silent_bars_have_a_number_too():
     # A silent bar first and last: the known bar is number 1.
     bars = cut_at_bar_lines(
-        make_notes((16, 4, 60, 80), (20, 4, 62, 80)), n_steps=16, n_bars=3
+        make_notes((16, 4, 60, 80), (20, 4, 62, 80)), equal_bars(3, 16)
     )  # fmt: skip
     known = KnownBars(*bars)
     doubled = bar((0, 4, 60, 80), (0, 4, 60, 20), (8, 4, 64, 80))
@@ -80,15 +79,14 @@ def test_notes_in_either_are_counted_once_and_silent_bars_have_a_number_too():
             *[(i, 1, 60 + i, 80) for i in range(12)],
             *[(16 + i, 1, 60 + i, 80) for i in range(2)],
         ),
-        n_steps=16,
-        n_bars=2,
+        equal_bars(2, 16),
     )  # fmt: skip
     three = bar((0, 1, 60, 80), (1, 1, 61, 80), (2, 1, 62, 80))
     assert KnownBars(*bars).nearest(three) == (2 / 3, 1)  # against 3 / 12
 
 
 def test_of_equally_near_bars_the_first_is_named():
-    bars = cut_at_bar_lines(make_notes((16, 4, 60, 80), (32, 4, 60, 80)), n_steps=16, n_bars=3)
+    bars = cut_at_bar_lines(make_notes((16, 4, 60, 80), (32, 4, 60, 80)), equal_bars(3, 16))
     assert KnownBars(*bars).nearest(bar((0, 4, 60, 80))) == (1.0, 1)
 
 
@@ -127,6 +125,6 @@ def test_copies_are_looked_for_among_the_training_bars_on_both_sides(monkeypatch
 
 def test_bars_behind_the_last_that_shares_a_note_are_known_too():
     bars = cut_at_bar_lines(
-        make_notes((0, 4, 60, 80), (16, 4, 62, 80), (32, 4, 64, 80)), n_steps=16, n_bars=3
+        make_notes((0, 4, 60, 80), (16, 4, 62, 80), (32, 4, 64, 80)), equal_bars(3, 16)
     )
     assert KnownBars(*bars).nearest(bar((0, 4, 62, 80))) == (1.0, 1)

@@ -3,8 +3,10 @@ from hypothesis import given
 
 from nextbar.music.bars import (
     BAR_NOTE,
+    bar_starts,
     cut_at_bar_lines,
     draw_rolls,
+    equal_bars,
     join_at_bar_lines,
     read_rolls,
 )
@@ -22,7 +24,7 @@ def n_bars_of(notes, n_steps=16):
 
 def test_a_note_over_a_bar_line_gives_a_row_in_each_bar_and_the_later_ones_are_tied():
     notes = make_notes((14, 20, 60, 90))  # steps 14-33: 2 in bar 0, 16 in bar 1, 2 in bar 2
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=3)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(3, 16))
     assert rows_of(bar_notes) == [
         (14, 2, 60, 90, False),
         (0, 16, 60, 90, True),
@@ -32,56 +34,56 @@ def test_a_note_over_a_bar_line_gives_a_row_in_each_bar_and_the_later_ones_are_t
 
 
 def test_a_note_that_ends_on_the_bar_line_stays_in_its_bar():
-    bar_notes, index = cut_at_bar_lines(make_notes((12, 4, 60, 90)), n_steps=16, n_bars=2)
+    bar_notes, index = cut_at_bar_lines(make_notes((12, 4, 60, 90)), equal_bars(2, 16))
     assert rows_of(bar_notes) == [(12, 4, 60, 90, False)]
     assert index.tolist() == [0, 1, 1]
 
 
 def test_silent_bars_have_no_rows():
     notes = make_notes((0, 1, 60, 90), (48, 1, 62, 90))
-    _, index = cut_at_bar_lines(notes, n_steps=16, n_bars=5)
+    _, index = cut_at_bar_lines(notes, equal_bars(5, 16))
     assert index.tolist() == [0, 1, 1, 1, 2, 2]
 
 
 def test_what_lies_beyond_the_last_bar_is_cut_off():
     notes = make_notes((14, 20, 60, 90), (40, 1, 62, 90))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=1)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(1, 16))
     assert rows_of(bar_notes) == [(14, 2, 60, 90, False)]
     assert index.tolist() == [0, 1]
 
 
 def test_rows_are_sorted_by_bar_then_start_then_pitch():
     notes = make_notes((0, 40, 72, 90), (17, 1, 60, 90), (16, 1, 80, 90))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=3)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(3, 16))
     in_bar_1 = bar_notes[index[1] : index[2]]
     assert in_bar_1["pitch"].tolist() == [72, 80, 60]
 
 
 def test_a_repeated_note_at_a_bar_line_is_not_joined_to_the_one_before():
     notes = make_notes((12, 4, 60, 90), (16, 4, 60, 90))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=2)
-    assert np.array_equal(join_at_bar_lines(bar_notes, index, n_steps=16), notes)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(2, 16))
+    assert np.array_equal(join_at_bar_lines(bar_notes, index, equal_bars(2, 16)), notes)
 
 
 def test_a_note_held_into_a_window_of_bars_begins_with_the_window():
     notes = make_notes((14, 20, 60, 90))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=3)
-    window = join_at_bar_lines(bar_notes, index[1:], n_steps=16)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(3, 16))
+    window = join_at_bar_lines(bar_notes, index[1:], equal_bars(2, 16))
     assert np.array_equal(window, make_notes((0, 18, 60, 90)))
 
 
 @given(any_notes())
 def test_cutting_at_bar_lines_and_joining_again_loses_nothing(notes):
     for n_steps in (16, 12, 5):
-        bar_notes, index = cut_at_bar_lines(
-            notes, n_steps=n_steps, n_bars=n_bars_of(notes, n_steps)
+        bar_notes, index = cut_at_bar_lines(notes, equal_bars(n_bars_of(notes, n_steps), n_steps))
+        assert np.array_equal(
+            join_at_bar_lines(bar_notes, index, equal_bars(len(index) - 1, n_steps)), notes
         )
-        assert np.array_equal(join_at_bar_lines(bar_notes, index, n_steps=n_steps), notes)
 
 
 def test_a_roll_has_the_velocity_of_a_note_in_its_cells_and_nothing_elsewhere():
     notes = make_notes((2, 3, 21, 50), (15, 1, 108, 127))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=1)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(1, 16))
     roll = draw_rolls(bar_notes, index, np.array([0]), n_steps=16, onsets=False)
     assert roll.shape == (1, 1, 88, 16)
     assert roll.dtype == np.uint8
@@ -92,7 +94,7 @@ def test_a_roll_has_the_velocity_of_a_note_in_its_cells_and_nothing_elsewhere():
 
 def test_the_onset_channel_marks_where_notes_begin_but_not_where_they_go_on():
     notes = make_notes((12, 8, 60, 90), (20, 4, 60, 70))  # held into bar 1, then struck again
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=2)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(2, 16))
     rolls = draw_rolls(bar_notes, index, np.array([0, 1]), n_steps=16, onsets=True)
     assert np.flatnonzero(rolls[0, 1, 60 - 21]).tolist() == [12]
     assert np.flatnonzero(rolls[1, 1, 60 - 21]).tolist() == [4]
@@ -102,7 +104,7 @@ def test_the_onset_channel_marks_where_notes_begin_but_not_where_they_go_on():
 
 def test_rolls_come_in_the_order_asked_for_repeats_too():
     notes = make_notes((0, 1, 60, 10), (16, 1, 60, 20), (32, 1, 60, 30))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=4)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(4, 16))
     rolls = draw_rolls(bar_notes, index, np.array([2, 3, 0, 2]), n_steps=16, onsets=False)
     assert rolls[:, 0, 60 - 21, 0].tolist() == [30, 0, 10, 30]
 
@@ -115,11 +117,11 @@ def test_no_bars_give_no_rolls():
 
 def test_one_channel_merges_repeated_notes_and_two_keep_them_apart():
     notes = make_notes((0, 4, 60, 90), (4, 4, 60, 90))
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=1)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(1, 16))
 
     def there_and_back(onsets):
         rolls = draw_rolls(bar_notes, index, np.array([0]), n_steps=16, onsets=onsets)
-        return join_at_bar_lines(*read_rolls(rolls), n_steps=16)
+        return join_at_bar_lines(*read_rolls(rolls), equal_bars(1, 16))
 
     assert np.array_equal(there_and_back(False), make_notes((0, 8, 60, 90)))
     assert np.array_equal(there_and_back(True), notes)
@@ -145,8 +147,42 @@ def test_an_onset_without_sound_gives_no_note():
 @given(any_notes())
 def test_notes_come_back_from_rolls_with_onsets_unchanged(notes):
     n_bars = n_bars_of(notes)
-    bar_notes, index = cut_at_bar_lines(notes, n_steps=16, n_bars=n_bars)
+    bar_notes, index = cut_at_bar_lines(notes, equal_bars(n_bars, 16))
     rolls = draw_rolls(bar_notes, index, np.arange(n_bars), n_steps=16, onsets=True)
     again, again_index = read_rolls(rolls)
+    assert np.array_equal(again, bar_notes)
+    assert np.array_equal(again_index, index)
+
+
+def test_bars_of_several_widths_are_cut_at_their_own_lines():
+    starts = bar_starts([12, 16, 8])  # 0, 12, 28, 36
+    assert starts.tolist() == [0, 12, 28, 36]
+    notes = make_notes((10, 20, 60, 90), (28, 8, 62, 90), (30, 90, 64, 90), (36, 1, 65, 90))
+    bar_notes, index = cut_at_bar_lines(notes, starts)
+    assert rows_of(bar_notes) == [
+        (10, 2, 60, 90, False),  # steps 10 and 11 of bar 0
+        (0, 16, 60, 90, True),  # all of bar 1
+        (0, 2, 60, 90, True),  # 30 - 28 = 2 of bar 2
+        (0, 8, 62, 90, False),
+        (2, 6, 64, 90, False),  # cut off at 36, where the last bar ends; 65 begins there
+    ]
+    assert index.tolist() == [0, 1, 2, 5]
+    kept = make_notes((10, 20, 60, 90), (28, 8, 62, 90), (30, 6, 64, 90))
+    assert np.array_equal(join_at_bar_lines(bar_notes, index, starts), kept)
+    later = join_at_bar_lines(bar_notes, index[1:], starts[1:])  # steps count from 12
+    assert np.array_equal(later, make_notes((0, 18, 60, 90), (16, 8, 62, 90), (18, 6, 64, 90)))
+
+
+@given(any_notes())
+def test_rolls_of_several_widths_say_nothing_beyond_the_end_of_a_bar(notes):
+    end = int((notes["start"] + notes["duration"]).max())
+    widths = np.resize([8, 12, 16], end // 8 + 1)  # enough for all notes
+    starts = bar_starts(widths)
+    bar_notes, index = cut_at_bar_lines(notes, starts)
+    rolls = draw_rolls(bar_notes, index, np.arange(len(widths)), n_steps=16, onsets=True)
+    beyond = np.arange(16) >= widths[:, None]  # (bars, steps)
+    assert not rolls.transpose(0, 3, 1, 2)[beyond].any()
+    rolls.transpose(0, 3, 1, 2)[beyond] = 99  # what a network might have drawn there
+    again, again_index = read_rolls(rolls, starts)
     assert np.array_equal(again, bar_notes)
     assert np.array_equal(again_index, index)

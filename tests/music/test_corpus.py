@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nextbar.errors import CorpusError
-from nextbar.music.bars import cut_at_bar_lines
+from nextbar.music.bars import cut_at_bar_lines, equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.kind import BarKind
 
@@ -33,9 +33,9 @@ def corpus_of(tmp_path, n_pieces):
 def test_an_opened_corpus_knows_its_bars(path):
     corpus = Corpus.open(str(path))
     assert (corpus.n_pieces, corpus.n_bars, corpus.n_steps) == (12, 24, 16)
-    assert (corpus.metre, corpus.tempo, corpus.steps_per_quarter) == ((4, 4), 120.0, 4)
+    assert (corpus.metres, corpus.tempo, corpus.steps_per_quarter) == (((4, 4),), 120.0, 4)
     assert corpus.onsets
-    assert corpus.kind == BarKind("metre", (4, 4), 16, 4, 120.0, True, False, 90.0)
+    assert corpus.kind == BarKind("metre", ((4, 4),), 4, 120.0, True, False, 90.0)
     assert BarKind.from_json(corpus.kind.to_json()) == corpus.kind
     assert corpus.kind.frame_shape == (2, 88, 16) == corpus.rolls([0]).shape[1:]
     assert corpus.fingerprint == corpus.manifest["fingerprint"]
@@ -77,7 +77,7 @@ def test_the_bars_of_a_part_are_those_of_its_pieces(path):
     corpus = Corpus.open(path)
     held_out = np.concatenate([corpus.notes(0, 2), corpus.notes(20, 22)])
     held_out["start"][8:] += 32
-    bar_notes, index = cut_at_bar_lines(held_out, n_steps=16, n_bars=4)
+    bar_notes, index = cut_at_bar_lines(held_out, equal_bars(4, 16))
     rows, rows_index = corpus.bars_in("held_out")
     assert np.array_equal(rows, bar_notes)
     assert np.array_equal(rows_index, index)

@@ -210,7 +210,7 @@ def test_the_metre_is_four_four_unless_most_pieces_share_another(tmp_path):
 def test_a_metre_asked_for_is_taken(folder, tmp_path):
     (folder / "waltz.mid").write_bytes(waltz())
     corpus = prepare(folder, tmp_path / "corpus", metre="3/4")
-    assert (corpus.metre, corpus.n_pieces, corpus.n_bars) == ((3, 4), 1, 2)
+    assert (corpus.metres, corpus.n_pieces, corpus.n_bars) == (((3, 4),), 1, 2)
     assert corpus.manifest["refused"] == {"metre 4/4": 12}
 
 
@@ -557,7 +557,7 @@ def test_new_files_may_turn_the_metre_over(folder, tmp_path):
     for i in range(1, 20):
         (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
     corpus = prepare(folder, tmp_path / "corpus")
-    assert (corpus.metre, corpus.n_pieces) == ((3, 4), 20)
+    assert (corpus.metres, corpus.n_pieces) == (((3, 4),), 20)
     assert corpus.manifest["metres"] == {"3/4": 20, "4/4": 12}
 
 

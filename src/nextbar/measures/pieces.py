@@ -20,6 +20,7 @@ from nextbar.music.bars import (
     BarNotes,
     Notes,
     cut_at_bar_lines,
+    equal_bars,
     join_at_bar_lines,
 )
 from nextbar.music.grid import quantise
@@ -117,7 +118,7 @@ def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> IndexedBars:
         notes["start"] += n_bars * n_steps
         laid.append(notes)
         n_bars += piece.n_bars
-    return cut_at_bar_lines(np.concatenate(laid), n_steps=n_steps, n_bars=n_bars)
+    return cut_at_bar_lines(np.concatenate(laid), equal_bars(n_bars, n_steps))
 
 
 def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> list[Piece]:
@@ -136,6 +137,6 @@ def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> 
         bar_notes, index = bars_of_pieces([piece], n_steps=n_steps)
         for first in range(0, piece.n_bars - n_bars + 1, n_bars):
             window = index[first : first + n_bars + 1]
-            notes = join_at_bar_lines(bar_notes, window, n_steps=n_steps)
+            notes = join_at_bar_lines(bar_notes, window, equal_bars(n_bars, n_steps))
             windows.append(Piece(notes, n_bars, f"{piece.name} from bar {first + 1}".strip()))
     return windows

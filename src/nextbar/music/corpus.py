@@ -35,12 +35,13 @@ from nextbar.music.bars import (
     BAR_NOTE,
     BarIndex,
     BarNotes,
+    BarStarts,
     Notes,
     Rolls,
     draw_rolls,
     join_at_bar_lines,
 )
-from nextbar.music.kind import BarKind
+from nextbar.music.kind import BarKind, MetreNumbers
 from nextbar.music.manifest import MANIFEST, damaged, read_manifest
 from nextbar.music.metre import parse_metre
 from nextbar.music.tunes import Metre
@@ -57,7 +58,9 @@ Part = Literal["training", "held_out", "all"]
 class Corpus:
     """An opened corpus. Bars are counted through all pieces: 0 to ``n_bars`` - 1.
 
-    path, manifest: where it is, and its manifest.json.
+    path, manifest: where it is, and its manifest.json. metres: those of its
+    bars, the most frequent first. bar_metres: (n_bars,) uint8, the place of
+    each bar's among them.
     bar_notes, bar_index: its notes by bar, see ``bars.py``; memory-mapped.
     piece_index: (n_pieces + 1,) int64; piece p has the bars piece_index[p] to
     piece_index[p + 1].
@@ -78,12 +81,13 @@ class Corpus:
         self.piece_index = piece_index
         self.n_steps = int(manifest["n_steps"])
         self.onsets = bool(manifest["options"]["onsets"])
-        self.metre: Metre = parse_metre(manifest["metre"])
+        self.metres: tuple[Metre, ...] = (parse_metre(manifest["metre"]),)
         self.tempo = float(manifest["tempo"])
         self.steps_per_quarter = int(manifest["steps_per_quarter"])
         self.fingerprint = str(manifest["fingerprint"])
         self.n_pieces = len(piece_index) - 1
         self.n_bars = len(bar_index) - 1
+        self.bar_metres: MetreNumbers = np.zeros(self.n_bars, np.uint8)
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -118,8 +122,7 @@ class Corpus:
         """What kind of bars these are."""
         return BarKind(
             grid=str(self.manifest["options"]["grid"]),
-            metre=self.metre,
-            n_steps=self.n_steps,
+            metres=self.metres,
             steps_per_quarter=self.steps_per_quarter,
             tempo=self.tempo,
             onsets=self.onsets,
@@ -172,7 +175,11 @@ class Corpus:
     def notes(self, first_bar: int, last_bar: int) -> Notes:
         """The notes of the bars from ``first_bar`` up to, not with, ``last_bar``; steps from 0."""
         index = self.bar_index[first_bar : last_bar + 1]
-        return join_at_bar_lines(self.bar_notes, index, n_steps=self.n_steps)
+        return join_at_bar_lines(self.bar_notes, index, self.starts(first_bar, last_bar))
+
+    def starts(self, first_bar: int, last_bar: int) -> BarStarts:
+        """Where those bars begin, steps from 0."""
+        return self.kind.starts(self.bar_metres[first_bar:last_bar])
 
     def piece_name(self, piece: int) -> str:
         """The name of the file that a piece came from, ``#3`` added for tune 3 of many."""

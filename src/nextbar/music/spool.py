@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
-from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, join_notes
+from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, equal_bars, join_notes
 from nextbar.music.corpus import Lines
 from nextbar.music.manifest import read_manifest
 from nextbar.music.options import CorpusOptions
@@ -255,7 +255,7 @@ def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
         n_notes = [len(pieces[i].grid.notes) for i in chosen]
         notes = join_notes([pieces[i].grid.notes for i in chosen])
         notes["start"] += np.repeat(first[:-1] * n_steps, n_notes).astype(np.int32)
-        rows, index = cut_at_bar_lines(notes, n_steps=n_steps, n_bars=int(first[-1]))
+        rows, index = cut_at_bar_lines(notes, equal_bars(int(first[-1]), n_steps))
         counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
         data, size = rows.tobytes(), BAR_NOTE.itemsize
         for i, bar, end in zip(chosen, first[:-1].tolist(), first[1:].tolist(), strict=True):

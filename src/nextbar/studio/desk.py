@@ -17,7 +17,7 @@ from nextbar.measures.copying import TrainingBars
 from nextbar.measures.nearness import NEAR, KnownBars
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
-from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
+from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines, equal_bars
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
 from nextbar.music.score import midi_bytes, to_score
@@ -173,7 +173,7 @@ class Desk:
         """The whole piece: its recipe, and the notes and marks of every bar."""
         composition, rolls = self.bench.composition(sketch), self.bench.rolls(sketch)
         rows, index = cut_at_bar_lines(
-            composition.notes, n_steps=self.kind.n_steps, n_bars=composition.n_bars
+            composition.notes, equal_bars(composition.n_bars, self.kind.n_steps)
         )
         bars: list[Json] = []
         for number in range(composition.n_bars):

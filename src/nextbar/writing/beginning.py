@@ -3,7 +3,7 @@
 import numpy as np
 
 from nextbar.errors import CorpusError, UsageError
-from nextbar.music.bars import cut_at_bar_lines, draw_rolls, join_at_bar_lines
+from nextbar.music.bars import cut_at_bar_lines, draw_rolls, equal_bars, join_at_bar_lines
 from nextbar.music.corpus import corpus_of
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
@@ -64,7 +64,7 @@ def begin_from_file(
     source = read_source(place, kind, track=track)
     piece, n_steps = source.piece, kind.n_steps
     shown = show_path(piece.name)
-    bar_notes, index = cut_at_bar_lines(piece.grid.notes, n_steps=n_steps, n_bars=piece.n_bars)
+    bar_notes, index = cut_at_bar_lines(piece.grid.notes, equal_bars(piece.n_bars, n_steps))
     sounding = np.flatnonzero(np.diff(index)) + 1
     chosen = int(sounding[-1]) if place.bar is None else place.bar
     if not 1 <= chosen <= piece.n_bars:
@@ -76,9 +76,10 @@ def begin_from_file(
         )
     first = int(sounding[0])
     n_kept = chosen - first + 1
-    kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], n_steps=n_steps)
+    starts = equal_bars(n_kept, n_steps)
+    kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], starts)
     semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
-    heard, index = cut_at_bar_lines(transpose(kept, semitones), n_steps=n_steps, n_bars=n_kept)
+    heard, index = cut_at_bar_lines(transpose(kept, semitones), starts)
     last = np.arange(max(0, n_kept - memory), n_kept)
     return Beginning(
         notes=kept,

@@ -26,6 +26,7 @@ from nextbar.frames.rollout import roll_out
 from nextbar.music.bars import (
     FULL_VELOCITY,
     Rolls,
+    equal_bars,
     join_at_bar_lines,
     read_rolls,
     sort_notes,
@@ -180,7 +181,7 @@ class Composer:
     def join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
         """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece."""
         n_steps = self.kind.n_steps
-        notes = join_at_bar_lines(*read_rolls(written), n_steps=n_steps)
+        notes = join_at_bar_lines(*read_rolls(written), equal_bars(len(written), n_steps))
         if beginning is None:
             return Composition(notes, len(written), 0, seed, self.sound)
         notes = transpose(notes, -beginning.transposed)

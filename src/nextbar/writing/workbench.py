@@ -9,7 +9,15 @@ import numpy as np
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.music.bars import NOTE, Notes, Rolls, cut_at_bar_lines, draw_rolls, sort_notes
+from nextbar.music.bars import (
+    NOTE,
+    Notes,
+    Rolls,
+    cut_at_bar_lines,
+    draw_rolls,
+    equal_bars,
+    sort_notes,
+)
 from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, show_metre
@@ -276,7 +284,7 @@ class Workbench:
     def _beginning(self, sketch: Sketch) -> Beginning:
         kind = self.composer.kind
         heard, index = cut_at_bar_lines(
-            transpose(sketch.given, sketch.transposed), n_steps=kind.n_steps, n_bars=sketch.n_given
+            transpose(sketch.given, sketch.transposed), equal_bars(sketch.n_given, kind.n_steps)
         )
         last = np.arange(max(0, sketch.n_given - self.memory), sketch.n_given)
         rolls = draw_rolls(heard, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
