@@ -40,8 +40,8 @@ RawNotes = dict[str, npt.NDArray[Any]]
 class FoundBeats(NamedTuple):
     """How the beats of a tune were found that says nothing of them itself.
 
-    sure: of estimated ones, 0-1; None of those from a beat file. tempo: beats a
-    minute, of the middle one. curve: the same of each bar, rounded.
+    sure: of estimated ones, 0-1; None of those from a beat file. tempo: quarters a
+    minute, by the middle one of the beats. curve: the same of each bar, rounded.
     """
 
     sure: float | None
