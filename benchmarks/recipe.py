@@ -32,12 +32,12 @@ from nextbar.frames.config import Sampling
 from nextbar.frames.gradients import prior_loss
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
-from nextbar.frames.pairs import PairBatches, Sequences
+from nextbar.frames.pairs import PairBatches
 from nextbar.measures import Piece, TrainingBars
-from nextbar.music.bars import FULL_VELOCITY, draw_rolls
+from nextbar.music.bars import draw_rolls
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
-from nextbar.training.run import CorpusFrames
+from nextbar.training.run import sequences_of
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning
 
@@ -87,7 +87,8 @@ def continued(
         moved = shift(corpus, piece)
         notes = transpose(corpus.notes(bar, bar + 1), -moved)
         name = corpus.piece_name(piece)
-        beginnings.append(Beginning(notes, 1, corpus.rolls([bar]), name, moved))
+        metres = (corpus.metres[corpus.bar_metres[bar]],)
+        beginnings.append(Beginning(notes, metres, corpus.rolls([bar]), name, moved))
     written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), sampling=sampling)
     return [
         Piece(composition.notes, n_bars, beginning.name, 1)
@@ -238,7 +239,7 @@ def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
     compare within a layout. "after one": the bars before the last one are forgotten.
     """
     config = model.config
-    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
+    sequences = sequences_of(corpus)
     held_out = corpus.pieces("held_out")
     pairs = PairBatches(sequences, held_out, 1, seed=0, history=config.history)
     pairs = replace(pairs, batch=min(250, len(pairs)))
@@ -247,10 +248,10 @@ def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
     totals = {"nats a bar": 0.0, "nats a bar after one": 0.0}
     model.eval()
     with torch.no_grad():
-        for previous, current in pairs.epoch(1):
+        for previous, current, kinds in pairs.epoch(1):
             noise = torch.randn(len(current), model.noise_size, generator=noises)
             for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
-                synthesis = model.synthesise(seen, current, noise)
+                synthesis = model.synthesise(seen, current, noise, kinds)
                 drawn = synthesis.drawn
                 cost = reconstruction(drawn.levels, drawn.gates, current)
                 if synthesis.prior is not None:

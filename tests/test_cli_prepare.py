@@ -12,7 +12,7 @@ from nextbar.music.options import OptionsGiven
 
 from .fixtures import write_tunes
 
-COUNTS = ("files_taken", "files_refused", "refused", "pieces", "bars", "pairs", "metres")
+COUNTS = ("files_taken", "files_refused", "refused", "pieces", "bars", "pairs", "bars_in")
 
 
 def test_shards_are_merged_and_a_corpus_tells_its_counts_as_json(tmp_path, capsys):
@@ -20,7 +20,7 @@ def test_shards_are_merged_and_a_corpus_tells_its_counts_as_json(tmp_path, capsy
     (tunes / "broken.mid").write_bytes(b"broken")
     parts = [tmp_path / "part1", tmp_path / "part2"]
     for i, part in enumerate(parts, start=1):
-        words = ["prepare", tunes, "--out", part, "--metre", "4/4", "--shard", f"{i}/2"]
+        words = ["prepare", tunes, "--out", part, "--shard", f"{i}/2"]
         assert main(list(map(str, words))) == 0
     assert main(["merge", *map(str, parts), "--out", str(tmp_path / "corpus")]) == 0
     said = capsys.readouterr().out
@@ -29,7 +29,7 @@ def test_shards_are_merged_and_a_corpus_tells_its_counts_as_json(tmp_path, capsy
     assert main(["inspect", str(tmp_path / "corpus"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert [facts[name] for name in COUNTS] == [
-        5, 1, {"not a MIDI file": 1}, 5, 30, 25, {"4/4": 5},
+        5, 1, {"not a MIDI file": 1}, 5, 30, 25, {"4/4": 30},
     ]  # fmt: skip
 
 
@@ -45,21 +45,12 @@ def test_the_page_of_a_corpus_is_written_unless_it_is_not_wanted_and_the_summary
         assert (tmp_path / "corpus" / "prepare-report.html").is_file() is has_page
         assert ("look: " in capsys.readouterr().out) is has_page
     assert len(made) == 2  # one for each corpus, shown on the screen and on the page
-    assert nextbar.prepare(tunes, tmp_path / "mine", metre="4/4", shard="1/1")
+    assert nextbar.prepare(tunes, tmp_path / "mine", shard="1/1")
     assert (tmp_path / "mine" / "prepare-report.html").is_file()
     for words, has_page in ([], True), (["--no-page"], False):
         out = tmp_path / f"merged{has_page}"
         assert main(["merge", str(tmp_path / "mine"), "--out", str(out), *words]) == 0
         assert (out / "prepare-report.html").is_file() is has_page
-
-
-def test_a_shard_without_a_metre_says_what_to_do(tmp_path, capsys):
-    tunes = write_tunes(tmp_path / "tunes", 2)
-    words = ["prepare", str(tunes), "--out", str(tmp_path / "part"), "--shard", "1/2"]
-    assert main(words) == 2
-    assert "a shard cannot know which metre dominates; choose one with --metre" in (
-        capsys.readouterr().err
-    )
 
 
 def test_each_option_of_a_corpus_is_one_of_the_command_with_its_explanation_and_default(capsys):

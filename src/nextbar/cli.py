@@ -168,7 +168,7 @@ def _show_corpus(corpus: "Corpus", out: Path) -> None:
         console,
         f"{manifest['files_taken']} files taken, {manifest['files_refused']} refused: "
         f"{manifest['pieces']} pieces, {manifest['bars']} bars, {manifest['pairs']} pairs of "
-        f"consecutive bars in {manifest['metre']}\ncorpus: {out}\n"
+        f"consecutive bars\ncorpus: {out}\n"
         f"{page}next:   nextbar train {shlex.quote(str(out))} --out RUN",
     )
 
@@ -322,6 +322,7 @@ def generate(
     follow: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
+    metre: str | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -363,6 +364,9 @@ def generate(
     tempo
         In quarters a minute, from 10 to 1,000; by default that of the file gone on from, else what
         is usual in the corpus.
+    metre
+        Of the written bars, as 6/8, of those that the model knows; by default that of the bar gone
+        on from, else the most frequent.
     seed
         Decides everything that is random.
     wav
@@ -386,6 +390,7 @@ def generate(
             follow=follow,
             threshold=threshold,
             tempo=tempo,
+            metre=metre,
             seed=seed,
             wav=wav,
             pictures=pictures,

@@ -104,7 +104,6 @@ def evaluate(
             pieces,
             windows,
             n_steps=kind.n_steps,
-            steps_per_quarter=kind.steps_per_quarter,
             title=f"Measures of {folder.name or folder.resolve().name}",
         )
     return report

@@ -16,7 +16,6 @@ reproduction.md       the table
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +29,9 @@ from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import interval_text
 from nextbar.measures.pieces import Piece, reference_windows
 from nextbar.measures.table import Report
+from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus
+from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.music.prepare import prepare
@@ -245,11 +246,8 @@ def _draw(results: Path, corpus: Corpus, epoch: int) -> None:
         pieces = read_folder(folder, kind, read_record(folder))[0]
         # Names end in the seed: shorter ones first is the order in which they were written.
         written[model] = sorted(pieces, key=lambda piece: (len(piece.name), piece.name))
-    pairs = [_panel(piece) for piece in written["model-1"][:2]]
-    draw = partial(
-        draw_contact_sheet, n_steps=kind.n_steps, steps_per_quarter=kind.steps_per_quarter
-    )
-    save_png(draw(pairs, n_columns=1), results / "figure-2.png")
+    pairs = [_panel(piece, kind) for piece in written["model-1"][:2]]
+    save_png(draw_contact_sheet(pairs, n_columns=1), results / "figure-2.png")
     real = reference_windows(
         pieces_of_corpus(corpus, "held_out"), n_bars=BARS, n_steps=kind.n_steps
     )
@@ -260,12 +258,13 @@ def _draw(results: Path, corpus: Corpus, epoch: int) -> None:
     }
     save_png(draw_figure_3(rows), results / "figure-3.png")
     firsts = [(model, piece) for model in written for piece in written[model][:10]]
-    panels = [_panel(piece, f"{model}: {piece.name}") for model, piece in firsts]
-    save_png(draw(panels, n_columns=4), results / "first-ten" / "all.png")
+    panels = [_panel(piece, kind, f"{model}: {piece.name}") for model, piece in firsts]
+    save_png(draw_contact_sheet(panels, n_columns=4), results / "first-ten" / "all.png")
     for model, piece in firsts:
         target = results / "first-ten" / f"{model}-{piece.name}"
         shutil.copyfile(results / model / piece.name, target)
 
 
-def _panel(piece: Piece, title: str = "") -> Panel:
-    return Panel(piece.notes, piece.n_bars, piece.n_given_bars, title or Path(piece.name).stem)
+def _panel(piece: Piece, kind: BarKind, title: str = "") -> Panel:
+    starts = equal_bars(piece.n_bars, kind.n_steps)
+    return Panel(piece.notes, starts, piece.n_given_bars, title or Path(piece.name).stem)

@@ -42,7 +42,7 @@ def test_each_part_is_drawn_given_the_parts_before_it(columns):
     assert isinstance(reading, Chain)
     noise = torch.randn(3, model.noise_size, generator=torch.Generator().manual_seed(1))
     latent = reading.draw(noise)
-    _, means, log_variances = reading.given(latent)
+    _, means, log_variances, _ = reading.given(latent)
     # of one normal a part is its mean and its noise; 16 parts of 2
     moved = (latent.view(3, 16, 2) - means[:, :, 0]) / (log_variances[:, :, 0] / 2).exp()
     torch.testing.assert_close(moved.flatten(1), noise[:, :32])
@@ -70,7 +70,7 @@ def test_how_far_back_a_column_lies_is_counted_from_the_part_across_frames(colum
     remember = Remember(8, 8, 2, override(columns, history=(1, 3)))
     with torch.no_grad():
         remember.scores.copy_(torch.arange(8.0).repeat(2, 1))
-    scores = remember(torch.rand(1, 2, 2, 8), torch.tensor([[True, False]])).scores
+    scores = remember(torch.rand(1, 2, 2, 8), torch.tensor([[[True, True], [False, False]]])).scores
     # two columns a frame: from the part of the first column the last frame's lie 2 and 1 back,
     # those three frames back 6 and 5, if there were any; what says nothing is at no distance
     expected = torch.tensor([[0.0, 2, 1, 6 - 1e4, 5 - 1e4], [0, 3, 2, 7 - 1e4, 6 - 1e4]])
@@ -81,7 +81,9 @@ def test_where_there_is_no_history_nothing_is_found_in_it(columns):
     remember = Remember(8, 8, 16, columns)
     with torch.no_grad():
         remember.nothing.copy_(torch.arange(16.0))
-    keys, values, scores = remember(torch.rand(1, 2, 16, 8), torch.tensor([[False, False]]))
+    keys, values, scores = remember(
+        torch.rand(1, 2, 16, 8), torch.zeros(1, 2, 16, dtype=torch.bool)
+    )
     found = torch.nn.functional.scaled_dot_product_attention(
         torch.rand(1, 2, 16, 4), keys, values, attn_mask=scores
     )
@@ -108,7 +110,7 @@ def test_the_history_of_a_pair_is_what_a_rollout_reads(columns):
     config = override(columns, forget=0.0, history=(1, 3))
     model = build_model(SHAPE, config)
     frames = sequences.fetch(np.arange(160))
-    for previous, current in pairs_of(config, sequences).epoch(1):
+    for previous, current, _ in pairs_of(config, sequences).epoch(1):
         for seen, now in zip(previous, current, strict=True):
             numbers = [n for n in range(160) if torch.equal(frames[n], now)]
             candidates = []
@@ -125,7 +127,7 @@ def test_a_history_never_reaches_into_the_piece_before(columns):
     ramp = np.arange(1, 17, dtype=np.uint8).reshape(16, 1, 1, 1) * np.ones((1, 1, 16, 16), np.uint8)
     sequences = type(squares(n_videos=1))(ramp, np.array([0, 8, 16]), full_scale=1)
     pairs = PairBatches(sequences, np.arange(2), 14, 0, config.history, config.forget)
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     for seen, now in zip(previous[:, :, 0, 0], current[:, 0, 0, 0], strict=True):
         place = (int(now) - 1) % 8
         # frames are numbered from 1 on; 4 back is known from the fifth frame of a piece on
@@ -135,7 +137,7 @@ def test_a_history_never_reaches_into_the_piece_before(columns):
 def test_a_share_of_the_histories_is_forgotten_and_no_current_frame(columns):
     sequences = squares(n_videos=20)
     empty = 0
-    for previous, current in pairs_of(override(columns, forget=1.0), sequences).epoch(1):
+    for previous, current, _ in pairs_of(override(columns, forget=1.0), sequences).epoch(1):
         empty += int((previous.flatten(1).sum(dim=1) == 0).sum())
         assert (current.flatten(1).sum(dim=1) > 0).all()
     # of (0, 1, 2) frames each is drawn a third of the time: 47 of 140 expected, deviation 5.6

@@ -37,7 +37,7 @@ def prepared(config, sequences):
     """A model, a batch of pairs, and noise for it."""
     pairs = PairBatches(sequences, np.arange(20), config.batch, config.seed, config.history)
     model = build_model(SHAPE, config)
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     generator = torch.Generator().manual_seed(5)
     noise = torch.randn(len(previous), model.noise_size, generator=generator)
     with torch.no_grad():  # a D that is sure of itself, so that it matters what is weighed how
@@ -135,7 +135,7 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
     resting = override(columns, dropout=0.0, feature_weight=0.0, adversarial_weight=0.0)
     pairs = PairBatches(moving_squares, np.arange(20), 16, 0, resting.history)
     model = build_model(SHAPE, override(resting, prior_weight=0.7))
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     noise = torch.randn(16, model.noise_size, generator=torch.Generator().manual_seed(5))
     synthesis = model.synthesise(previous, current, noise)
     assert verdicts_on(model, previous, current, synthesis) is None

@@ -37,10 +37,10 @@ def test_each_pair_of_an_epoch_is_seen_once_and_the_last_batch_is_smaller():
     assert len(pairs) == 7
     assert pairs.n_batches == 3
     batches = list(pairs.epoch(1))
-    assert [len(previous) for previous, _ in batches] == [3, 3, 1]
+    assert [len(previous) for previous, _, _ in batches] == [3, 3, 1]
     seen = sorted(
         (int(a), int(b))
-        for previous, current in batches
+        for previous, current, _ in batches
         for a, b in zip(previous.flatten(), current.flatten(), strict=True)
     )
     assert seen == [(0, 1), (1, 2), (2, 3), (10, 11), (11, 12), (12, 13), (13, 14)]

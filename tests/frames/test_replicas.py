@@ -33,7 +33,7 @@ def test_the_shares_of_several_processes_are_the_batch_and_no_pair_comes_twice(m
     pairs = PairBatches(moving_squares, np.arange(20), 16, 0)
     joint = list(pairs.epoch(1))
     shares = [list(pairs.epoch(1, rank=rank, world=3)) for rank in range(3)]
-    for number, (previous, _) in enumerate(joint):
+    for number, (previous, _, _) in enumerate(joint):
         together = torch.cat([share[number][0] for share in shares])
         assert sorted(together.flatten(1).tolist()) == sorted(previous.flatten(1).tolist())
         assert pairs.batch_size(number) == len(previous)
@@ -42,7 +42,7 @@ def test_the_shares_of_several_processes_are_the_batch_and_no_pair_comes_twice(m
 def test_a_process_without_a_share_takes_a_pair_that_counts_nothing(moving_squares):
     # 140 pairs in batches of 139: the last batch is one pair, the second process has none of it.
     pairs = PairBatches(moving_squares, np.arange(20), 139, 0)
-    *_, (previous, _) = pairs.epoch(1, rank=1, world=2)
+    *_, (previous, _, _) = pairs.epoch(1, rank=1, world=2)
     assert len(previous) == 1
     second = Replicas(TwoProcesses([torch.tensor([5.0])]))
     (average,) = second.joint(1).average([torch.tensor([100.0])])

@@ -42,7 +42,7 @@ def prepared(moving_squares, tiny):
     """A training, and one batch with its noise."""
     pairs = PairBatches(moving_squares, np.arange(20), tiny.batch, tiny.seed)
     training = begin_training(build_model(SHAPE, tiny))
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     noises = draw_noises(tiny, 0, len(previous), tiny.latent)
     return training, previous, current, noises
 
@@ -54,7 +54,7 @@ def test_the_second_update_sees_the_weights_that_the_first_one_made(
     config = override(tiny, learning_rate=0.05, batch_norm=False)
     replicas = launch(device="cpu", precision=precision)
     pairs = PairBatches(moving_squares, np.arange(20), config.batch, config.seed)
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     noises = draw_noises(config, 0, len(previous), config.latent)
     both = begin_training(build_model(SHAPE, config))
     train_step(both, previous, current, noises, joint=replicas.joint(16))
@@ -77,7 +77,7 @@ def test_the_second_update_sees_the_weights_that_the_first_one_made(
 
 def test_bfloat16_takes_nearly_the_steps_of_float32(moving_squares, tiny):
     pairs = PairBatches(moving_squares, np.arange(20), tiny.batch, tiny.seed)
-    previous, current = next(pairs.epoch(1))
+    previous, current, _ = next(pairs.epoch(1))
     noises = draw_noises(tiny, 0, len(previous), tiny.latent)
     figures = {}
     for precision in ("float32", "bfloat16"):

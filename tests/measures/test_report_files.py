@@ -33,7 +33,7 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report") / "made"
     windows = reference_windows(real, n_bars=5, n_steps=16)
     paths = write_measures_report(
-        folder, report, pieces, windows, n_steps=16, steps_per_quarter=4, title=f"of {HOSTILE}"
+        folder, report, pieces, windows, n_steps=16, title=f"of {HOSTILE}"
     )
     return folder, report, paths
 
@@ -189,8 +189,8 @@ def test_the_pictures_are_of_the_pieces_and_of_the_real_windows(tmp_path, monkey
             "figure 3", ({name: len(row["tone span"]) for name, row in rows.items()}, n_shown)
         )
 
-    def sheet(panels, n_steps, *, steps_per_quarter):
-        return note("sheet", (panels, n_steps, steps_per_quarter))
+    def sheet(panels):
+        return note("sheet", panels)
 
     monkeypatch.setattr(report_files, "draw_figure_3", of_figure_3)
     monkeypatch.setattr(report_files, "draw_contact_sheet", sheet)
@@ -199,15 +199,15 @@ def test_the_pictures_are_of_the_pieces_and_of_the_real_windows(tmp_path, monkey
     real = [random_piece(rng, n_notes=60, n_bars=10) for _ in range(5)]
     report = compare(pieces, real, n_steps=16)
     windows = reference_windows(real, n_bars=5, n_steps=16)
-    facts = {"n_steps": 16, "steps_per_quarter": 4, "title": "a"}
+    facts = {"n_steps": 16, "title": "a"}
     write_measures_report(tmp_path / "a", report, pieces, windows, **facts)
     assert drawn["figure 3"] == ({"30 generated pieces": 30, "10 real windows": 10}, 30)
-    panels, *grid = drawn["sheet"]
-    assert grid == [16, 4]
+    panels = drawn["sheet"]
     assert len(panels) == 24
     assert [panel.title for panel in panels[:2]] == ["0", "1"]
     assert (panels[1].notes == pieces[1].notes).all()
-    assert (panels[1].n_bars, panels[1].given_bars) == (5, 2)
+    assert panels[1].starts.tolist() == [0, 16, 32, 48, 64, 80]
+    assert panels[1].given_bars == 2
     stored = json.loads((tmp_path / "a" / "report.json").read_text())
     assert stored["nextbar"] == nextbar.__version__
     write_measures_report(tmp_path / "b", report, pieces[:1], [], **facts)

@@ -3,15 +3,17 @@
 import io
 import struct
 from collections.abc import Iterable
+from itertools import groupby
 
 import mido
 import numpy as np
 from hypothesis import strategies as st
 
 from nextbar.music.bars import NOTE, Notes, sort_notes
-from nextbar.music.grid import end_at_next_onset
+from nextbar.music.grid import end_at_next_onset, lay_metre_grid, quantise_all
+from nextbar.music.metre import metre_of
 from nextbar.music.midi import parse_tunes
-from nextbar.music.tunes import Tune
+from nextbar.music.tunes import Metre, Tune
 
 Row = tuple[int, int, int, int]
 
@@ -88,3 +90,17 @@ def only_tune(data: bytes, name: str = "tune.mid") -> Tune:
     assert not errors
     assert len(tunes) == 1
     return tunes[0]
+
+
+def metres_of(tune: Tune, steps_per_quarter: int = 4) -> list[tuple[Metre, int]]:
+    """The metres of a tune's bars: each as often as it stands in a row."""
+    laid = lay_metre_grid(tune, steps_per_quarter=steps_per_quarter)
+    notes = quantise_all([laid])[0].notes
+    codes, _ = laid.bars.up_to(int((notes["start"] + notes["duration"]).max()))
+    return [(metre_of(code), len(list(same))) for code, same in groupby(codes.tolist())]
+
+
+def metre_of_all(tune: Tune) -> Metre:
+    """The one metre of a tune that changes it nowhere."""
+    [(metre, _)] = metres_of(tune)
+    return metre

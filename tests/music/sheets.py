@@ -44,20 +44,24 @@ def notes_by_sum(document):
 
     On the way each voice of each bar has to be full, each value to be what it
     lasts, each tie to go on where it left off, each beam and tuplet that
-    begins to end, and no staff to have more than four voices.
+    begins to end, no staff to have more than four voices, and a time signature
+    to stand once, at the beginning of a bar of another metre than the last.
     """
     found = []
     for part in ElementTree.fromstring(document).findall("part"):
-        begin, divisions, bar = Fraction(0), 0, Fraction(0)
+        begin, divisions, metre = Fraction(0), 0, None
         held = {}
         for measure in part.findall("measure"):
-            attributes = measure.find("attributes")
-            if attributes is not None and attributes.find("time") is not None:
-                divisions = int(attributes.findtext("divisions"))
-                beats, unit = (
-                    int(attributes.findtext(f"time/{x}")) for x in ("beats", "beat-type")
+            divisions = int(measure.findtext("attributes/divisions", str(divisions)))
+            times = measure.findall("attributes/time")
+            if times:
+                [time] = times
+                before, metre = metre, tuple(int(time.findtext(x)) for x in ("beats", "beat-type"))
+                assert metre != before
+                assert (
+                    next(e for e in measure if e.tag in ("attributes", "note")).find("time") is time
                 )
-                bar = Fraction(4 * beats, unit)
+            bar = Fraction(4 * metre[0], metre[1])
             rows, full, open_marks, voices = [], defaultdict(Fraction), defaultdict(int), {}
             now = last = Fraction(0)
             for element in measure:
@@ -139,10 +143,27 @@ def in_quarters(notes, steps_per_quarter):
     )
 
 
+def metres_by_sum(document):
+    """The metre of each bar, by the first part's time signatures."""
+    metres = []
+    for measure in ElementTree.fromstring(document).find("part"):
+        time = measure.find("attributes/time")
+        if time is not None:
+            metre = (int(time.findtext("beats")), int(time.findtext("beat-type")))
+        metres.append(metre)
+    return metres
+
+
 def random_piece(seed, metre, steps_per_quarter, *, n_bars=3):
     """Many voices at random: notes of all lengths at all places, over bar lines too."""
+    return random_bars(seed, [metre] * n_bars, steps_per_quarter)
+
+
+def random_bars(seed, metres, steps_per_quarter):
+    """The same, in bars of these metres."""
     random = np.random.default_rng(seed)
-    end = n_bars * bar_steps(metre, steps_per_quarter)
+    n_bars = len(metres)
+    end = sum(bar_steps(metre, steps_per_quarter) for metre in metres)
     notes = np.zeros(random.integers(1, 14 * n_bars), NOTE)
     notes["start"] = random.integers(0, end, len(notes))
     notes["duration"] = random.integers(1, random.integers(2, 6 * steps_per_quarter), len(notes))

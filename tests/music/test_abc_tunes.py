@@ -8,16 +8,15 @@ import pytest
 from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
 from nextbar.music.grid import quantise_to_metre
-from nextbar.music.metre import find_metre
 from nextbar.music.midi import parse_tunes, read_tunes
 
-from .midi_files import only_tune
+from .midi_files import metre_of_all, only_tune
 
 SCALE = "X:1\nT:Scale\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n"
 
 
 def on_grid(text):
-    return quantise_to_metre(only_tune(text.encode(), "tune.abc"), (4, 4)).notes
+    return quantise_to_metre(only_tune(text.encode(), "tune.abc")).notes
 
 
 def starts(text):
@@ -113,17 +112,17 @@ def test_the_pickup_becomes_a_first_bar_with_silence_before_it():
 def test_a_whole_first_bar_of_another_metre_is_no_pickup():
     tune = only_tune(tune_in("6/8", "CDE FGA|c6|").encode(), "tune.abc")
     assert tune.pickup_quarters == 0
-    assert find_metre(tune) == (6, 8)
+    assert metre_of_all(tune) == (6, 8)
 
 
 def test_cut_time_is_four_four():
-    assert find_metre(only_tune(tune_in("C|", "C8|D8|").encode(), "tune.abc")) == (4, 4)
+    assert metre_of_all(only_tune(tune_in("C|", "C8|D8|").encode(), "tune.abc")) == (4, 4)
 
 
 @pytest.mark.parametrize("field", ["R:hornpipe", "R: Hornpipe"])
 def test_a_hornpipe_keeps_its_dotted_notes_on_the_grid(field):
     tune = only_tune(tune_in("4/4", "C>DE>F G>AB>c|C8|", field).encode(), "tune.abc")
-    grid = quantise_to_metre(tune, (4, 4))
+    grid = quantise_to_metre(tune)
     assert grid.notes["start"].tolist() == [0, 3, 4, 7, 8, 11, 12, 15, 16]
     # Swung, 4 of 9 would stand a third of a step off: 0.15. What is left is abc2midi's tick.
     assert grid.mean_shift_steps < 0.01
@@ -153,8 +152,8 @@ def test_real_tunes_begin_their_bars_on_bar_lines():
     on_line = first = 0
     for path in sorted(folder.glob("*Hornpipe.abc"))[:60]:
         [tune], _ = read_tunes(path)
-        metre = find_metre(tune)
-        notes = quantise_to_metre(tune, metre).notes
+        metre = metre_of_all(tune)
+        notes = quantise_to_metre(tune).notes
         loud = notes["start"][notes["velocity"] == 105]
         on_line += int(np.count_nonzero(loud % (4 * 4 * metre[0] // metre[1]) == 0))
         first += len(loud)
@@ -165,7 +164,7 @@ def test_real_tunes_begin_their_bars_on_bar_lines():
 def eighths(music, head="X:1\nT:t\nM:4/4\nL:1/8\nK:C\n", *, encoding="utf-8", **options):
     """(start, pitch) of a tune's notes in eighths, and the remarks on it."""
     [tune], _ = parse_tunes(f"{head}{music}\n".encode(encoding), name="a.abc", **options)
-    grid = quantise_to_metre(tune, find_metre(tune), steps_per_quarter=4).notes
+    grid = quantise_to_metre(tune, steps_per_quarter=4).notes
     rows = [(int(n["start"]) / 2, int(n["duration"]) / 2, int(n["pitch"])) for n in grid]
     return rows, tune.remarks_on()
 

@@ -109,6 +109,9 @@ def test_sound_lasts_to_the_end_of_the_last_bar_at_the_tempo_and_metre():
     score = to_score(TWO_SECONDS, tempo=60, metre=(3, 4))
     # 16 steps of a quarter second are two bars of 3 s; three bars last 9 s
     assert len(read(render_wav(score, n_bars=3))) == 11 * 48_000
+    # bars of 3, 4 and 3 quarters last 10 s at 60 a minute
+    changing = to_score(TWO_SECONDS, tempo=60, metres=[(3, 4), (4, 4), (6, 8)])
+    assert len(read(render_wav(changing, n_bars=3))) == 12 * 48_000
 
 
 @pytest.mark.usefixtures("sound")

@@ -1,5 +1,6 @@
 import json
 
+import mido
 import numpy as np
 import pytest
 
@@ -8,7 +9,7 @@ from nextbar.music.bars import cut_at_bar_lines, equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.kind import BarKind
 
-from .midi_files import make_notes, midi, track, tune_bytes
+from .midi_files import make_notes, midi, signature, track, tune_bytes
 from .prepared import prepare
 
 
@@ -40,6 +41,39 @@ def test_an_opened_corpus_knows_its_bars(path):
     assert corpus.kind.frame_shape == (2, 88, 16) == corpus.rolls([0]).shape[1:]
     assert corpus.fingerprint == corpus.manifest["fingerprint"]
     assert corpus.bars_of(3) == range(6, 8)
+
+
+def waltz_and_change(tmp_path):
+    """A waltz of two bars, and a tune of a bar of 4/4 and two of 3/4; a D on each one, else C."""
+    folder = tmp_path / "dances"
+    folder.mkdir()
+    for name, metres in (("a.mid", [3, 3]), ("b.mid", [4, 3, 3])):
+        events, notes, beat = [], [], 0
+        for n, before in zip(metres, [0, *metres], strict=False):
+            events.append(signature(n, 4, time=480 * before))
+            notes += [(480 * (beat + i), 480, 60 if i else 62, 90) for i in range(n)]
+            beat += n
+        (folder / name).write_bytes(midi(mido.MidiTrack(events), track(notes)))
+    return prepare(folder, tmp_path / "corpus")
+
+
+def test_each_bar_of_a_corpus_has_its_metre_and_its_length(tmp_path):
+    corpus = waltz_and_change(tmp_path)
+    # 3/4 has four of the five bars: it comes first.
+    assert corpus.metres == corpus.kind.metres == ((3, 4), (4, 4))
+    assert corpus.bar_metres.tolist() == [0, 0, 1, 0, 0]
+    assert corpus.manifest["bars_in"] == {"3/4": 4, "4/4": 1}
+    assert corpus.manifest["pieces_in"] == {"3/4": 2, "4/4": 1}
+    assert corpus.n_steps == 16
+    assert corpus.rolls(range(5)).shape == (5, 1, 88, 16)
+    assert corpus.starts(1, 5).tolist() == [0, 12, 28, 40, 52]
+    # The second piece: a D at each of its bar lines, at steps 0, 16 and 28.
+    notes = corpus.notes(2, 5)
+    assert notes["start"][notes["pitch"] == 62].tolist() == [0, 16, 28]
+    assert corpus.describe(0)["metres"] == ["3/4"]
+    assert "changes" not in corpus.describe(0)
+    assert corpus.describe(1)["metres"] == ["3/4", "4/4"]
+    assert corpus.describe(1)["changes"] == [[1, "4/4"], [2, "3/4"]]
 
 
 def test_every_tenth_piece_from_the_first_is_held_out(path):
@@ -128,12 +162,13 @@ def test_a_corpus_of_a_later_format_says_so(path):
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps(manifest | {"format": 9}))
     assert text_of(path) == (
-        f"{path} is a corpus of format 9, this nextbar reads format 1; prepare it again"
+        f"{path} is a corpus of format 9, this nextbar reads format 2; prepare it again"
     )
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl"]
+    "name",
+    ["manifest.json", "notes.npy", "bars.npy", "pieces.npy", "metres.npy", "pieces.jsonl"],
 )
 def test_a_file_cut_short_is_noticed(path, name):
     data = (path / name).read_bytes()
@@ -142,16 +177,19 @@ def test_a_file_cut_short_is_noticed(path, name):
     assert text_of(path).endswith("; prepare it again")
 
 
-@pytest.mark.parametrize("name", ["notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["notes.npy", "bars.npy", "pieces.npy", "metres.npy", "pieces.jsonl"]
+)
 def test_a_missing_file_is_noticed(path, name):
     (path / name).unlink()
     assert text_of(path).startswith(f"{path} is damaged: ")
 
 
-def test_one_changed_note_is_noticed(path):
-    data = bytearray((path / "notes.npy").read_bytes())
+@pytest.mark.parametrize("name", ["notes.npy", "metres.npy"])
+def test_one_changed_note_or_metre_is_noticed(path, name):
+    data = bytearray((path / name).read_bytes())
     data[-3] ^= 1
-    (path / "notes.npy").write_bytes(data)
+    (path / name).write_bytes(data)
     expected = f"{path} is damaged: its content is not what its fingerprint says; prepare it again"
     assert text_of(path) == expected
 
@@ -163,6 +201,18 @@ def test_arrays_that_do_not_fit_each_other_are_noticed(path):
     assert text_of(path) == (
         f"{path} is damaged: pieces.npy is not an array of int64; prepare it again"
     )
+
+
+def test_metres_of_other_bars_are_noticed(path):
+    np.save(path / "metres.npy", np.zeros(23, np.uint8))
+    assert text_of(path) == f"{path} is damaged: its arrays do not fit each other; prepare it again"
+
+
+def test_a_corpus_without_metres_of_its_bars_is_to_be_prepared_again(path):
+    manifest = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
+    (path / "metres.npy").unlink()
+    assert text_of(path).endswith("of format 1, this nextbar reads format 2; prepare it again")
 
 
 def test_pickled_objects_are_not_loaded(path):

@@ -8,20 +8,42 @@ from hypothesis import strategies as st
 from symusic.core import ControlChangeTick
 
 from nextbar.errors import MusicFileError, UsageError
-from nextbar.music.bars import NOTE
+from nextbar.music.bars import NOTE, bar_starts
 from nextbar.music.grid import (
     end_at_next_onset,
+    lay_metre_grid,
     quantise,
+    quantise_all,
     quantise_to_metre,
     quantise_to_seconds,
     semitones_to_c,
     transpose,
 )
-from nextbar.music.metre import bar_steps, find_metre, find_tempo, normal_metre, parse_metre
+from nextbar.music.metre import (
+    CUT_BARS,
+    ENDED_BARS,
+    SHORT_BARS,
+    bar_steps,
+    cut_long,
+    find_tempo,
+    fit_bar,
+    normal_metre,
+    parse_metre,
+    steps_of,
+)
 from nextbar.music.refusals import with_advice
 from nextbar.music.tunes import choose_notes
 
-from .midi_files import any_notes, make_notes, midi, only_tune, signature, track
+from .midi_files import (
+    any_notes,
+    make_notes,
+    metre_of_all,
+    metres_of,
+    midi,
+    only_tune,
+    signature,
+    track,
+)
 
 
 def raw(*rows):
@@ -115,18 +137,17 @@ def test_metres_of_equal_bars_and_kind_have_one_form(metre, normal):
 
 
 def test_a_tune_without_a_signature_is_in_four_four():
-    assert find_metre(tune_with()) == (4, 4)
+    assert metre_of_all(tune_with()) == (4, 4)
 
 
 def test_a_change_between_two_two_and_four_four_is_none():
-    assert find_metre(tune_with(signature(2, 2), signature(4, 4, time=1920))) == (4, 4)
+    assert metre_of_all(tune_with(signature(2, 2), signature(4, 4, time=1920))) == (4, 4)
 
 
 def test_six_eight_is_not_three_four():
-    with pytest.raises(MusicFileError) as caught:
-        find_metre(tune_with(signature(6, 8), signature(3, 4, time=1440)))
-    assert str(caught.value) == "tune.mid: it changes metre (6/8, 3/4); one is needed"
-    assert caught.value.reason == "changes metre"
+    # 7,680 ticks are 16 quarters: a bar of 6/8 is three of them, and four and a third are left.
+    tune = tune_with(signature(6, 8), signature(3, 4, time=1440))
+    assert metres_of(tune) == [((6, 8), 1), ((3, 4), 5)]
 
 
 def test_signatures_after_the_last_note_and_overridden_ones_do_not_count():
@@ -134,14 +155,14 @@ def test_signatures_after_the_last_note_and_overridden_ones_do_not_count():
     tune = tune_with(*after)
     pedal_much_later = ControlChangeTick(9999, 64, 0)
     tune.score.tracks[0].controls.append(pedal_much_later)
-    assert find_metre(tune) == (3, 4)
+    assert metre_of_all(tune) == (3, 4)
 
 
 def test_a_signature_of_zero_is_unusable():
     data = bytearray(midi(mido.MidiTrack([signature(3, 4)]), track([(0, 480, 60, 90)])))
     data[data.index(b"\xff\x58\x04") + 3] = 0
     with pytest.raises(MusicFileError) as caught:
-        find_metre(only_tune(bytes(data)))
+        metre_of_all(only_tune(bytes(data)))
     assert caught.value.reason == "unusable metre"
 
 
@@ -150,8 +171,8 @@ def test_a_short_first_bar_with_a_signature_of_its_own_is_a_pickup():
     tune = tune_with(
         signature(1, 4), signature(4, 4, time=480), notes=[(0, 480, 67, 90), (480, 1920, 72, 90)]
     )
-    assert find_metre(tune) == (4, 4)
-    grid = quantise_to_metre(tune, (4, 4))
+    assert metre_of_all(tune) == (4, 4)
+    grid = quantise_to_metre(tune)
     assert np.array_equal(grid.notes, make_notes((12, 4, 67, 90), (16, 16, 72, 90)))
 
 
@@ -168,7 +189,7 @@ def test_tempo_is_the_one_at_the_first_note():
 def test_the_metre_grid_ignores_tempo_and_the_seconds_grid_honours_it():
     events = [mido.MetaMessage("set_tempo", tempo=1_000_000)]  # a quarter lasts a second
     tune = tune_with(*events, notes=[(0, 480, 60, 90), (480, 480, 62, 90)])
-    in_quarters = quantise_to_metre(tune, (4, 4)).notes
+    in_quarters = quantise_to_metre(tune).notes
     in_seconds = quantise_to_seconds(tune).notes
     assert np.array_equal(in_quarters, make_notes((0, 4, 60, 90), (4, 4, 62, 90)))
     assert np.array_equal(in_seconds, make_notes((0, 8, 60, 90), (8, 8, 62, 90)))
@@ -210,7 +231,7 @@ def test_a_tempo_so_slow_that_the_music_takes_hours_is_refused_in_seconds():
 def test_a_track_without_notes_on_the_piano_says_what_to_do():
     tune = only_tune(midi(track([(0, 480, 120, 90)]), track([(0, 480, 60, 90)])))
     with pytest.raises(MusicFileError) as caught:
-        quantise_to_metre(tune, (4, 4), track=1)
+        quantise_to_metre(tune, track=1)
     assert str(caught.value) == "tune.mid: no notes between A0 and C8 on track 1"
     assert with_advice(caught.value).endswith(
         "; choose another track with --track, or leave it out"
@@ -285,13 +306,13 @@ def bars(*metres, first=0):
 
 
 def starts(tune):
-    grid = quantise_to_metre(tune, find_metre(tune))
+    grid = quantise_to_metre(tune)
     return (grid.notes["start"] / 4).tolist()
 
 
 def test_a_last_bar_that_completes_the_pickup_is_no_change_of_metre():
     tune = bars((1, 1), (4, 3), (3, 1))
-    assert find_metre(tune) == (4, 4)
+    assert metre_of_all(tune) == (4, 4)
     # The pickup ends a first bar: 16 quarters from quarter 3 on, nothing moved against another.
     assert starts(tune) == list(range(3, 19))
 
@@ -299,17 +320,17 @@ def test_a_last_bar_that_completes_the_pickup_is_no_change_of_metre():
 def test_a_bar_cut_in_two_by_a_repeat_is_no_change_of_metre():
     # 1/4 | 4/4 4/4 | 3/4 :| 1/4 | 4/4 4/4 | 3/4, as notation programs play a repeat.
     tune = bars((1, 1), (4, 2), (3, 1), (1, 1), (4, 2), (3, 1))
-    assert find_metre(tune) == (4, 4)
+    assert metre_of_all(tune) == (4, 4)
     assert starts(tune) == list(range(3, 3 + 24))
 
 
 def test_a_short_bar_before_a_repeat_without_its_pickup_is_filled_up():
     # 1/4 |: 4/4 4/4 3/4 :| 4/4 4/4 3/4: the second time begins a bar line, behind a quarter's rest.
     tune = bars((1, 1), (4, 2), (3, 1), (4, 2), (3, 1))
-    assert find_metre(tune) == (4, 4)
+    assert metre_of_all(tune) == (4, 4)
     assert starts(tune) == [*range(3, 15), *range(16, 27)]
     # The note before the silence is not held into it.
-    assert set(quantise_to_metre(tune, (4, 4)).notes["duration"].tolist()) == {4}
+    assert set(quantise_to_metre(tune).notes["duration"].tolist()) == {4}
 
 
 def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
@@ -317,42 +338,159 @@ def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
     events += [signature(4, 4, time=1440)]
     notes = [(0, 480, 60, 90), (480, 3840, 62, 90), (3840, 1920, 64, 90)]
     tune = tune_with(*events, notes=notes)
-    grid = quantise_to_metre(tune, (4, 4)).notes
+    grid = quantise_to_metre(tune).notes
     # 62 sounds from the first bar line to a beat behind the short bar's end at tick 3840,
     # where 64 begins: (480 to 4320) + 480 of silence that is filled in.
     assert np.array_equal(grid, make_notes((12, 4, 60, 90), (16, 36, 62, 90), (48, 16, 64, 90)))
 
 
 @pytest.mark.parametrize(
-    "metres",
+    ("metres", "found"),
     [
-        [(4, 4), (2, 1), (4, 4)],  # a bar of 2/4 that no pickup completes
-        [(4, 4), (2, 1), (4, 4), (2, 1), (4, 4)],
-        [(4, 4), (3, 4)],
-        [(3, 2), (4, 4)],
-        [(4, 1), (3, 3)],
-        [(1, 1), (4, 2), (2, 1), (4, 2)],  # 2/4 and a pickup of 1/4 make no bar
+        # A bar of 2/4 that no pickup completes is one of its own.
+        ([(4, 4), (2, 1), (4, 4)], [(4, 4), (2, 1), (4, 4)]),
+        ([(4, 4), (2, 1), (4, 4), (2, 1), (4, 4)], [(4, 4), (2, 1), (4, 4), (2, 1), (4, 4)]),
+        ([(4, 4), (3, 4)], [(4, 4), (3, 4)]),
+        ([(3, 2), (4, 4)], [(3, 2), (4, 4)]),
+        ([(4, 1), (3, 3)], [(4, 1), (3, 3)]),
+        # 2/4 and a pickup of 1/4 make no bar; the pickup is padded.
+        ([(1, 1), (4, 2), (2, 1), (4, 2)], [(4, 3), (2, 1), (4, 2)]),
+        # 3/4 and a pickup of 1/4 do, and 2/4 is in a metre of its own.
+        ([(1, 1), (4, 2), (3, 1), (4, 2), (2, 3)], [(4, 6), (2, 3)]),
+        # Two bars of 2/4 amid 4/4 are one that is cut in two; three are a change.
+        ([(4, 2), (2, 2), (4, 2)], [(4, 5)]),
+        ([(4, 2), (2, 3), (4, 2)], [(4, 2), (2, 3), (4, 2)]),
+        ([(4, 2), (2, 1)], [(4, 2), (2, 1)]),
     ],
 )
-def test_other_changes_of_metre_stay_refused(metres):
-    with pytest.raises(MusicFileError) as caught:
-        find_metre(bars(*metres))
-    assert caught.value.reason == "changes metre"
+def test_each_bar_is_in_the_metre_that_is_stated_for_it(metres, found):
+    tune = bars(*metres)
+    assert metres_of(tune) == [((n, 4), times) for n, times in found]
+
+
+def test_the_bars_behind_a_change_begin_where_it_stands():
+    # Two bars of 4/4, one of 3/4, two of 4/4, in sixteenths: lines at 0, 16, 32, 44, 60.
+    laid = lay_metre_grid(bars((4, 2), (3, 1), (4, 2)))
+    codes, told = laid.bars.up_to(76)
+    assert bar_starts(steps_of(codes, 4)).tolist() == [0, 16, 32, 44, 60, 76]
+    assert told == {}
+    assert starts(bars((4, 2), (3, 1), (4, 2))) == list(range(19))
+
+
+def changing(*at, notes=8):
+    """Quarters, and (quarter, numerator, denominator) of each change."""
+    events, before = [], 0
+    for quarter, n, d in at:
+        events.append(signature(n, d, time=round(480 * quarter) - before))
+        before = round(480 * quarter)
+    return tune_with(*events, notes=[(480 * i, 480, 60 + i, 90) for i in range(notes)])
+
+
+def told_of(tune, steps_per_quarter=4):
+    laid = lay_metre_grid(tune, steps_per_quarter=steps_per_quarter)
+    notes = quantise_all([laid])[0].notes
+    return laid.bars.up_to(int((notes["start"] + notes["duration"]).max()))[1]
+
+
+def test_a_change_in_the_middle_of_a_bar_ends_it_there_in_the_metre_of_its_length():
+    # From quarter 4 on a bar of 4/4, of which the change leaves three quarters.
+    tune = changing((0, 4, 4), (7, 6, 8), notes=10)
+    assert metres_of(tune) == [((4, 4), 1), ((3, 4), 1), ((6, 8), 1)]
+    assert told_of(tune) == {ENDED_BARS: 1}
+    assert starts(tune) == list(range(10))
+    # Of 12/8 half a bar is 6/8 and not 3/4.
+    assert metres_of(changing((0, 12, 8), (9, 2, 4), notes=11)) == [
+        ((12, 8), 1), ((6, 8), 1), ((2, 4), 1)
+    ]  # fmt: skip
+
+
+def test_what_is_left_of_a_bar_in_no_usual_metre_is_filled_up_with_silence():
+    # 1.25 quarters are left of the second bar: they become 3/8, a sixteenth being silent.
+    tune = changing((0, 4, 4), (5.25, 3, 4), notes=10)
+    assert metres_of(tune) == [((4, 4), 1), ((3, 8), 1), ((3, 4), 2)]
+    assert told_of(tune) == {SHORT_BARS: 1}
+    # What sounds from the change on is a sixteenth later than it was.
+    assert starts(tune) == [0, 1, 2, 3, 4, 5, 6.25, 7.25, 8.25, 9.25]
+
+
+@pytest.mark.parametrize("ticks", [-20, 20])
+def test_a_change_that_stands_a_little_beside_a_bar_line_stands_on_it(ticks):
+    tune = changing((0, 4, 4), (4 + ticks / 480, 3, 4), notes=10)
+    assert metres_of(tune) == [((4, 4), 1), ((3, 4), 2)]
+    assert starts(tune) == list(range(10))
+    assert told_of(tune) == {}
+
+
+@pytest.mark.parametrize(
+    ("metre", "parts"),
+    [
+        ((4, 4), [(4, 4)]),
+        ((12, 8), [(12, 8)]),  # six quarters are not longer than six
+        ((4, 2), [(4, 4), (4, 4)]),
+        ((7, 4), [(4, 4), (3, 4)]),
+        ((12, 4), [(6, 4), (6, 4)]),
+        ((15, 8), [(9, 8), (6, 8)]),  # at a beat of three, not after 8 of 15 eighths
+        ((18, 8), [(9, 8), (9, 8)]),
+        ((13, 4), [(5, 4), (4, 4), (4, 4)]),
+        ((2, 1), [(4, 4), (4, 4)]),
+        ((3, 1), [(4, 4), (4, 4), (4, 4)]),
+    ],
+)
+def test_long_bars_are_cut_into_the_fewest_of_six_quarters_at_most(metre, parts):
+    assert list(cut_long(metre)) == parts
+
+
+def test_no_part_of_a_long_bar_has_more_steps_than_a_corpus_can_count():
+    # At 48 steps a quarter 255 steps are a little over five quarters.
+    assert cut_long((6, 4), 48) == ((3, 4), (3, 4))
+    for numerator in range(1, 256):
+        for denominator in (1, 2, 4, 8, 16, 32):
+            for steps in (1, 3, 4, 12, 48):
+                parts = fit_bar(normal_metre((numerator, denominator)), steps)
+                assert all(bar_steps(part.metre, steps) <= 255 for part in parts)
+                quarters = sum(part.quarters for part in parts)
+                assert quarters == pytest.approx(4 * numerator / denominator)
+                assert max(4 * part.metre[0] / part.metre[1] for part in parts) <= 6
+
+
+def test_long_bars_are_told_and_cut_where_nothing_moves():
+    tune = changing((0, 4, 2), notes=20)  # two and a half bars of eight quarters
+    assert metres_of(tune) == [((4, 4), 5)]
+    assert told_of(tune) == {CUT_BARS: 3}
+    assert starts(tune) == list(range(20))
+    # A pickup of a quarter before a bar of 4/2: the half bar of silence before it is no bar.
+    pickup = bars((1, 1), (8, 1))
+    assert metres_of(pickup) == [((4, 4), 3)]
+    assert starts(pickup) == list(range(3, 12))
+
+
+def test_bars_of_no_whole_number_of_steps_are_filled_up_to_the_next():
+    # At one step a quarter a bar of 7/8 has 3.5: it gets four, of which half a one is silent.
+    notes = [(1680 * i, 480, 60 + i, 90) for i in range(3)]
+    tune = tune_with(signature(7, 8), notes=notes)
+    assert metres_of(tune, 1) == [((4, 4), 3)]
+    assert told_of(tune, 1) == {SHORT_BARS: 3}
+    grid = quantise_to_metre(tune, steps_per_quarter=1)
+    assert grid.notes["start"].tolist() == [0, 4, 8]
+    # And so where another metre follows.
+    mixed = tune_with(signature(7, 8), signature(3, 4, time=3360), notes=notes)
+    assert metres_of(mixed, 1) == [((4, 4), 2), ((3, 4), 1)]
+    assert quantise_to_metre(mixed, steps_per_quarter=1).notes["start"].tolist() == [0, 4, 8]
 
 
 def test_a_silent_count_in_in_another_metre_is_not_the_metre_of_the_music():
     tune = bars((4, 1), (3, 4), first=4)
-    assert find_metre(tune) == (3, 4)
+    assert metre_of_all(tune) == (3, 4)
     # A bar line stands at quarter 4: in bars of three quarters the music begins at the third.
     assert starts(tune) == list(range(6, 18))
     assert starts(bars((3, 1), (4, 4), first=3)) == list(range(4, 20))
     # However long it is: 32 quarters in 4/4, then 12 in 3/4 from the next bar line on.
-    assert find_metre(bars((4, 8), (3, 4), first=32)) == (3, 4)
+    assert metre_of_all(bars((4, 8), (3, 4), first=32)) == (3, 4)
 
 
 def test_a_count_in_that_ends_with_a_pickup_is_none_either():
     tune = bars((4, 1), (3, 4), first=3)
-    assert find_metre(tune) == (3, 4)
+    assert metre_of_all(tune) == (3, 4)
     assert starts(tune) == list(range(5, 18))
 
 
@@ -360,7 +498,7 @@ def test_a_count_in_that_ends_with_a_pickup_is_none_either():
 def test_of_two_signatures_at_nearly_the_same_tick_the_later_counts(ticks):
     notes = [(480 * i, 480, 60, 90) for i in range(12)]
     tune = tune_with(signature(4, 4), signature(3, 4, time=ticks), notes=notes)
-    assert find_metre(tune) == (3, 4)
+    assert metre_of_all(tune) == (3, 4)
     assert starts(tune) == list(range(12))
 
 

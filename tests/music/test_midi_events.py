@@ -69,7 +69,7 @@ def test_a_file_whose_notes_have_no_length_says_so(events):
     tunes, errors = parse_tunes(raw_midi(events + END), name="a.mid")
     if tunes:
         with pytest.raises(MusicFileError) as caught:
-            quantise_to_metre(tunes[0], (4, 4))
+            quantise_to_metre(tunes[0])
         errors = [caught.value]
     assert [error.reason for error in errors] == ["no notes"]
 

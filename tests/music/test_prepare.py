@@ -15,6 +15,7 @@ import nextbar
 from nextbar.errors import CorpusError, OutputError, UsageError
 from nextbar.music import spool
 from nextbar.music.corpus import Corpus, Lines
+from nextbar.music.metre import metre_of
 from nextbar.music.prepare import (
     CorpusOptions,
     find_music_files,
@@ -104,8 +105,9 @@ def test_the_manifest_says_what_was_made_of_what(folder, tmp_path):
     assert manifest["refused"] == {"not a MIDI file": 1}
     assert (manifest["pieces"], manifest["bars"], manifest["pairs"]) == (12, 24, 12)
     assert manifest["notes"] == 12 * 8
-    assert manifest["metres"] == {"4/4": 12}
-    assert (manifest["metre"], manifest["n_steps"], manifest["steps_per_quarter"]) == ("4/4", 16, 4)
+    assert (manifest["metres"], manifest["n_steps"]) == (["4/4"], 16)
+    assert (manifest["bars_in"], manifest["pieces_in"]) == ({"4/4": 24}, {"4/4": 12})
+    assert manifest["steps_per_quarter"] == 4
     assert (manifest["tempo"], manifest["median_velocity"]) == (120.0, 90.0)
     assert manifest["held_out_every"] == 10
     assert manifest["options"]["onsets"] is True
@@ -126,7 +128,7 @@ def test_each_piece_is_recorded_with_what_the_grid_has_cost(folder, tmp_path):
         "name": "00.mid",
         "bars": 2,
         "notes": 2,
-        "metre": "4/4",
+        "metres": ["4/4"],
         "tempo": 120.0,
         "transposed": 0,
         "key": "C/Am",
@@ -144,7 +146,7 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
     (folder / "04.mid").write_bytes(waltz())
     (folder / "05.mid").write_bytes((folder / "02.mid").read_bytes())
     (folder / "06.mid").write_bytes(midi(track([(0, 480, 60, 90)])))
-    corpus = prepare(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus", metre="4/4")
     assert [(r["file"], r["reason"], r["message"]) for r in corpus.refused()] == [
         (
             "03.mid",
@@ -154,7 +156,8 @@ def test_every_refused_file_has_its_reason_and_a_sentence(folder, tmp_path):
         (
             "04.mid",
             "metre 3/4",
-            "04.mid: it is in 3/4, not in 4/4; for a corpus of pieces in 3/4 use --metre 3/4",
+            "04.mid: it is in 3/4, not in 4/4; leave --metre out to take every metre, or use"
+            " --metre 3/4",
         ),
         (
             "05.mid",
@@ -194,17 +197,22 @@ def test_duplicates_can_be_kept_and_are_on_the_seconds_grid(folder, tmp_path):
     assert refused.n_pieces == 12
 
 
-def test_the_metre_is_four_four_unless_most_pieces_share_another(tmp_path):
+def test_every_metre_is_taken_the_most_frequent_first(tmp_path):
     folder = tmp_path / "dances"
     folder.mkdir()
-    for i in range(4):
-        (folder / f"a-waltz{i}.mid").write_bytes(waltz(60 + i))
-        (folder / f"four{i}.mid").write_bytes(waltz(60 + i, numerator=4))
-    half = prepare(folder, tmp_path / "half")  # 4 of 8 are waltzes: not more than half
-    assert (half.metre, half.n_steps, half.n_pieces) == ((4, 4), 16, 4)
-    (folder / "four0.mid").unlink()
-    most = prepare(folder, tmp_path / "most")  # 4 of 7
-    assert (most.metre, most.n_steps, most.n_pieces) == ((3, 4), 12, 4)
+    for i in range(3):
+        (folder / f"waltz{i}.mid").write_bytes(waltz(60 + i))
+    (folder / "four.mid").write_bytes(waltz(60, numerator=4))
+    corpus = prepare(folder, tmp_path / "corpus")
+    assert (corpus.metres, corpus.n_steps, corpus.n_pieces) == (((3, 4), (4, 4)), 16, 4)
+    assert corpus.bar_metres.tolist() == [1, 1, 0, 0, 0, 0, 0, 0]
+    assert corpus.manifest["refused"] == {}
+    # Two bars of 4/4 with a note each, then two of 3/4.
+    assert corpus.notes(0, 4)["start"].tolist() == [0, 16, 32, 44]
+    # Of as many bars the metre that comes first by name.
+    (folder / "waltz0.mid").unlink()
+    (folder / "more.mid").write_bytes(waltz(70, numerator=4))
+    assert prepare(folder, tmp_path / "corpus").metres == ((3, 4), (4, 4))
 
 
 def test_a_metre_asked_for_is_taken(folder, tmp_path):
@@ -212,6 +220,67 @@ def test_a_metre_asked_for_is_taken(folder, tmp_path):
     corpus = prepare(folder, tmp_path / "corpus", metre="3/4")
     assert (corpus.metres, corpus.n_pieces, corpus.n_bars) == (((3, 4),), 1, 2)
     assert corpus.manifest["refused"] == {"metre 4/4": 12}
+    assert corpus.manifest["bars_in"] == {"3/4": 2}
+
+
+def in_metres(*metres):
+    """A tune of quarters without a rest, from C up, with (numerator, bars) of each metre."""
+    events, notes, before = [], [], 0
+    for n_beats, n_bars in metres:
+        events.append(signature(n_beats, 4, time=480 * before))
+        before = n_beats * n_bars
+        notes += [(480 * (len(notes) + i), 480, 48 + len(notes) + i, 90) for i in range(before)]
+    return midi(mido.MidiTrack(events), track(notes))
+
+
+def test_of_pieces_that_change_metre_the_passages_in_the_one_asked_for_are_taken(tmp_path):
+    (tmp_path / "in").mkdir()
+    tune = in_metres((4, 1), (3, 2), (4, 3), (3, 1), (4, 1), (3, 3))
+    (tmp_path / "in" / "a.mid").write_bytes(tune)
+    (tmp_path / "in" / "b.mid").write_bytes(in_metres((4, 2), (3, 1), (4, 2)))
+    corpus = prepare(tmp_path / "in", tmp_path / "out", metre="3/4")
+    pieces = [corpus.describe(piece) for piece in range(corpus.n_pieces)]
+    assert [(line["name"], line["bars"]) for line in pieces] == [
+        ("a.mid bars 2-3", 2),
+        ("a.mid bars 9-11", 3),
+    ]
+    # Of eleven bars six are left out: five of 4/4, and the one of 3/4 that is alone.
+    assert [line.get("left_out") for line in pieces] == [
+        {"bars in other metres, left out": 6},
+        None,
+    ]
+    assert corpus.metres == ((3, 4),)
+    # The second passage begins behind 4 + 6 + 12 + 3 + 4 = 29 quarters, with the pitch 48 + 29.
+    notes = corpus.notes(2, 5)
+    assert notes["start"].tolist() == list(range(0, 36, 4))
+    assert notes["pitch"].tolist() == list(range(77, 86))
+    [refusal] = corpus.refused()
+    assert (refusal["file"], refusal["reason"]) == ("b.mid", "metre 4/4")
+    assert refusal["message"].startswith(
+        "b.mid: it is in 4/4, not in 3/4, but for 1 of its bars in a row; "
+    )
+    one = prepare(tmp_path / "in", tmp_path / "out", metre="3/4", min_bars=1)
+    assert one.manifest["bars"] == 7
+    assert one.manifest["refused"] == {}
+    files = list(Lines(one.path / "files.jsonl"))
+    assert [line["pieces"] for line in files] == [3, 1]
+
+
+def test_a_note_held_out_of_a_passage_ends_with_it_and_one_held_into_it_begins_there(tmp_path):
+    (tmp_path / "in").mkdir()
+    events = [signature(4, 4), signature(3, 4, time=1920), signature(4, 4, time=2880)]
+    # A bar of 4/4, two of 3/4 from quarter 4 to 10, 4/4: a note in 2-5, one in 9-12.
+    notes = [(0, 960, 48, 90), (960, 1440, 60, 90), (2400, 480, 64, 80), (4320, 1440, 62, 70)]
+    (tmp_path / "in" / "a.mid").write_bytes(midi(mido.MidiTrack(events), track(notes)))
+    corpus = prepare(tmp_path / "in", tmp_path / "out", metre="3/4")
+    expected = make_notes((0, 4, 60, 90), (4, 4, 64, 80), (20, 4, 62, 70))
+    assert np.array_equal(corpus.notes(0, 2), expected)
+
+
+def test_a_metre_whose_bars_are_cut_cannot_be_asked_for(folder, tmp_path):
+    assert error_of(UsageError, folder, tmp_path / "out", metre="4/2") == (
+        "bars of 4/2 are long, and cut into 4/4 + 4/4; leave --metre out"
+    )
 
 
 def test_the_seconds_grid_takes_every_metre_and_pads_the_last_bar(tmp_path):
@@ -220,7 +289,10 @@ def test_the_seconds_grid_takes_every_metre_and_pads_the_last_bar(tmp_path):
     corpus = prepare(tmp_path / "in", tmp_path / "out", grid="seconds")
     assert (corpus.n_bars, corpus.n_steps, corpus.tempo) == (2, 16, 120.0)
     assert np.array_equal(corpus.notes(0, 2), make_notes((0, 12, 60, 80), (12, 12, 62, 80)))
-    assert corpus.manifest["metres"] == {}
+    assert corpus.manifest["metres"] == ["4/4"]
+    assert corpus.bar_metres.tolist() == [0, 0]
+    assert not {"bars_in", "pieces_in"} & set(corpus.manifest)
+    assert "metres" not in corpus.describe(0)
 
 
 def test_one_track_can_be_chosen_by_number_or_name(tmp_path):
@@ -285,14 +357,28 @@ def test_one_file_depends_on_nothing_but_itself_and_the_options(folder):
     assert (piece.n_bars, piece.metre, piece.tempo) == (2, (4, 4), 120.0)
 
 
-def test_a_metre_that_the_grid_cannot_hold_is_refused(tmp_path):
+def test_a_metre_that_the_grid_cannot_hold_is_filled_up_and_told(tmp_path):
     path = tmp_path / "odd.mid"
-    path.write_bytes(midi(mido.MidiTrack([signature(5, 32)]), track([(0, 480, 60, 90)])))
+    notes = [(300 * i, 60, 60, 90) for i in range(4)]
+    path.write_bytes(midi(mido.MidiTrack([signature(5, 32)]), track(notes)))
+    # A bar of 5/32 has 2.5 steps of sixteenths: it becomes 2/8, of which 1.5 are silent.
+    [piece] = read_pieces(path, name="odd.mid", options=CorpusOptions()).pieces
+    assert piece.metres == ((1, 4),) * 4
+    assert piece.starts.tolist() == [0, 4, 8, 12, 16]
+    assert piece.grid.notes["start"].tolist() == [0, 4, 8, 12]
+    assert piece.left_out == {"bars shorter than their metre, filled up with silence": 4}
+    # With 8 steps a quarter it has five.
+    [piece] = read_pieces(path, name="odd.mid", options=CorpusOptions(steps_per_quarter=8)).pieces
+    assert (piece.metres, piece.left_out) == (((5, 32),) * 4, {})
+
+
+def test_a_metre_shorter_than_any_note_is_refused(tmp_path):
+    path = tmp_path / "odd.mid"
+    path.write_bytes(midi(mido.MidiTrack([signature(1, 64)]), track([(0, 480, 60, 90)])))
     [refusal] = read_pieces(path, name="odd.mid", options=CorpusOptions()).refusals
-    assert (refusal.file, refusal.reason) == ("odd.mid", "bars of no whole number of steps")
     assert refusal.message == (
-        "odd.mid: a bar of 5/32 has 2.5 steps at 4 steps a quarter; a whole number from 1 to 255 is"
-        " needed; choose other --steps-per-quarter, or --grid seconds"
+        "odd.mid: its time signature is 1/64, less than a thirty-second; correct its time"
+        " signature in a music program"
     )
 
 
@@ -426,10 +512,6 @@ def test_what_is_no_corpus_is_never_overwritten(folder, tmp_path):
             {"shard": "3/2", "metre": "4/4"},
             "'3/2' is no shard; write 1/8 to 8/8 for the first to the last eighth",
         ),
-        (
-            {"shard": "1/2"},
-            "a shard cannot know which metre dominates; choose one with --metre",
-        ),
         ({"duplicates": "no"}, "duplicates: 'no' is none of auto, refuse, keep"),
         ({"held_out": 5}, "no option 'held_out'; did you mean 'held_out_every'?"),
         ({"track": 1.5}, "track: 1.5 is not a whole number"),
@@ -551,14 +633,18 @@ def test_other_options_of_reading_make_everything_new_again(folder, tmp_path):
         assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
 
 
-def test_new_files_may_turn_the_metre_over(folder, tmp_path):
+def test_new_files_may_turn_the_order_of_metres_over(folder, tmp_path):
     (folder / "waltz0.mid").write_bytes(waltz(50))
-    prepare(folder, tmp_path / "corpus")  # which has no bars of the waltz
+    first = prepare(folder, tmp_path / "corpus")
+    assert first.metres == ((4, 4), (3, 4))
     for i in range(1, 20):
         (folder / f"waltz{i}.mid").write_bytes(waltz(50 + i))
-    corpus = prepare(folder, tmp_path / "corpus")
-    assert (corpus.metres, corpus.n_pieces) == (((3, 4),), 20)
-    assert corpus.manifest["metres"] == {"3/4": 20, "4/4": 12}
+    corpus = prepare(folder, tmp_path / "corpus")  # the first waltz is taken over
+    assert (corpus.metres, corpus.n_pieces) == (((3, 4), (4, 4)), 32)
+    assert corpus.bar_metres.tolist() == [1] * 24 + [0] * 40
+    assert corpus.manifest["bars_in"] == {"3/4": 40, "4/4": 24}
+    prepare(folder, tmp_path / "fresh")
+    assert contents(tmp_path / "corpus") == contents(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize(("numerator", "denominator"), [(3, 4), (6, 8), (12, 8)])
@@ -639,12 +725,20 @@ def test_shards_merged_are_the_corpus_of_one_run(folder, tmp_path):
     (folder / "waltz.mid").write_bytes(waltz())
     (folder / "broken.mid").write_bytes(b"nothing")
     (folder / "twin.mid").write_bytes((folder / "00.mid").read_bytes())
-    whole = prepare(folder, tmp_path / "whole", metre="4/4")
+    for i in range(10):
+        (folder / f"01-waltz{i}.mid").write_bytes(waltz(40 + i))
+    whole = prepare(folder, tmp_path / "whole")
     parts = [tmp_path / f"part{i}" for i in range(1, 4)]
-    for i, part in enumerate(parts, start=1):
-        prepare(folder, part, metre="4/4", shard=f"{i}/3")
+    shards = [prepare(folder, p, shard=f"{i}/3") for i, p in enumerate(parts, start=1)]
+    # One metre has another place in each shard's own count.
+    assert [shard.metres for shard in shards] == [
+        ((3, 4), (4, 4)),
+        ((4, 4), (3, 4)),
+        ((4, 4), (3, 4)),
+    ]
     merged = merge(parts[::-1], tmp_path / "merged")
-    assert merged.manifest["refused"] == {"duplicate": 1, "metre 3/4": 1, "not a MIDI file": 1}
+    assert merged.manifest["refused"] == {"duplicate": 1, "not a MIDI file": 1}
+    assert merged.manifest["bars_in"] == {"4/4": 24, "3/4": 22}
     assert contents(merged.path) == contents(whole.path)
 
 
@@ -715,7 +809,6 @@ def test_what_is_gathered_is_the_same_however_files_are_put_into_batches(folder,
     gathered.close()
     assert gathered.files["pieces"].tolist() == [1] * 12 + [0, 1]
     assert gathered.files["refusals"].tolist() == [0] * 12 + [1, 0]
-    assert gathered.metres == {"4/4": 12, "3/4": 1}
     # 12 tunes of two bars of 4 notes, and a waltz of two bars of a note each.
     assert gathered.places().tolist() == [
         *([0, 2 * i, 2, 8 * i, 8] for i in range(12)),
@@ -724,6 +817,7 @@ def test_what_is_gathered_is_the_same_however_files_are_put_into_batches(folder,
     [stored] = gathered.sources
     assert stored.read_bars(0, 27).tolist() == [*range(0, 97, 4), 97, 98]
     assert stored.read_notes(88, 4)["pitch"].tolist() == [71, 73, 75, 76]  # C D E F, up 11
+    assert list(map(metre_of, stored.read_metres(22, 4).tolist())) == [(4, 4)] * 2 + [(3, 4)] * 2
     lines = gathered.lines("files").read_bytes().splitlines(keepends=True)
     assert [json.loads(line)["file"] for line in lines] == names
     assert list(map(len, lines)) == gathered.files["line"].tolist()
@@ -734,7 +828,7 @@ def test_what_is_gathered_is_the_same_however_files_are_put_into_batches(folder,
 def test_a_batch_that_is_cut_short_is_not_taken(folder):
     data = packed(folder, ["00.mid", "01.mid"])
     assert len(spool.unpack(data).files) == 2
-    for wrong in (data[:-1], data + b"x", data[:63], data[:64], b""):
+    for wrong in (data[:-1], data + b"x", data[:71], data[:72], b""):
         with pytest.raises(ValueError, match="another length"):
             spool.unpack(wrong)
 
@@ -745,7 +839,7 @@ def test_files_of_which_a_part_is_left_out_have_their_lines_among_the_others(fol
     book += tune.format(3, 3, "EDC", "CDE") + "X:4\nM:4/4\nK:C\n\n"
     (folder / "05-book.abc").write_text(book)
     (folder / "07-twin.mid").write_bytes((folder / "02.mid").read_bytes())
-    corpus = prepare(folder, tmp_path / "corpus")
+    corpus = prepare(folder, tmp_path / "corpus", metre="4/4")
     files = {line["file"]: line for line in Lines(corpus.path / "files.jsonl")}
     assert list(files) == sorted(path.name for path in folder.iterdir())
     tunes = [f"{i:02d}.mid" for i in range(12)]
@@ -759,9 +853,9 @@ def test_files_of_which_a_part_is_left_out_have_their_lines_among_the_others(fol
     pieces = [line["name"] for line in Lines(corpus.path / "pieces.jsonl")]
     assert pieces == [*tunes[:5], "05-book.abc#2", *tunes[5:]]
     refused = [line["file"] for line in Lines(corpus.path / "refused.jsonl")]
-    # What is no tune was refused when the file was read, the metres when all were known.
+    # What is no tune was refused before its metre was looked at.
     assert refused == ["05-book.abc#4", "05-book.abc#1", "05-book.abc#3", "07-twin.mid"]
-    assert corpus.manifest["metres"] == {"4/4": 13, "3/4": 2}  # the twin is not counted
+    assert corpus.manifest["pieces_in"] == {"4/4": 13}  # the twin is not counted
     book_bars = corpus.bars_of(5)
     notes = corpus.notes(book_bars.start, book_bars.stop)
     assert notes["pitch"].tolist() == [60, 62, 64, 65, 67, 69, 71, 72]

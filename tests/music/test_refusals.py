@@ -54,7 +54,7 @@ def test_advice_never_names_an_option_of_another_command(reason):
 def test_advice_knows_the_metre_and_the_command():
     error = refuse("a.mid", "metre 6/8", "it is in 6/8, not in 4/4")
     assert with_advice(error) == (
-        "a.mid: it is in 6/8, not in 4/4; for a corpus of pieces in 6/8 use --metre 6/8"
+        "a.mid: it is in 6/8, not in 4/4; leave --metre out to take every metre, or use --metre 6/8"
     )
     assert with_advice(error, "generate") == (
         "a.mid: it is in 6/8, not in 4/4;"

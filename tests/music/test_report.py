@@ -4,6 +4,7 @@ import mido
 import numpy as np
 import pytest
 
+from nextbar.music import report
 from nextbar.music.corpus import Corpus
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import read_tune
@@ -29,7 +30,7 @@ def corpus(tmp_path):
     waltz = [(1440 * i, 1440, 60, 80) for i in range(4)]
     files["waltz.mid"] = midi(mido.MidiTrack([signature(3, 4)]), track(waltz))
     files["<script>alert(1)<&.mid"] = b"broken"
-    return prepared(tmp_path, files)
+    return prepared(tmp_path, files, metre="4/4")
 
 
 def test_the_summary_counts_notes_and_bars(corpus):
@@ -41,6 +42,19 @@ def test_the_summary_counts_notes_and_bars(corpus):
     assert summary.velocities[90] == summary.velocities.sum() == 6 * 16
     assert summary.pitches[60] == 2  # only the scale from 60 has it, in bars 1 and 3
     assert summary.tempos == [120.0] * 6
+
+
+def test_bars_of_two_metres_differ_and_notes_meet_where_a_shorter_bar_ends(tmp_path):
+    # A C over a bar of 4/4, one over a bar of 3/4, and one at the beginning of the next: each
+    # begins where the one before ends. Then a bar of silence, and a C on the second beat.
+    events = [signature(4, 4), signature(3, 4, time=1920)]
+    notes = [(0, 1920, 60, 90), (1920, 1440, 60, 90), (3360, 480, 60, 90), (6720, 480, 60, 90)]
+    tune = midi(mido.MidiTrack(events), track(notes))
+    # In 4/4: a C on the one, a bar of silence, a C on the one.
+    other = midi(mido.MidiTrack([signature(4, 4)]), track([(0, 480, 60, 90), (3840, 480, 60, 90)]))
+    summary = summarise(prepared(tmp_path, {"a.mid": tune, "b.mid": other}))
+    assert summary.repeated == 2 / 6
+    assert summary.n_distinct == 5 + 2  # silence, and a C on the one, are in both metres
 
 
 def test_notes_that_repeat_without_a_gap_are_a_share_of_all(tmp_path):
@@ -57,26 +71,41 @@ def test_the_page_needs_nothing_else_and_runs_nothing(corpus):
     assert set(re.findall(r'(?:src|href)="([^"]{0,22})', page)) == {"data:image/png;base64,"}
     assert "@import" not in page
     assert "url(" not in page
-    assert len(re.findall("<svg", page)) == 5
+    assert len(re.findall("<svg", page)) == 6
     for words in ("metre 3/4", "not a MIDI file", "files taken", "files refused"):
         assert words in page
     assert len(corpus.summary.advice) >= 2
     Corpus.open(corpus.path)
     # A corpus with its report is a corpus still, and can be renewed.
-    assert prepared(corpus.path.parent, {}).n_pieces == 6
+    assert prepared(corpus.path.parent, {}).n_pieces == 7
+
+
+def test_its_picture_shows_each_bar_in_its_own_metre(corpus, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report, "draw_contact_sheet", lambda panels, **_: drawn.extend(panels))
+    monkeypatch.setattr(report, "png_bytes", lambda _: b"")
+    corpus.metres, corpus.bar_metres = ((4, 4), (3, 4)), np.zeros(24, np.uint8)
+    corpus.bar_metres[5:7] = 1  # the second and third of the second piece's four
+    write_prepare_report(corpus)
+    assert [panel.starts.tolist() for panel in drawn[:2]] == [
+        [0, 16, 32, 48, 64],
+        [0, 16, 28, 40, 56],
+    ]
+    assert drawn[1].metres == [(4, 4), (3, 4), (3, 4), (4, 4)]
 
 
 def manifest(**changed):
     """A manifest about which there is nothing to say."""
     options = {
-        "grid": "metre", "metre": "auto", "onsets": True, "common_key": True, "augment": 0,
+        "grid": "metre", "metre": "all", "onsets": True, "common_key": True, "augment": 0,
         "steps_per_quarter": 4,
     }  # fmt: skip
     options |= changed.pop("options", {})
     return {
         "options": options,
-        "metre": "4/4",
-        "metres": {"4/4": 340},
+        "metres": ["4/4"],
+        "bars_in": {"4/4": 20_340},
+        "pieces_in": {"4/4": 340},
         "keys": {"C/Am": 340},
         "pairs": 20_000,
         "files_taken": 340,
@@ -108,15 +137,16 @@ def test_where_all_is_well_the_advice_says_so(summary):
             "Only 90 pairs of bars: expect copying; add files, or --augment 5.",
         ),
         (
-            {"metres": {"4/4": 28, "6/8": 312}},
+            {"bars_in": {"4/4": 9_000, "3/4": 200, "5/8": 199, "6/8": 1}},
             30,
-            "312 of 340 pieces are in 6/8: try --metre 6/8.",
+            "200 of 9,400 bars are in 2 metres with under 200 bars each (5/8, 6/8): the model will"
+            " know little of these.",
         ),
         (
-            {"metres": {"4/4": 200, "3/4": 80, "6/8": 60}},
+            {"bars_in": {"4/4": 9_000, "3/4": 150}},
             30,
-            "140 of 340 pieces are in other metres (80 3/4, 60 6/8);"
-            " --grid seconds would take all.",
+            "150 of 9,150 bars are in 1 metre with under 200 bars (3/4): the model will know little"
+            " of these.",
         ),
         (
             {"keys": {"D/Bm": 10, "G/Em": 9, "C/Am": 8}, "options": {"common_key": False}},

@@ -34,7 +34,7 @@ def test_notes_that_go_out_come_back_unchanged(tmp_path_factory, notes):
         )
         write_midi(score, path)
         [tune], _ = read_tunes(path)
-        again = quantise_to_metre(tune, metre, steps_per_quarter=steps_per_quarter)
+        again = quantise_to_metre(tune, steps_per_quarter=steps_per_quarter)
         assert np.array_equal(again.notes, notes)
         assert again.mean_shift_steps == 0
 
@@ -91,8 +91,77 @@ def test_a_file_ends_where_its_last_bar_ends_though_that_is_silent():
 
 def test_music_beyond_the_bars_that_are_told_is_kept_to_the_end_of_its_bar():
     score = to_score(make_notes((17, 1, 60, 90)))
-    assert bars_of(score, 1) == (2, 1920)
+    assert bars_of(score, 1).starts.tolist() == [0, 1920, 3840]
     assert by_mido(midi_bytes(score, n_bars=1)).length == 4.0
+
+
+def signatures(file):
+    """(tick, numerator, denominator) of each time signature that mido finds."""
+    found = []
+    for part in file.tracks:
+        tick = 0
+        for message in part:
+            tick += message.time
+            if message.type == "time_signature":
+                found.append((tick, message.numerator, message.denominator))
+    return found
+
+
+CHANGING = ((4, 4), (3, 4), (3, 4), (6, 8), (4, 4))
+# of 16, 12, 12, 12 and 16 steps of 120 ticks: lines at 0, 1920, 3360, 4800, 6240 and 8160
+
+
+def test_a_time_signature_stands_where_the_metre_changes_and_nowhere_else():
+    score = to_score(make_notes((0, 1, 60, 90)), metres=CHANGING)
+    file = by_mido(midi_bytes(score, n_bars=5))
+    assert signatures(file) == [(0, 4, 4), (1920, 3, 4), (4800, 6, 8), (6240, 4, 4)]
+    assert [last_tick(part) for part in file.tracks] == [8160]
+    # on a grid of 12 a step is a twelfth of a quarter of 1440 ticks: the same in threes
+    finer = to_score(make_notes((0, 1, 60, 90)), metres=CHANGING, steps_per_quarter=12)
+    threes = [(0, 4, 4), (5760, 3, 4), (14400, 6, 8), (18720, 4, 4)]
+    assert signatures(by_mido(midi_bytes(finer))) == threes
+
+
+def test_bars_of_several_metres_end_where_their_last_bar_ends():
+    score = to_score(make_notes((0, 1, 60, 90), (28, 1, 60, 90)), metres=CHANGING[:3])
+    assert bars_of(score).starts.tolist() == [0, 1920, 3360, 4800]
+    assert bars_of(score).metres == [(4, 4), (3, 4), (3, 4)]
+    # at 120 a minute 480 ticks are half a second: 4800 of them 5 s
+    assert by_mido(midi_bytes(score)).length == 5.0
+    # bars beyond those that have a metre of their own are of the last: 6240 ticks
+    assert by_mido(midi_bytes(score, n_bars=4)).length == 6.5
+    # what is told of bars that nothing sounds in holds for all tracks
+    silent = to_score([Track(make_notes((0, 1, 60, 90)))] * 2, metres=CHANGING)
+    assert {last_tick(part) for part in by_mido(midi_bytes(silent)).tracks} == {6240}
+
+
+def test_of_random_metres_every_signature_and_the_end_are_at_their_ticks():
+    random = np.random.default_rng(1)
+    among = [(4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8), (5, 4), (2, 2), (3, 8)]
+    for grid in (4, 8, 12):
+        metres = [among[i] for i in random.integers(0, len(among), 40)]
+        ticks = [480 * grid * n // d for n, d in metres]
+        lines = [sum(ticks[:bar]) for bar in range(41)]
+        notes = make_notes(*((line // 120, 1, 60, 90) for line in lines[:40]))
+        score = to_score(notes, metres=metres, steps_per_quarter=grid)
+        file = by_mido(midi_bytes(score, n_bars=40))
+        changes = [bar for bar in range(40) if bar == 0 or metres[bar] != metres[bar - 1]]
+        assert signatures(file) == [(lines[bar], *metres[bar]) for bar in changes]
+        assert {last_tick(part) for part in file.tracks} == {lines[40]}
+
+
+def test_a_signature_within_a_bar_counts_from_the_next_bar_line_and_the_last_of_several():
+    score = to_score(make_notes((0, 60, 60, 90)))
+    for tick, metre in ((480, (2, 4)), (1440, (3, 4)), (1440, (6, 8)), (1800, (0, 4))):
+        score.time_signatures.append(symusic.TimeSignature(tick, *metre))
+    # 7200 ticks: a bar of 1920 and four of 1440
+    assert bars_of(score).metres == [(4, 4), *[(6, 8)] * 4]
+    assert bars_of(score).starts.tolist() == [0, 1920, 3360, 4800, 6240, 7680]
+
+
+def test_bars_of_no_whole_number_of_steps_are_refused():
+    with pytest.raises(UsageError, match=r"a bar of 3/8 has 1\.5 steps at 1 steps a quarter"):
+        to_score(make_notes((0, 1, 60, 90)), metres=[(4, 4), (3, 8)], steps_per_quarter=1)
 
 
 def test_silence_is_as_long_as_its_bars():

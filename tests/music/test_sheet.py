@@ -11,12 +11,22 @@ from nextbar.music.score import Track, to_score
 from nextbar.music.sheet import musicxml_bytes
 
 from .midi_files import make_notes
-from .sheets import in_quarters, notes_by_music21, notes_by_sum, random_piece
+from .sheets import (
+    in_quarters,
+    metres_by_sum,
+    notes_by_music21,
+    notes_by_sum,
+    random_bars,
+    random_piece,
+)
 
 pytest.importorskip("music21", reason="needs the extra `folk`")
 
 GRIDS = (4, 8, 12)
 METRES = ((4, 4), (3, 4), (6, 8), (5, 4))
+CHANGING_METRES = (
+    (4, 4), (3, 4), (2, 4), (6, 8), (9, 8), (12, 8), (5, 4), (2, 2), (3, 8),
+)  # fmt: skip
 
 
 def sheet_of(*rows, n_bars=None, title="x", **sound):
@@ -41,9 +51,14 @@ def written(tree):
 
 
 def assert_each_note_is_in_its_place(seed, metre, steps_per_quarter):
-    notes = random_piece(seed, metre, steps_per_quarter)
-    score = to_score(notes, metre=metre, steps_per_quarter=steps_per_quarter)
-    document = musicxml_bytes(score, "x", n_bars=3)
+    assert_each_note_is_in_its_bar(seed, [metre] * 3, steps_per_quarter)
+
+
+def assert_each_note_is_in_its_bar(seed, metres, steps_per_quarter):
+    notes = random_bars(seed, metres, steps_per_quarter)
+    score = to_score(notes, metres=metres, steps_per_quarter=steps_per_quarter)
+    document = musicxml_bytes(score, "x", n_bars=len(metres))
+    assert metres_by_sum(document) == metres
     there = in_quarters(notes, steps_per_quarter)
     assert notes_by_sum(document) == there
     assert notes_by_music21(document) == there
@@ -62,6 +77,24 @@ def test_each_note_of_a_thousand_random_pieces_is_in_its_bar_and_each_bar_is_ful
         combination = number % (len(GRIDS) * len(METRES))
         metre, grid = METRES[combination % len(METRES)], GRIDS[combination // len(METRES)]
         assert_each_note_is_in_its_place(1_000 + number, metre, grid)
+
+
+def random_metres(seed, *, n_bars=6):
+    random = np.random.default_rng(seed)
+    return [CHANGING_METRES[i] for i in random.integers(0, len(CHANGING_METRES), n_bars)]
+
+
+@pytest.mark.parametrize("steps_per_quarter", GRIDS)
+def test_each_note_is_in_its_bar_where_bars_have_several_metres(steps_per_quarter):
+    for seed in range(4):
+        assert_each_note_is_in_its_bar(seed, random_metres(seed), steps_per_quarter)
+
+
+@pytest.mark.slow
+def test_each_note_of_a_thousand_pieces_that_change_metre_is_in_its_bar():
+    for number in range(1_000):
+        seed, grid = 5_000 + number, GRIDS[number % len(GRIDS)]
+        assert_each_note_is_in_its_bar(seed, random_metres(seed), grid)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +191,28 @@ def test_bars_without_notes_are_there_and_rest():
     # a bar of 5/4 has no note value, but a rest
     five = sheet_of((0, 4, 60, 80), metre=(5, 4), n_bars=2)
     assert notes_by_sum(five) == notes_by_music21(five) == [(0, 1, 60)]
+    # nor do bars have one length, or those of 3/8 whole quarters
+    several = sheet_of((0, 4, 60, 80), metres=[(4, 4), (3, 8), (5, 4)], n_bars=3)
+    assert notes_by_sum(several) == notes_by_music21(several) == [(0, 1, 60)]
+    rests = ElementTree.fromstring(several).findall("part/measure/note")[-2:]
+    assert [int(rest.findtext("duration")) for rest in rests] == [3, 10]  # in eighths
+
+
+def test_beams_rests_and_values_are_by_the_metre_of_their_own_bar():
+    # six eighths of a waltz, six of a jig; then a half and what is left of a bar of each
+    eighths = [(2 * i, 2, 72, 80) for i in range(12)]
+    rows = [*eighths, (24, 8, 72, 80), (36, 8, 72, 80)]
+    metres = [(3, 4), (6, 8), (3, 4), (6, 8)]
+    tree = ElementTree.fromstring(musicxml_bytes(to_score(make_notes(*rows), metres=metres), "x"))
+    assert len(tree.findall(".//time")) == 4
+    bars = tree.findall("part/measure")
+    beams = ["".join(beam.text[0] for beam in bar.iter("beam")) for bar in bars[:2]]
+    assert beams == ["bebebe", "bcebce"]
+    values = [
+        [note.findtext("type") + "." * len(note.findall("dot")) for note in bar.findall("note")]
+        for bar in bars[2:]
+    ]
+    assert values == [["half", "quarter"], ["quarter.", "eighth", "eighth", "eighth"]]
 
 
 def test_a_chord_is_what_begins_and_ends_together():

@@ -123,7 +123,7 @@ def test_each_track_of_a_file_of_type_two_is_a_piece_of_its_own():
     # mido writes a track for the tempo only if there is one; these are the two patterns.
     assert [tune.name for tune in tunes] == ["two.mid#1", "two.mid#2"]
     assert not errors
-    pitches = [quantise_to_metre(tune, (4, 4)).notes["pitch"][0] for tune in tunes]
+    pitches = [quantise_to_metre(tune).notes["pitch"][0] for tune in tunes]
     assert pitches == [60, 64]
 
 

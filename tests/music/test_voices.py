@@ -1,5 +1,6 @@
 """Which voice of a staff plays what."""
 
+from nextbar.music.bars import equal_bars
 from nextbar.music.voices import MOST_VOICES, Span, Tone, voices_by_bar
 
 from .midi_files import make_notes
@@ -8,7 +9,7 @@ from .sheets import random_piece
 
 def voices(*rows, n_bars=1):
     """Of each bar, by voice: (start, end, pitches) of each span."""
-    bars = voices_by_bar(make_notes(*rows), n_steps=16, n_bars=n_bars)
+    bars = voices_by_bar(make_notes(*rows), equal_bars(n_bars, 16))
     return [
         {
             voice: [(s.start, s.end, [tone.pitch for tone in s.tones]) for s in spans]
@@ -27,7 +28,7 @@ def test_a_line_with_rests_fills_its_bars_and_a_silent_bar_has_no_voice():
 
 
 def test_what_is_held_over_a_bar_line_is_tied_on_both_sides():
-    first, second, third = voices_by_bar(make_notes((8, 30, 60, 80)), n_steps=16, n_bars=3)
+    first, second, third = voices_by_bar(make_notes((8, 30, 60, 80)), equal_bars(3, 16))
     assert first[0][-1] == Span(8, 16, (Tone(60, False, True),), 80)
     assert second[0] == [Span(0, 16, (Tone(60, True, True),), 80)]
     assert third[0][0] == Span(0, 6, (Tone(60, True, False),), 80)
@@ -54,7 +55,7 @@ def test_a_note_that_is_held_keeps_its_voice_in_the_next_bar():
 
 def test_what_would_need_a_fifth_voice_shares_the_last_cut_at_each_others_ends():
     rows = [(i, 12 - i, 80 - i, 80) for i in range(6)]  # each begins a step later, all end at 12
-    [bar] = voices_by_bar(make_notes(*rows), n_steps=16, n_bars=1)
+    [bar] = voices_by_bar(make_notes(*rows), equal_bars(1, 16))
     assert sorted(bar) == [0, 1, 2, 3]
     shared = [(s.start, s.end, s.tones) for s in bar[3] if s.tones]
     assert shared == [
@@ -73,7 +74,7 @@ def test_of_five_that_begin_together_the_highest_are_alone():
 def test_nothing_is_lost_and_no_bar_has_more_than_four_voices():
     for seed in range(30):
         notes = random_piece(seed, (4, 4), 4)
-        bars = voices_by_bar(notes, n_steps=16, n_bars=3)
+        bars = voices_by_bar(notes, equal_bars(3, 16))
         sounding = sum(
             (span.end - span.start) * len(span.tones)
             for bar in bars

@@ -11,7 +11,7 @@ from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
 from nextbar.writing.beginning import begin_from
-from nextbar.writing.piece import Draw
+from nextbar.writing.piece import Before, Draw
 from nextbar.writing.sketch import Sketch, Written
 from nextbar.writing.workbench import Workbench
 
@@ -58,6 +58,13 @@ def test_bars_written_one_by_one_are_those_of_a_piece_written_at_once(bench):
     assert (one_by_one.n_bars, one_by_one.n_given_bars) == (6, 0)
 
 
+def befores(composer, *rolls):
+    """What stood before, all in the composer's metre."""
+    return [
+        None if each is None else Before(each, (composer.kind.metre,) * len(each)) for each in rolls
+    ]
+
+
 def test_a_recipe_names_the_bars_that_the_model_looked_at(bench):
     a, b, c, d, e, _ = composed(bench, 6).bars
     after = [composed(bench, 6).made[name].after for name in (a, b, c, d, e)]
@@ -93,7 +100,7 @@ def test_bars_farther_back_than_the_last_decide_too_and_those_beyond_the_memory_
     history = (90 * (rng.random((9, *model.kind.frame_shape)) < 0.05)).astype(np.uint8)
     memory = model.model.memory
     whole, reached, short = write_bars(
-        model, [history, history[-memory:], history[-1:]], [Draw(1, 0)] * 3
+        model, befores(model, history, history[-memory:], history[-1:]), [Draw(1, 0)] * 3
     )
     np.testing.assert_array_equal(whole.latent, reached.latent)
     assert (whole.latent == short.latent).all() == (memory == 1)
@@ -111,17 +118,17 @@ def test_a_files_bars_are_gone_on_from_as_the_command_line_does(bench, tmp_path)
 def test_at_follow_0_a_bar_does_not_depend_on_the_one_before_and_is_drawn_from_the_prior(model):
     silent, loud = (np.full((1, *model.kind.frame_shape), v, np.uint8) for v in (0, 90))
     draws = [Draw(3, 2, Sampling(follow=0))] * 2
-    after_silence, after_noise = write_bars(model, [silent, loud], draws)
+    after_silence, after_noise = write_bars(model, befores(model, silent, loud), draws)
     (from_noise,) = write_bars(model, [None], [Draw(3, 2)])
     np.testing.assert_array_equal(after_silence.roll, after_noise.roll)
     np.testing.assert_array_equal(after_silence.latent, from_noise.latent)
-    one, other = write_bars(model, [silent, loud], [Draw(3, 2)] * 2)
+    one, other = write_bars(model, befores(model, silent, loud), [Draw(3, 2)] * 2)
     assert (one.latent != other.latent).any()
 
 
 def test_bars_side_by_side_are_as_if_written_alone(model):
     one, three = (np.full((n, *model.kind.frame_shape), 60, np.uint8) for n in (1, 3))
-    rolls = [None, one, None, three]
+    rolls = befores(model, None, one, None, three)
     half = Sampling(temperature=0.5, follow=0.7)
     draws = [Draw(1, 0), Draw(2, 1, half), Draw(3, 0, Sampling(temperature=2)), Draw(4, 3, half)]
     together = write_bars(model, rolls, draws)
@@ -152,7 +159,7 @@ def test_a_locked_bar_sounds_the_same_after_the_rest_is_rolled_again_and_is_gone
     after = bench.rolls(changes[-1][0])
     assert [change.bar for _, change in changes] == [0, 2, 3]
     np.testing.assert_array_equal(after[1], before[1])
-    (expected,) = write_bars(bench.composer, [after[:2]], [Draw(7, 2)])
+    (expected,) = write_bars(bench.composer, befores(bench.composer, after[:2]), [Draw(7, 2)])
     np.testing.assert_array_equal(after[2], expected.roll)
 
 
@@ -180,7 +187,7 @@ def test_the_way_of_a_blend_is_an_arc_whose_length_changes_evenly(model):
     latent = np.zeros(model.model.latent_size, np.float32)
     along, across = latent.copy(), latent.copy()
     along[0], across[1] = 1.0, 3.0
-    ends = [WrittenBar(np.empty(0, np.uint8), each) for each in (along, across)]
+    ends = [WrittenBar(np.empty(0, np.uint8), each, (4, 4)) for each in (along, across)]
     (middle,) = blend(model, *ends, [0.5])
     # half of 90 degrees, half of 1 to 3: (cos 45, sin 45) * 2
     np.testing.assert_allclose(middle.latent[:2], [2**0.5, 2**0.5], rtol=1e-6)

@@ -19,8 +19,7 @@ from nextbar.music import audio
 from nextbar.music.score import to_score, write_midi
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.writing import folder
-from nextbar.writing.sketch import Sketch
-from nextbar.writing.source import source_from_bytes
+from nextbar.writing.sketch import Sketch, Written
 from nextbar.writing.workbench import Workbench
 
 from ..fixtures import let_it_sound
@@ -95,7 +94,7 @@ def test_a_file_keeps_its_tempo_its_instrument_and_its_tracks_name(model, flute,
         "tempi": [833_333], "metres": [(4, 4)], "programs": [73], "names": ["Flauto"],
     }  # fmt: skip
     details = json.loads((path.parent / "generated.json").read_text())["pieces"][path.name]
-    assert (details["tempo"], details["program"], details["metre"]) == (72.0, 73, "4/4")
+    assert (details["tempo"], details["program"], details["metres"]) == (72.0, 73, [[1, "4/4"]])
 
 
 def test_a_beginning_tells_how_its_file_sounds_in_ordinary_values(model, flute):
@@ -210,8 +209,6 @@ def test_a_recipe_of_before_there_was_a_sound_opens_to_the_same_bars(model, flut
         ({"tempo": 5}, "tempo: 5 is not between"),
         ({"tempo": float("nan")}, "tempo: nan"),
         ({"program": 128}, "program: 128 is not between 0 and 127"),
-        ({"metre": [4, 0]}, "metre: 4/0 is none"),
-        ({"metre": 4}, "damaged"),
         ({"name": None}, "damaged"),
     ],
 )
@@ -224,12 +221,18 @@ def test_a_recipe_with_a_sound_that_is_none_is_refused(model, flute, change, say
         Sketch.from_json({**stored, "sound": sound})
 
 
-def test_a_recipe_whose_metre_is_not_that_of_its_run_is_refused(model, flute):
+def test_a_recipe_whose_metre_its_run_does_not_know_is_refused(model, flute):
     bench = Workbench(model)
     stored = sketch_of(bench, nextbar.begin_from(model, str(flute))).to_json()
-    waltz = Sketch.from_json({**stored, "sound": {**stored["sound"], "metre": [3, 4]}})
-    with pytest.raises(UsageError, match="said to be in 3/4, and bars of this run are in 4/4"):
-        bench.composition(waltz)
+    assert stored["given_metres"] == [None] * stored["given_bars"]
+    waltz = dict(bench.begin(make_notes((0, 4, 60, 80)), 1).to_json())
+    sketch = Sketch.from_json(waltz).with_bar(0, Written(1, 0, 1, 1, ("given",), (3, 4)))
+    with pytest.raises(UsageError, match=r"metre: 3/4 is none that this model knows \(4/4\)"):
+        bench.composition(sketch)
+    with pytest.raises(UsageError, match="given_bars: 1, and 2 metres of them"):
+        Sketch.from_json({**waltz, "given_metres": ["4/4", "4/4"]})
+    with pytest.raises(UsageError, match="'4-4' is no metre"):
+        Sketch.from_json({**waltz, "given_metres": ["4-4"]})
 
 
 # -------------------------------------------------------------------------------- bars and tunes
@@ -298,7 +301,7 @@ def test_which_tune_of_a_book_is_gone_on_from_is_said_recorded_and_in_the_name(
     (path,) = nextbar.generate(model, tmp_path, from_bar=str(book), say=said.append, **QUICK)
     assert "-tune2-bar3-" in path.name
     assert "book.abc#2: goes on behind bar 3 of 3, tune 2 of 3" in said[0]
-    assert said[1] == "passed over: book.abc#1: it is in 6/8, not in 4/4"
+    assert said[1] == "passed over: book.abc#1: it is in 6/8, and this model writes 4/4"
     # c d e f: 72 74 76 77
     assert [pitch for _, pitch in onsets(path)[:4]] == [72, 74, 76, 77]
     made = json.loads((tmp_path / "generated.json").read_text())["pieces"][path.name]["from"]
@@ -350,17 +353,18 @@ def test_a_waltz_is_refused_with_the_metre_of_the_model_and_what_can_be_done(mod
     )
 
 
-def test_a_file_that_changes_metre_is_refused_in_words_for_the_command_in_use(model, tmp_path):
+def test_a_file_that_changes_metre_is_gone_on_from_where_the_model_knows_it(model, tmp_path):
     metres = mido.MidiTrack([signature(4, 4), signature(3, 4, time=1920 * 2)])
-    data = midi(metres, quarters(8))
-    (tmp_path / "suite.mid").write_bytes(data)
-    for read in (
-        lambda: nextbar.begin_from(model, str(tmp_path / "suite.mid")),
-        lambda: source_from_bytes(data, name="suite.mid", kind=model.kind),
-    ):
-        with pytest.raises(MusicFileError, match="give a part of it in one metre") as caught:
-            read()
-        assert "--grid" not in str(caught.value), "which is an option of prepare"
+    suite = tmp_path / "suite.mid"
+    suite.write_bytes(midi(metres, quarters(8)))  # bars 1 and 2 in 4/4, from 3 on in 3/4
+    begun = nextbar.begin_from(model, str(suite))
+    assert (begun.n_bars, begun.metres) == (2, ((4, 4), (4, 4)))
+    with pytest.raises(UsageError) as caught:
+        nextbar.begin_from(model, f"{suite}:4")
+    assert str(caught.value) == (
+        "bar 4 of suite.mid is in 3/4, and this model writes 4/4; give bar 2, the nearest in one "
+        "of these, or a model of music in 3/4"
+    )
 
 
 # -------------------------------------------------------------------------------- what is left out

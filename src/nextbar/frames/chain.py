@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from nextbar.frames.config import Sampling
-from nextbar.frames.contracts import Latents, Noise, PerFrame
+from nextbar.frames.contracts import Latents, Noise, PerFrame, There
 from nextbar.frames.losses import draw_latent
 
 AS_TRAINED = Sampling()
@@ -55,9 +55,20 @@ class Gaussian(NamedTuple):
             log_variance = torch.lerp(beginning.log_variance, log_variance, sampling.follow)
         return draw_latent(mean, log_variance, noise[:, : mean.shape[1]] * sampling.temperature)
 
-    def log_density(self, latent: Latents) -> PerFrame:
-        """The logarithm of the density at a latent (B, latent), (B,)."""
-        return log_normal(latent, self.mean, self.log_variance)
+    def log_density(self, latent: Latents, there: There | None = None) -> PerFrame:
+        """The logarithm of the density at a latent (B, latent), (B,).
+
+        there: (B, parts), of a latent in parts, of which it is, if not of all.
+        """
+        if there is None:
+            return log_normal(latent, self.mean, self.log_variance)
+        at, mean, log_variance = (each.reshape(*there.shape, -1) for each in (latent, *self))
+        return (log_normal(at, mean, log_variance) * there).sum(dim=1)
+
+
+def only_there(latent: Latents, there: There) -> Latents:
+    """The latent (B, parts * latent) with 0 in the parts that are not there."""
+    return (latent.reshape(*there.shape, -1) * there[..., None]).flatten(1)
 
 
 def log_normal(
@@ -74,18 +85,21 @@ class Mixture(NamedTuple):
     """For each part of a latent some normals, and how likely each is. Bishop (1994).
 
     log_weights: (B, parts, normals), each part's weights sum to 1. means,
-    log_variances: (B, parts, normals, latent).
+    log_variances: (B, parts, normals, latent). there: (B, parts), which parts
+    there are, if not all: the others are 0, and nothing is said of them.
     """
 
     log_weights: Float[Tensor, "batch parts normals"]
     means: Float[Tensor, "batch parts normals latent"]
     log_variances: Float[Tensor, "batch parts normals latent"]
+    there: There | None = None
 
     def log_density(self, latent: Latents) -> PerFrame:
         """The logarithm of the density at a latent (B, parts * latent), (B,)."""
         parts = latent.view(*self.means.shape[:2], 1, -1)
         densities = self.log_weights + log_normal(parts, self.means, self.log_variances)
-        return torch.logsumexp(densities, dim=2).sum(dim=1)
+        of_parts = torch.logsumexp(densities, dim=2)
+        return (of_parts if self.there is None else of_parts * self.there).sum(dim=1)
 
     def draw(
         self,
@@ -108,7 +122,7 @@ class Mixture(NamedTuple):
             nth = (cumulated < torch.special.ndtr(choice)[..., None]).sum(dim=2)
             nth = nth.clamp(max=cumulated.shape[2] - 1)  # where rounding leaves the sum under 1
         at = nth[..., None, None].expand(*nth.shape, 1, self.means.shape[3])
-        mean, log_variance = (of.gather(2, at).squeeze(2) for of in self[1:])
+        mean, log_variance = (of.gather(2, at).squeeze(2) for of in self[1:3])
         return draw_latent(mean, log_variance, noise * math.sqrt(temperature))
 
 
@@ -119,19 +133,22 @@ class Chain(NamedTuple):
     (1, B, maps), what is known before the first. step: from the contexts of
     some parts in a row, for each the part before it (zeros before the first),
     the state, and which parts they are, to their mixtures and the state behind
-    them. latent: dimensions of a part.
+    them. latent: dimensions of a part. there: as in :class:`Mixture`; as each
+    part depends on those before it only, what is not there changes nothing.
     """
 
     contexts: Float[Tensor, "batch parts maps"]
     state: Float[Tensor, "1 batch maps"]
     step: Callable[[Tensor, Tensor, Tensor, slice], tuple[Mixture, Tensor]]
     latent: int
+    there: There | None = None
 
     def given(self, latent: Latents) -> Mixture:
         """The mixture of each part of a latent (B, parts * latent), given the parts before it."""
         parts = latent.view(*self.contexts.shape[:2], -1)
         before = F.pad(parts[:, :-1], (0, 0, 1, 0))
-        return self.step(self.contexts, before, self.state, slice(None))[0]
+        mixture = self.step(self.contexts, before, self.state, slice(None))[0]
+        return mixture._replace(there=self.there)
 
     def draw(
         self,
@@ -142,20 +159,23 @@ class Chain(NamedTuple):
     ) -> Latents:
         """A latent, (B, parts * latent), drawn part after part.
 
-        noise: (B, parts * latent + 2 * parts), from N(0, I): what moves each part,
-        then what chooses its normal, then what decides if it follows. The
+        noise: (B, parts * latent + 2 * parts), from N(0, I), or for more parts than
+        there are: what moves each part, then what chooses its normal, then what
+        decides if it follows. The
         temperature: see :meth:`Mixture.draw`. beginning: what is read where there
         are no frames before; needed if ``sampling.follow`` is less than 1, which is
         the probability of each part to be drawn from this reading, and not from that.
         """
         n_rows, n_parts, _ = self.contexts.shape
-        moves = noise[:, : n_parts * self.latent].view(n_rows, n_parts, -1)
-        choices, followed = noise[:, n_parts * self.latent :].chunk(2, dim=1)
+        n_drawn = n_parts if self.there is None else int(self.there.sum(dim=1).max())
+        n_moved = noise.shape[1] // (self.latent + 2) * self.latent
+        moves = noise[:, :n_moved].view(n_rows, -1, self.latent)
+        choices, followed = noise[:, n_moved:].chunk(2, dim=1)
         follows = torch.special.ndtr(followed) < sampling.follow
         part, state = noise.new_zeros(n_rows, 1, self.latent), self.state
         first_state = None if beginning is None else beginning.state
         parts = []
-        for nth in range(n_parts):
+        for nth in range(n_drawn):
             now = slice(nth, nth + 1)
             how = (moves[:, now], choices[:, now], sampling.temperature)
             mixture, state = self.step(self.contexts[:, now], part, state, now)
@@ -169,4 +189,5 @@ class Chain(NamedTuple):
                 drawn = torch.where(follows[:, now, None], drawn, other.draw(*how))
             part = drawn
             parts.append(part)
-        return torch.cat(parts, dim=1).flatten(1)
+        latent = F.pad(torch.cat(parts, dim=1), (0, 0, 0, n_parts - n_drawn)).flatten(1)
+        return latent if self.there is None else only_there(latent, self.there)

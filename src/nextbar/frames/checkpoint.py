@@ -27,7 +27,6 @@ from nextbar.frames.record import (
     FORMAT,
     PROGRESS,
     WEIGHTS,
-    Description,
     describe_run,
     read_description,
     read_progress,
@@ -59,8 +58,8 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
 
     config: the run's own, or one that differs in what does not shape a network.
     """
-    _, shape, _ = read_description(run)
-    training = begin_training(build_model(shape, config).to(device))
+    _, shape, _, widths = read_description(run)
+    training = begin_training(build_model(shape, config, widths).to(device))
     progress, tensors = read_progress(run), _read_tensors(run)
     if any(name.startswith(EXPORTED) for name in tensors):
         raise RunError(
@@ -77,8 +76,8 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
 
 def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     """The networks to write with, in evaluation mode, and the epoch they come from."""
-    config, shape, _ = read_description(run)
-    model = build_model(shape, config)
+    config, shape, _, widths = read_description(run)
+    model = build_model(shape, config, widths)
     progress, tensors = read_progress(run), _read_tensors(run, only=EXPORTED)
     if tensors:
         _fill(writing_networks(model), tensors, run, EXPORTED)
@@ -93,10 +92,10 @@ def export_model(run: Path, out: Path, origin: dict[str, Any]) -> None:
 
     origin: what to say of where it comes from. Raises RunError for no run.
     """
-    config, shape, _ = read_description(run)
+    described = read_description(run)
     model, epoch = load_model(run, torch.device("cpu"))
     with folder_written_whole(out) as folder:
-        describe_run(folder, Description(config, shape, origin))
+        describe_run(folder, described._replace(origin=origin))
         progress = {"format": FORMAT, "epoch": epoch, "step": 0}
         tensors = {
             EXPORTED + name: tensor.half().contiguous()

@@ -24,12 +24,15 @@ from nextbar.frames.chain import LOG_VARIANCES, Chain, Gaussian, Mixture
 from nextbar.frames.config import Config
 from nextbar.frames.contracts import (
     FIRST_BIAS,
+    NEVER,
     Columns,
     Drawn,
     Frames,
     History,
+    Kinds,
     Latents,
     Shape,
+    There,
     Verdict,
     levels_of,
 )
@@ -51,8 +54,15 @@ class Along(nn.Module):
         self.stride, self.spread = stride, spread
         self.product = nn.Linear(3 * maps, out)
 
-    def forward(self, columns: Columns) -> Float[Tensor, "batch strided out"]:
-        """columns: (B, width, maps)."""
+    def forward(
+        self, columns: Columns, there: There | None = None
+    ) -> Float[Tensor, "batch strided out"]:
+        """columns: (B, width, maps). there: what lies where nothing is, is taken for 0.
+
+        So it is beyond the edges, too: a frame gives the same whatever stands beyond its width.
+        """
+        if there is not None:
+            columns = columns * there[..., None]
         width, spread = columns.shape[1], self.spread
         padded = F.pad(columns, (0, 0, spread, spread))
         three = [padded[:, at : at + width : self.stride] for at in (0, spread, 2 * spread)]
@@ -89,11 +99,24 @@ class Residual(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, columns: Columns) -> Columns:
-        """columns: (B, width, maps)."""
-        hidden = F.relu(self.along(F.relu(self.norm(columns))))
+    def forward(self, columns: Columns, there: There | None = None) -> Columns:
+        """columns: (B, width, maps). there: see :class:`Along`."""
+        hidden = F.relu(self.along(F.relu(self.norm(columns)), there))
         added: Tensor = self.last(self.dropout(hidden))
         return columns + added
+
+
+class Layers(nn.Sequential):
+    """Layers one behind the other, those along the width told which columns are there."""
+
+    def forward(
+        self, columns: Columns, there: There | None = None
+    ) -> Float[Tensor, "batch width _"]:
+        """columns: (B, width, maps)."""
+        for layer in self:
+            along = isinstance(layer, (Along, Residual))
+            columns = layer(columns, there) if along else layer(columns)
+        return columns
 
 
 def halved(width: int, times: int) -> int:
@@ -120,20 +143,24 @@ class ChainEncoder(nn.Module):
 
     With ``attention_heads`` the parts also look for what they need in all
     columns of the history (:class:`Remembered`).
+
+    With frames of several kinds, of ``widths`` columns, it is told the kind of
+    the frame that comes, and reads of each frame the columns that are there.
     """
 
-    def __init__(self, shape: Shape, config: Config) -> None:
+    def __init__(self, shape: Shape, config: Config, widths: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.channels, height, width = shape[0] // len(config.history), shape[1], shape[2]
         self.latent, self.n_frames = config.latent, len(config.history)
+        self.latest, self.width = config.history.index(min(config.history)), width
         first, maps = config.encoder_channels
         n_heads = config.attention_heads
-        self.each = nn.Sequential(
+        self.each = Layers(
             nn.Linear(self.channels * height, first),
             *(Residual(first, spread=spread) for spread in ((1, 2) if n_heads else (1,))),
         )
         self.remember = Remember(first, maps, width, config) if n_heads else None
-        self.together = nn.Sequential(
+        self.together = Layers(
             nn.Linear(self.n_frames * (first + 1), maps),
             *(Residual(maps, spread=spread, dropout=config.dropout) for spread in SPREADS),
         )
@@ -149,30 +176,77 @@ class ChainEncoder(nn.Module):
             nn.Linear(maps, maps),
         )
         self.place = nn.Parameter(torch.zeros(width, maps))
+        self.widths = widths
+        if widths:
+            self.place_in_kind = nn.Parameter(torch.zeros(len(widths), width, maps))
         self.state = nn.Linear(LAST * maps, maps)
         self.parts = Parts(maps, config)
 
-    def forward(self, frames: History) -> Chain:
-        """frames: (B, K C, H, W) in [0, 1], the K frames of the history."""
+    def forward(self, frames: History, kinds: Kinds | None = None) -> Chain:
+        """frames: (B, K C, H, W) in [0, 1], the K frames of the history; W may be less than most.
+
+        kinds: (B, K + 1), of these and of the frame that comes; None where all are of one.
+        """
         each = frames.reshape(len(frames), self.n_frames, self.channels, *frames.shape[2:])
-        is_there = each.flatten(2).amax(dim=2).gt(0)  # (B, K)
-        read = self.each(columns_of(each.flatten(0, 1)))  # (B K, W, first)
+        width = frames.shape[3]
+        there = there_of(kinds, self.widths, width)  # (B, K + 1, W)
+        if there is None:
+            known = each.flatten(2).amax(dim=2).gt(0)[..., None].expand(-1, -1, width)
+            read = self.each(columns_of(each.flatten(0, 1)))  # (B K, W, first)
+        else:
+            each = each * there[:, :-1, None, None]
+            known = each.flatten(2).amax(dim=2).gt(0)[..., None] & there[:, :-1]
+            read = self.each(columns_of(each.flatten(0, 1)), there[:, :-1].flatten(0, 1))
         read = read.view(-1, self.n_frames, *read.shape[1:])  # (B, K, W, first)
-        laid = read.transpose(1, 2)  # (B, W, K, first)
-        known = is_there[:, None].expand(-1, laid.shape[1], -1).float()  # (B, W, K)
-        columns = self.together(torch.cat([(laid * known[..., None]).flatten(2), known], dim=2))
-        contexts = columns + self.summary(columns)[:, None] + self.place
-        state = self.state(columns[:, -LAST:].flatten(1))[None]
-        remembered = None if self.remember is None else self.remember(read, is_there)
-        return Chain(contexts, state, partial(self.parts, remembered=remembered), self.latent)
+        remembered = None if self.remember is None else self.remember(read, known)
+        step = partial(self.parts, remembered=remembered)
+        laid, is_known = read.transpose(1, 2), known.transpose(1, 2).float()  # (B, W, K, ...)
+        laid = torch.cat([(laid * is_known[..., None]).flatten(2), is_known], dim=2)
+        if there is None:
+            columns = self.together(laid)
+            contexts = columns + self.summary(columns)[:, None] + self.place
+            state = self.state(columns[:, -LAST:].flatten(1))[None]
+            return Chain(contexts, state, step, self.latent)
+        assert kinds is not None
+        any_there = known.any(dim=1) | there[:, -1]
+        columns = self.together(laid, any_there)
+        widest = F.pad(columns * any_there[..., None], (0, 0, 0, self.width - width))
+        place = (self.place + self.place_in_kind[kinds[:, -1]])[:, :width]
+        contexts = columns + self.summary(widest)[:, None] + place
+        state = self.state(self._end(columns, known, there).flatten(1))[None]
+        return Chain(contexts, state, step, self.latent, there[:, -1])
+
+    def _end(
+        self,
+        columns: Columns,
+        known: Bool[Tensor, "batch history width"],
+        there: Bool[Tensor, "batch frames width"],
+    ) -> Float[Tensor, "batch last maps"]:
+        """The columns at the end of the latest frame; where there is none, of the next one."""
+        latest = known[:, self.latest]
+        is_last = torch.where(latest.any(dim=1, keepdim=True), latest, there[:, -1])
+        end = is_last.sum(dim=1, keepdim=True)  # (B, 1)
+        at = (end + torch.arange(-LAST, 0, device=end.device)).clamp(min=0)  # (B, LAST)
+        return columns.gather(1, at[..., None].expand(-1, -1, columns.shape[2]))
+
+
+def there_of(
+    kinds: Kinds | None, widths: tuple[int, ...], width: int
+) -> Bool[Tensor, "batch frames width"] | None:
+    """Which of ``width`` columns frames of these kinds have; None where all frames are of one.
+
+    widths: the columns of frames of each kind.
+    """
+    if kinds is None:
+        return None
+    ends = torch.tensor(widths, device=kinds.device)[kinds]  # (B, frames)
+    return torch.arange(width, device=kinds.device) < ends[..., None]
 
 
 SPREADS = (1, 2, 4)
 """How far the convolutions along the history's columns reach: together 7 columns to each side."""
 LAST = 2
 """Columns at the frames' end that the first part begins from."""
-NOT_THERE = -1e4
-"""What is added to the score of a column that is not there; attention then gives it nothing."""
 
 
 class Remembered(NamedTuple):
@@ -192,7 +266,7 @@ class Remember(nn.Module):
 
     Attention as in Vaswani et al. (2017), with a learned score for each distance in time, as
     Raffel et al. (2020) have it: what comes back does so after so many columns, wherever frames
-    begin.
+    begin; of several widths each is counted as the widest.
     """
 
     def __init__(self, read: int, maps: int, width: int, config: Config) -> None:
@@ -202,23 +276,25 @@ class Remember(nn.Module):
         lags, columns = torch.tensor(config.history), torch.arange(width)
         distance = (lags * width)[None, :, None] + columns[:, None, None] - columns
         self.distance: Tensor
-        self.register_buffer("distance", distance.flatten(1), persistent=False)  # (W, K W)
+        self.register_buffer("distance", distance, persistent=False)  # (W, K, W)
         self.scores = nn.Parameter(torch.zeros(self.heads, (max(config.history) + 1) * width))
         self.nothing = nn.Parameter(torch.zeros(2 * maps))
 
     def forward(
         self,
         read: Float[Tensor, "batch history width maps"],
-        is_there: Bool[Tensor, "batch history"],
+        known: Bool[Tensor, "batch history width"],
     ) -> Remembered:
-        """read: (B, K, W, read). is_there: (B, K), which frames there are."""
+        """read: (B, K, W, read). known: (B, K, W), which columns there are."""
+        width = read.shape[2]
         found = self.key_and_value(read.flatten(1, 2))  # (B, K W, 2 maps)
         nothing = self.nothing.to(found.dtype).expand(len(found), 1, -1)
         found = torch.cat([nothing, found], dim=1)  # (B, 1 + K W, 2 maps)
         found = found.view(*found.shape[:2], 2, self.heads, -1)
         keys, values = found.permute(2, 0, 3, 1, 4)
-        absent = (~is_there).repeat_interleave(read.shape[2], dim=1) * NOT_THERE  # (B, K W)
-        scores = self.scores[:, self.distance] + absent[:, None, None]
+        absent = (~known).flatten(1) * NEVER  # (B, K W)
+        distance = self.distance[:width, :, :width].flatten(1)  # (W, K W)
+        scores = self.scores[:, distance] + absent[:, None, None]
         return Remembered(keys, values, F.pad(scores, (1, 0)).to(keys.dtype))
 
 
@@ -290,7 +366,7 @@ class PartsEncoder(nn.Module):
         super().__init__()
         channels, height, _ = shape
         maps = config.encoder_channels[-1]
-        self.layers = nn.Sequential(
+        self.layers = Layers(
             nn.Linear(channels * height, maps),
             Residual(maps, dropout=config.dropout),
             Residual(maps, dropout=config.dropout),
@@ -299,9 +375,12 @@ class PartsEncoder(nn.Module):
             nn.Linear(maps, 2 * config.latent),
         )
 
-    def forward(self, frames: Frames) -> Gaussian:
-        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent)."""
-        return moments(self.layers(columns_of(frames)))
+    def forward(self, frames: Frames, there: There | None = None) -> Gaussian:
+        """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), (B, parts * latent).
+
+        there: (B, W), which columns there are, if not all.
+        """
+        return moments(self.layers(columns_of(frames), there))
 
 
 class ColumnGenerator(nn.Module):
@@ -328,20 +407,28 @@ class ColumnGenerator(nn.Module):
         with torch.no_grad():
             # A gate of twice the bias is as likely as (1 + tanh) / 2 of it is great.
             last.product.bias[: channels * height] = 2 * FIRST_BIAS
-        self.layers = nn.Sequential(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
+        self.latent = config.latent
+        self.layers = Layers(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
 
-    def forward(self, latent: Latents) -> Frames:
-        """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1]."""
-        return self.decode(latent)[0].frames()
+    def forward(self, latent: Latents, there: There | None = None) -> Frames:
+        """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1].
 
-    def decode(self, *latents: Float[Tensor, "_ latent"]) -> list[Drawn]:
+        there: (B, W), the columns that are drawn, if not all; the others are 0.
+        """
+        return self.decode(latent, there=there)[0].frames()
+
+    def decode(
+        self, *latents: Float[Tensor, "_ latent"], there: There | None = None
+    ) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, width * latent), in one pass."""
-        channels, height, width = self.shape
-        latent = torch.cat(latents).view(-1, width, latents[0].shape[1] // width)
-        columns = self.layers(self.project(latent))  # (all B, W, 2 C H)
+        channels, height, _ = self.shape
+        latent = torch.cat(latents)
+        latent = latent.view(len(latent), -1, self.latent)  # (all B, W, latent)
+        of_all = None if there is None else there.repeat(len(latents), 1)
+        columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
         maps = columns.transpose(1, 2).float().unflatten(1, (2, channels, height))
-        counts = [len(latent) for latent in latents]
-        return [Drawn(levels_of(part[:, 1]), part[:, 0]) for part in torch.split(maps, counts)]
+        drawn = [Drawn(levels_of(p[:, 1]), p[:, 0]) for p in maps.split(list(map(len, latents)))]
+        return [each.within(there) for each in drawn]
 
 
 class ColumnDiscriminator(nn.Module):

@@ -7,7 +7,7 @@ a user nothing: within one call a name stands for one number.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Shape = tuple[int, int, int]
@@ -27,6 +27,11 @@ Latents = Float[Tensor, "batch latent"]
 """Whole latents, all their parts together."""
 Parts = Float[Tensor, "*rows latent"]
 """Latents, or the parts of some: of any number of rows."""
+Kinds = Int[Tensor, "batch kinds"]
+"""Of some frames the number of their kind, where there are kinds: frames of one kind have as
+many columns, and are empty beyond. Of the history's frames, in its order, then of the next."""
+There = Bool[Tensor, "batch width"]
+"""Which columns of a frame are there; of a narrower one the last are not."""
 Noise = Float[Tensor, "batch noise"]
 """Numbers from N(0, I), as many for each row as a latent is drawn with."""
 Features = Float[Tensor, "batch features"]
@@ -36,6 +41,8 @@ PerFrame = Float[Tensor, "batch"]
 Scalar = Float[Tensor, ""]
 """One number: a loss, averaged over its batch."""
 
+NEVER = -1e4
+"""A logit, or a score, of what cannot be: its probability is 0, and so is its gradient."""
 FIRST_BIAS = -2.0
 """Where the bias before G's Tanh begins: with frames near 0 (0.02), as most are, not at 0.5."""
 
@@ -49,6 +56,14 @@ class Drawn(NamedTuple):
 
     levels: Frames
     gates: Frames | None = None
+
+    def within(self, there: There | None) -> "Drawn":
+        """The same, with nothing in the columns that are not there; needs gates, or all columns."""
+        if there is None:
+            return self
+        assert self.gates is not None
+        is_there = there[:, None, None]
+        return Drawn(self.levels * is_there, torch.where(is_there, self.gates, NEVER))
 
     def frames(self) -> Frames:
         """The frames, in [0, 1]: the levels, 0 where nothing is likelier than something."""

@@ -126,4 +126,4 @@ def prior_loss(synthesis: Synthesis) -> Scalar:
     own, prior, latent = synthesis.own, synthesis.prior, synthesis.latent
     if prior is None:
         return kl_to_standard_normal(*own)
-    return kl_of_draw(own.log_density(latent), prior.log_density(latent))
+    return kl_of_draw(own.log_density(latent, prior.there), prior.log_density(latent))

@@ -4,23 +4,29 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
 
-from nextbar.frames.chain import Chain, Gaussian, Mixture
+from nextbar.errors import ConfigError
+from nextbar.frames.chain import Chain, Gaussian, Mixture, only_there
 from nextbar.frames.columns import (
     ChainEncoder,
     ColumnDiscriminator,
     ColumnGenerator,
     PartsEncoder,
+    there_of,
 )
 from nextbar.frames.config import Config
 from nextbar.frames.contracts import (
     Drawn,
     Frames,
     History,
+    Kinds,
     Latents,
     Noise,
     Shape,
+    There,
     Verdict,
 )
 from nextbar.frames.plane import Discriminator, Encoder, Generator, check_sides
@@ -52,12 +58,20 @@ class Model(nn.Module):
     that sees the next frame, used only while training (Denton & Fergus 2018);
     else None. discriminator: None where ``config.has_adversary`` is not so.
 
-    Raises ConfigError where frames of the shape are too small for the networks.
+    Frames may be of several kinds: then ``widths`` says for each how many of
+    the shape's columns its frames have, beyond which they are empty, and
+    wherever frames go in the numbers of their kinds go along. Two kinds may be
+    of one width. Not in the paper, and in columns only.
+
+    Raises ConfigError where frames of the shape are too small for the networks,
+    or of several kinds in a plane.
     """
 
-    def __init__(self, shape: Shape, config: Config) -> None:
+    def __init__(self, shape: Shape, config: Config, widths: tuple[int, ...] = ()) -> None:
         super().__init__()
         self.shape, self.config = shape, config
+        self.widths = widths if len(widths) > 1 else ()
+        assert all(0 < width <= shape[2] for width in widths)
         channels, height, width = shape
         history = (len(config.history) * channels, height, width)
         self.encoder: Encoder | ChainEncoder
@@ -65,13 +79,18 @@ class Model(nn.Module):
         self.generator: Generator | ColumnGenerator
         self.discriminator: Discriminator | ColumnDiscriminator | None = None
         if config.layout == "columns":
-            self.encoder = ChainEncoder(history, config)
+            self.encoder = ChainEncoder(history, config, self.widths)
             self.posterior = PartsEncoder(shape, config)
             self.generator = ColumnGenerator(shape, config)
             if config.has_adversary:
                 step = (channels, height, 2 * width)
                 self.discriminator = ColumnDiscriminator(step, config)
         else:
+            if self.widths:
+                raise ConfigError(
+                    f"layout: a plane has frames of one kind, and these are of {len(widths)}; "
+                    "choose the layout columns"
+                )
             check_sides(shape, config)
             self.encoder = Encoder(history, config)
             self.generator = Generator(shape, config)
@@ -85,25 +104,50 @@ class Model(nn.Module):
         posterior = [] if self.posterior is None else list(self.posterior.parameters())
         return [*self.encoder.parameters(), *posterior]
 
-    def synthesise(self, previous: History, current: Frames, noise: Noise) -> Synthesis:
+    def synthesise(
+        self, previous: History, current: Frames, noise: Noise, kinds: Kinds | None = None
+    ) -> Synthesis:
         """Both fakes for a batch of pairs, decoded in one pass; without D the first alone. Eq. 6.
 
         previous: (B, K C, H, W), the K frames of the history; current: (B, C, H,
         W), seen only by the posterior. noise: (B, ``noise_size``), z_p, drawn
-        from N(0, I).
+        from N(0, I). kinds: (B, K + 1), of all these frames, if there are kinds.
         """
-        reading: Gaussian | Chain = self.encoder(previous)
-        own = reading if self.posterior is None else self.posterior(current)
+        there = self.there_in(kinds, current.shape[3])
+        reading = self.read(previous, kinds)
+        own = reading if self.posterior is None else self.posterior(current, there)
         assert isinstance(own, Gaussian)
         latent = own.draw(noise)
+        if there is not None:
+            latent = only_there(latent, there)
         prior = reading.given(latent) if isinstance(reading, Chain) else None
         if self.discriminator is None:
-            (drawn,) = self.generator.decode(latent)
+            (drawn,) = self._decode(latent, there=there)
             return Synthesis(drawn, drawn.shown(), None, latent, own, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
         other = reading.draw(noise) if isinstance(reading, Chain) else noise
-        drawn, sampled = self.generator.decode(latent, other)
+        drawn, sampled = self._decode(latent, other, there=there)
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
+
+    def read(self, history: History, kinds: Kinds | None = None) -> Gaussian | Chain:
+        """What E reads off a history (B, K C, H, W). kinds: (B, K + 1), if there are kinds."""
+        reading: Gaussian | Chain = self.encoder(*_with(history, kinds))
+        return reading
+
+    def draw(self, latent: Latents, there: There | None = None) -> Frames:
+        """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`."""
+        frames: Frames = self.generator(*_with(latent, there))
+        return frames
+
+    def _decode(self, *latents: Latents, there: There | None) -> list[Drawn]:
+        if isinstance(self.generator, ColumnGenerator):
+            return self.generator.decode(*latents, there=there)
+        return self.generator.decode(*latents)
+
+    def there_in(self, kinds: Kinds | None, width: int) -> Bool[Tensor, "batch width"] | None:
+        """Which of ``width`` columns the frames of the last of ``kinds`` have; None for all."""
+        there = there_of(kinds, self.widths, width)
+        return None if there is None else there[:, -1]
 
     def shown(self, frames: Frames) -> Frames:
         """Real frames as D is shown them, beside :meth:`Drawn.shown`."""
@@ -120,7 +164,8 @@ class Model(nn.Module):
             history = self.config.history
             nth, channels = history.index(min(history)), self.shape[0]
             last = previous[:, nth * channels : (nth + 1) * channels]
-            frames = torch.cat([self.shown(last), frames], dim=3)
+            missing = (0, self.shape[2] - frames.shape[3])
+            frames = torch.cat([F.pad(self.shown(last), missing), F.pad(frames, missing)], dim=3)
         verdict: Verdict = self.discriminator(frames)
         return verdict
 
@@ -134,20 +179,31 @@ class Model(nn.Module):
         lags = self.config.history
         return torch.cat([frames[-lag] if lag <= len(frames) else nothing for lag in lags], dim=1)
 
-    def beginning(self, noise: Noise) -> Gaussian | Chain:
+    def kinds_of(self, kinds: Int[Tensor, "batch frames"] | None) -> Kinds | None:
+        """The kinds that go with :meth:`history_of`, (B, K + 1).
+
+        kinds: (B, frames + 1), of the frames so far and of the one that comes.
+        """
+        if kinds is None:
+            return None
+        n_frames = kinds.shape[1] - 1
+        places = [n_frames - lag if lag <= n_frames else -1 for lag in self.config.history]
+        return kinds[:, [*places, -1]]
+
+    def beginning(self, noise: Noise, kinds: Kinds | None = None) -> Gaussian | Chain:
         """What the first frame's latent is drawn from in testing model 2.
 
         N(0, I), as in the paper; where the encoder has learned what to say of
         no history at all (``forget``), what it says. noise: (B, ``noise_size``),
-        for its size and device.
+        for its size and device. kinds: of the frame that comes the last, (B, ...).
         """
         if not self.config.forget:
             zeros = noise.new_zeros(len(noise), self.latent_size)
             return Gaussian(zeros, zeros)
         channels, height, width = self.shape
         shape = (len(noise), len(self.config.history) * channels, height, width)
-        reading: Gaussian | Chain = self.encoder(noise.new_zeros(shape))
-        return reading
+        of_all = None if kinds is None else kinds[:, -1:].expand(-1, len(self.config.history) + 1)
+        return self.read(noise.new_zeros(shape), of_all)
 
     @property
     def latent_size(self) -> int:
@@ -170,12 +226,16 @@ def latent_size(shape: Shape, config: Config) -> int:
     return (shape[2] if config.layout == "columns" else 1) * config.latent
 
 
-def build_model(shape: Shape, config: Config) -> Model:
-    """A model with fresh weights, decided by ``config.seed`` alone.
+def _with(first: Tensor, second: Tensor | None) -> tuple[Tensor, ...]:
+    return (first,) if second is None else (first, second)
+
+
+def build_model(shape: Shape, config: Config, widths: tuple[int, ...] = ()) -> Model:
+    """A model with fresh weights, decided by ``config.seed`` alone. widths: see :class:`Model`.
 
     Weights begin as PyTorch's own layers begin them; the global random state
     is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return Model(shape, config)
+        return Model(shape, config, widths)

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from nextbar.errors import ConfigError, CorpusError
-from nextbar.frames.contracts import Frames, History
+from nextbar.frames.contracts import Frames, History, Kinds
+
+ALIKE_WITHIN: Final = 64
+"""Batches, drawn at random, within which frames of one width come together."""
 
 
 @runtime_checkable
@@ -33,12 +36,16 @@ class Sequences:
     frames: (all frames of all sequences, one after the other). index:
     (sequences + 1,), sequence s is frames ``index[s]`` to ``index[s + 1]``.
     full_scale: the stored value that stands for 1.0 (255 for bytes of video, 1
-    for floats).
+    for floats). kinds: (frames,), the number of each frame's kind, where there
+    are several. widths: of each kind, how many columns its frames have; beyond
+    they are empty.
     """
 
     frames: StoredFrames
     index: npt.NDArray[np.int64]
     full_scale: float = 1.0
+    kinds: npt.NDArray[np.integer] | None = None
+    widths: tuple[int, ...] = ()
 
     def fetch(self, numbers: npt.NDArray[np.int64]) -> Frames:
         """The frames as float32 in [0, 1], (len(numbers), channels, height, width)."""
@@ -59,6 +66,19 @@ def previous_frames(
     within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
     numbers: npt.NDArray[np.int64] = np.repeat(first, counts) + within
     return numbers
+
+
+class Pairs(NamedTuple):
+    """Some pairs: (batch, K channels, height, width), the K frames of the history along the
+    channels, and (batch, channels, height, width), the current ones.
+
+    kinds: (batch, K + 1), of these and of those, where there are kinds; the
+    width is then that of the widest frame among them.
+    """
+
+    previous: History
+    current: Frames
+    kinds: Kinds | None = None
 
 
 @dataclass(frozen=True)
@@ -108,26 +128,44 @@ class PairBatches:
         """Pairs in the batch of that number, from 0; the last one may be smaller."""
         return min(self.batch, len(self) - number * self.batch)
 
-    def epoch(
-        self, epoch: int, *, skip: int = 0, rank: int = 0, world: int = 1
-    ) -> Iterator[tuple[History, Frames]]:
-        """(previous, current): (batch, K channels, height, width) and (batch, channels, ...).
+    def epoch(self, epoch: int, *, skip: int = 0, rank: int = 0, world: int = 1) -> Iterator[Pairs]:
+        """The pairs of each batch, values in [0, 1].
 
-        In [0, 1]. previous: the K frames of the history along the channels, in
-        its order, zeros where the sequence had not begun or the history is
-        forgotten. Each pair comes once. The order depends on nothing but seed
-        and epoch. skip: batches to leave out at the beginning. rank, world: of ``world``
-        processes that share each batch the one whose share is wanted; a share
-        that would be empty is the batch's first pair.
+        The history is in its order, zeros where the sequence had not begun or it
+        is forgotten. Each pair comes once. The order depends on nothing but seed
+        and epoch; where there are kinds, frames of one width come together, for
+        narrow ones cost less by themselves. skip: batches to leave out at the
+        beginning. rank, world: of ``world`` processes that share each batch the
+        one whose share is wanted; a share that would be empty is the batch's
+        first pair.
         """
         rng = np.random.default_rng([self.seed, epoch])
         previous = previous_frames(self.sequences.index, self.chosen)
         rng.shuffle(previous)
+        if self.sequences.kinds is not None:
+            widths = np.array(self.sequences.widths)[self.sequences.kinds[previous + 1]]
+            previous = previous[self._alike_together(widths, rng)]
         reach = self._reach(previous, rng)
         for begin in range(skip * self.batch, len(previous), self.batch):
             joint = np.arange(begin, min(begin + self.batch, len(previous)))
             share = joint[rank::world] if rank < len(joint) else joint[:1]
             yield self._fetch(previous[share], reach[share])
+
+    def _alike_together(
+        self, widths: npt.NDArray[np.integer], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """An order of the pairs in which most batches are of one width.
+
+        It changes nothing beyond a stretch of ``ALIKE_WITHIN`` batches, whose
+        batches come in any order; the last batch of all stays the last.
+        """
+        orders, at_once = list[npt.NDArray[np.int64]](), ALIKE_WITHIN * self.batch
+        for begin in range(0, len(widths), at_once):
+            order = begin + np.argsort(widths[begin : begin + at_once], kind="stable")
+            n_whole = len(order) // self.batch
+            whole = order[: n_whole * self.batch].reshape(n_whole, self.batch)
+            orders += [rng.permutation(whole).ravel(), order[n_whole * self.batch :]]
+        return np.concatenate(orders)
 
     def _reach(
         self, previous: npt.NDArray[np.int64], rng: np.random.Generator
@@ -140,9 +178,7 @@ class PairBatches:
             reach = np.where(rng.random(len(previous)) < self.forget, np.minimum(reach, cut), reach)
         return reach
 
-    def _fetch(
-        self, previous: npt.NDArray[np.int64], reach: npt.NDArray[np.int64]
-    ) -> tuple[History, Frames]:
+    def _fetch(self, previous: npt.NDArray[np.int64], reach: npt.NDArray[np.int64]) -> Pairs:
         lags = np.array(self.history)
         current = previous + 1
         is_known = lags[:, None] <= reach  # (K, batch)
@@ -152,4 +188,13 @@ class PairBatches:
         if not is_known.all():
             before[torch.from_numpy(~is_known.ravel())] = 0
         before = before.view(len(lags), len(current), *before.shape[1:])
-        return before.transpose(0, 1).flatten(1, 2), now
+        pairs = Pairs(before.transpose(0, 1).flatten(1, 2), now)
+        if self.sequences.kinds is None:
+            return pairs
+        kinds = self.sequences.kinds[np.concatenate([numbers, current[None]])].T  # (batch, K + 1)
+        widest = int(np.array(self.sequences.widths)[kinds].max())
+        return Pairs(
+            pairs.previous[..., :widest],
+            pairs.current[..., :widest],
+            torch.from_numpy(kinds.astype(np.int64)),
+        )

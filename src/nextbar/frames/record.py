@@ -27,17 +27,19 @@ DESCRIPTION, WEIGHTS, HISTORY = "run.json", "checkpoint.safetensors", "history.j
 class Description(NamedTuple):
     """What run.json says. shape: (channels, height, width) of a frame.
 
-    origin: what the frames came from, as the caller wants it kept.
+    origin: what the frames came from, as the caller wants it kept. widths: of
+    frames of each kind, where there are several.
     """
 
     config: Config
     shape: tuple[int, int, int]
     origin: dict[str, Any]
+    widths: tuple[int, ...] = ()
 
 
 def describe_run(run: Path, description: Description) -> None:
     """Writes ``run.json``."""
-    config, shape, origin = description
+    config, shape, origin, widths = description
     write_json_atomically(
         run / DESCRIPTION,
         {
@@ -45,6 +47,7 @@ def describe_run(run: Path, description: Description) -> None:
             "kind": "nextbar run",
             "config": config.to_dict(),
             "shape": list(shape),
+            **({"widths": list(widths)} if widths else {}),
             "origin": origin,
         },
     )
@@ -72,7 +75,8 @@ def read_description(run: Path) -> Description:
             )
         channels, height, width = (int(side) for side in described["shape"])
         config = Config(**described["config"])
-        return Description(config, (channels, height, width), dict(described["origin"]))
+        widths = tuple(int(each) for each in described.get("widths", ()))
+        return Description(config, (channels, height, width), dict(described["origin"]), widths)
     except (ValueError, KeyError, TypeError, ConfigError) as error:
         raise RunError(f"{path} is damaged or not of nextbar ({error}); restore it") from error
 

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from nextbar.frames.chain import AS_TRAINED
+from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
 from nextbar.frames.config import Sampling
-from nextbar.frames.contracts import Consecutive, Frames, Latents, Noise, Written
+from nextbar.frames.contracts import Consecutive, Frames, Kinds, Latents, Noise, Written
 from nextbar.frames.model import Model
 from nextbar.frames.replicas import few_threads
 
@@ -28,6 +28,7 @@ def roll_out(
     seeds: Sequence[int],
     sampling: Sampling = AS_TRAINED,
     perceive: Callable[[Frames], Frames] = lambda frames: frames,
+    kinds: Kinds | None = None,
 ) -> Written:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
 
@@ -39,7 +40,9 @@ def roll_out(
     latents are drawn; at a temperature of 0 the mean of every distribution is
     taken, for ``follow`` see :func:`next_latent`. perceive: what becomes of a
     generated frame before it is encoded again and returned. Departure: the
-    paper encodes the raw output; that is the default here.
+    paper encodes the raw output; that is the default here. kinds:
+    (len(seeds), T + n_frames), of the first frames and of those to come, where
+    there are kinds.
     """
     groups = []
     noise = latent_noise(seeds, n_frames, model.noise_size)
@@ -47,7 +50,9 @@ def roll_out(
         end = min(begin + SLOTS, len(seeds))
         start = None if first is None else _pad(first[begin:end])
         with few_threads(model.config):
-            group = _roll_out_group(model, start, _pad(noise[begin:end]), sampling, perceive)
+            chosen = None if kinds is None else _pad(kinds[begin:end])
+            args = (model, start, _pad(noise[begin:end]), sampling, perceive, chosen)
+            group = _roll_out_group(*args)
         groups.append(group[: end - begin])
     return torch.cat(groups)
 
@@ -74,15 +79,20 @@ def _roll_out_group(
     noise: Float[Tensor, "batch written noise"],
     sampling: Sampling,
     perceive: Callable[[Frames], Frames],
+    kinds: Kinds | None,
 ) -> Written:
     model.eval()
     device = _device(model)
     given = [] if first is None else list(first.to(device).unbind(dim=1))
     frames = list(given)
+    of_all = None if kinds is None else kinds.to(device)
     for noise_now in noise.to(device).unbind(dim=1):
         before = torch.stack(frames[-model.memory :], dim=1) if frames else None
-        latent = next_latent(model, before, noise_now, sampling)
-        frames.append(perceive(model.generator(latent)))
+        n_frames = len(frames)
+        now = None if of_all is None else of_all[:, max(0, n_frames - model.memory) : n_frames + 1]
+        latent = next_latent(model, before, noise_now, sampling, now)
+        there = model.there_in(now, model.shape[2])
+        frames.append(perceive(model.draw(latent, there)))
     return torch.stack(frames[len(given) :], dim=1).cpu()
 
 
@@ -91,6 +101,7 @@ def next_latent(
     before: Consecutive | None,
     noise: Noise,
     sampling: Sampling = AS_TRAINED,
+    kinds: Kinds | None = None,
 ) -> Latents:
     """What the next frame is decoded from, (B, latent).
 
@@ -99,16 +110,20 @@ def next_latent(
     say of nothing (``forget``). ``sampling.follow``: how much of E's distribution
     is kept against that one, whose mean and log-variance are 0 in the paper: 1
     is E's, as there; 0 forgets the frames before; between, see ``draw`` of
-    :mod:`nextbar.frames.chain`. Departure: the paper has no such choice.
+    :mod:`nextbar.frames.chain`. Departure: the paper has no such choice. kinds:
+    (B, T + 1), of the frames before and of the next, where there are kinds.
     """
     if before is None:
-        return model.beginning(noise).draw(noise, replace(sampling, follow=1))
+        return model.beginning(noise, kinds).draw(noise, replace(sampling, follow=1))
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
     history = model.history_of(before.unbind(dim=1)).contiguous(memory_format=torch.channels_last)
-    reading = model.encoder(history)
-    beginning = model.beginning(noise) if sampling.follow < 1 else None
-    latent: Tensor = reading.draw(noise, sampling, beginning=beginning)
-    return latent
+    reading = model.read(history, model.kinds_of(kinds))
+    beginning = model.beginning(noise, kinds) if sampling.follow < 1 else None
+    if isinstance(reading, Gaussian):
+        assert beginning is None or isinstance(beginning, Gaussian)
+        return reading.draw(noise, sampling, beginning=beginning)
+    assert beginning is None or isinstance(beginning, Chain)
+    return reading.draw(noise, sampling, beginning=beginning)
 
 
 def next_frames(
@@ -116,10 +131,11 @@ def next_frames(
     before: Consecutive | None,
     noise: Noise,
     sampling: Sampling = AS_TRAINED,
+    kinds: Kinds | None = None,
 ) -> tuple[Frames, Latents]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
-    before: (B, T, C, H, W) or None, as for :func:`next_latent`. noise: (B,
+    before: (B, T, C, H, W) or None, and kinds, as for :func:`next_latent`. noise: (B,
     ``noise_size``). Frames are the same to the bit as in a rollout, and decoded
     from the returned latents again.
     """
@@ -129,22 +145,31 @@ def next_frames(
         n_rows = len(noise[chosen])
         with torch.inference_mode(), few_threads(model.config):
             model.eval()
-            start = None if before is None else _pad(before[chosen]).to(_device(model))
-            latent = next_latent(model, start, _pad(noise[chosen]).to(_device(model)), sampling)
+            device = _device(model)
+            start = None if before is None else _pad(before[chosen]).to(device)
+            of_group = None if kinds is None else _pad(kinds[chosen]).to(device)
+            noise_now = _pad(noise[chosen]).to(device)
+            latent = next_latent(model, start, noise_now, sampling, of_group)
         latents.append(latent[:n_rows].cpu())
-        frames.append(decode(model, latents[-1]))
+        frames.append(decode(model, latents[-1], None if kinds is None else kinds[chosen]))
     return torch.cat(frames), torch.cat(latents)
 
 
 @torch.inference_mode()
-def decode(model: Model, latents: Latents) -> Frames:
-    """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's."""
+def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames:
+    """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's.
+
+    kinds: (B, ...), the last of each row is that of the frame, where there are kinds.
+    """
     model.eval()
     frames = []
     for begin in range(0, len(latents), SLOTS):
         group = latents[begin : begin + SLOTS]
         with few_threads(model.config):
-            frames.append(model.generator(_pad(group).to(_device(model)))[: len(group)].cpu())
+            device = _device(model)
+            of_group = None if kinds is None else _pad(kinds[begin : begin + SLOTS]).to(device)
+            there = model.there_in(of_group, model.shape[2])
+            frames.append(model.draw(_pad(group).to(device), there)[: len(group)].cpu())
     return torch.cat(frames)
 
 

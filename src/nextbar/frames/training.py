@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nextbar.errors import TrainingError
 from nextbar.frames.config import Config
-from nextbar.frames.contracts import Frames, History
+from nextbar.frames.contracts import Frames, History, Kinds
 from nextbar.frames.gradients import (
     discriminator_gradients,
     encoder_and_generator_gradients,
@@ -139,7 +139,7 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
         totals = np.zeros(len(Figures._fields))
         done = training.step - training.epoch * pairs.n_batches  # of an epoch cut short
         batches = pairs.epoch(epoch, skip=done, rank=replicas.rank, world=replicas.world)
-        for nth, (previous, current) in enumerate(batches, 1):
+        for nth, (previous, current, kinds) in enumerate(batches, 1):
             n_joint = pairs.batch_size(done + nth - 1)
             noises = draw_noises(config, training.step, n_joint, model.noise_size)
             noises = replicas.share(noises, dim=1)
@@ -149,6 +149,7 @@ def train(training: Training, pairs: PairBatches, replicas: Replicas) -> Iterato
                     previous.to(device),
                     current.to(device),
                     noises.to(device),
+                    None if kinds is None else kinds.to(device),
                     joint=replicas.joint(n_joint),
                 )
             training.step += 1
@@ -214,12 +215,14 @@ def train_step(
     previous: History,
     current: Frames,
     noises: Float[Tensor, "updates batch noise"],
+    kinds: Kinds | None = None,
     *,
     joint: Joint,
 ) -> Figures:
     """D once, E and G ``generator_updates`` times (the paper: twice) on one batch of pairs.
 
     previous, current: (B, C, H, W) in [0, 1]; noises: (updates, B, ``noise_size``).
+    kinds: see :class:`nextbar.frames.pairs.Pairs`.
     The first update of E and G and that of D are taken from the same forward
     pass, as in Larsen et al. (2016), Algorithm 1, which the paper builds on;
     the others follow. joint: computes in the chosen precision and averages
@@ -231,7 +234,7 @@ def train_step(
         updates = {}
         # A context of its own for each pass: within one, autocast keeps the weights as they were.
         with joint.autocast():
-            synthesis = model.synthesise(previous, current, noise)
+            synthesis = model.synthesise(previous, current, noise, kinds)
             judged = verdicts_on(model, previous, current, synthesis)
         if judged is not None and nth == 0:
             updates["discriminator"], of_d = discriminator_gradients(model, judged)

@@ -24,6 +24,7 @@ from nextbar.measures.intervals import Interval, mean_and_ends
 from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.measures.table import Report
+from nextbar.music.bars import equal_bars
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.pages import page, picture, printable, safe
 
@@ -37,7 +38,6 @@ def write_measures_report(
     real: Sequence[Piece],
     *,
     n_steps: int,
-    steps_per_quarter: int,
     title: str,
 ) -> list[Path]:
     """The files written into ``folder``, which is made if need be; each is whole or not there.
@@ -53,7 +53,7 @@ def write_measures_report(
     figures = {
         "figure-3.png": draw_figure_3(rows, n_shown=min(300, max(len(pieces), 2))),
         "coherence-by-bar.png": draw_coherence_by_bar(report.coherence_by_bar),
-        "first-pieces.png": _draw_first(pieces, n_steps, steps_per_quarter),
+        "first-pieces.png": _draw_first(pieces, n_steps),
     }
     for name, figure in figures.items():
         save_png(figure, folder / name)
@@ -129,9 +129,14 @@ def _cell(interval: Interval | None) -> str:
     return f"{mean}<small>{ends}</small>" if ends else mean
 
 
-def _draw_first(pieces: Sequence[Piece], n_steps: int, steps_per_quarter: int) -> Figure:
+def _draw_first(pieces: Sequence[Piece], n_steps: int) -> Figure:
     panels = [
-        Panel(piece.notes, piece.n_bars, piece.n_given_bars, printable(Path(piece.name).stem))
+        Panel(
+            piece.notes,
+            equal_bars(piece.n_bars, n_steps),
+            piece.n_given_bars,
+            printable(Path(piece.name).stem),
+        )
         for piece in pieces[:SHEET_PIECES]
     ]
-    return draw_contact_sheet(panels, n_steps, steps_per_quarter=steps_per_quarter)
+    return draw_contact_sheet(panels)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ from nextbar.files import write_json_atomically
 from nextbar.music.bars import BAR_NOTE, FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.music.corpus import Lines, find_fingerprint
 from nextbar.music.manifest import FORMAT, KIND, MANIFEST
-from nextbar.music.metre import bar_steps, parse_metre, show_metre
+from nextbar.music.metre import MetreCodes, metre_of, show_metre, steps_of
 from nextbar.music.options import CorpusOptions
-from nextbar.music.reading import SECONDS_BAR_STEPS, other_metre, refusal_of
+from nextbar.music.reading import refusal_of
 from nextbar.music.refusals import refuse
 from nextbar.music.spool import (
     PLACE,
@@ -28,11 +28,10 @@ from nextbar.music.spool import (
     line_of,
     show_refusal,
 )
-from nextbar.music.tunes import Metre
 
 ROWS_AT_ONCE: Final = 2**18
 BYTES_AT_ONCE: Final = 2**24
-READER: Final = f"3, symusic {symusic.__version__}"
+READER: Final = f"4, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 
@@ -51,23 +50,12 @@ class Tally:
     first_refusal: str
 
 
-def choose_metre(metres: Counter[str], options: CorpusOptions) -> Metre:
-    """The metre asked for; with "auto", 4/4 unless more than half of the pieces share another."""
-    if options.metre != "auto":
-        return parse_metre(options.metre)
-    metre, count = max(metres.items(), key=lambda item: item[1], default=("4/4", 0))
-    return parse_metre(metre) if 2 * count > metres.total() else (4, 4)
-
-
-def write_lines(folder: Path, gathered: Gathered, metre: Metre) -> Tally:
-    """Writes pieces.jsonl, refused.jsonl and files.jsonl; pieces of other metres are refused."""
+def write_lines(folder: Path, gathered: Gathered) -> Tally:
+    """Writes pieces.jsonl, refused.jsonl and files.jsonl; twins are refused."""
     pieces, files = gathered.pieces, gathered.files
-    kept = gathered.is_new("pieces")
-    kept &= (pieces["metre"] == show_metre(metre).encode()) | (pieces["metre"] == b"")
-    file_of_piece = np.repeat(np.arange(len(files)), files["pieces"])
-    changed = np.union1d(file_of_piece[~kept], np.array(list(gathered.twins), np.int64))
-    if len(changed):
-        _write_changed_lines(folder, gathered, metre, changed.tolist())
+    kept = gathered.is_new()
+    if gathered.twins:
+        _write_changed_lines(folder, gathered)
     else:
         for name in gathered.LINES:
             gathered.lines(name).replace(folder / f"{name}.jsonl")
@@ -75,6 +63,7 @@ def write_lines(folder: Path, gathered: Gathered, metre: Metre) -> Tally:
     for line in Lines(folder / "refused.jsonl"):
         refused[line["reason"]] += 1
         first_refusal = first_refusal or line["message"]
+    file_of_piece = np.repeat(np.arange(len(files)), files["pieces"])
     taken = int((np.bincount(file_of_piece[kept], minlength=len(files)) > 0).sum())
     notes = pieces["notes"][kept]
     return Tally(
@@ -88,6 +77,14 @@ def write_lines(folder: Path, gathered: Gathered, metre: Metre) -> Tally:
         shift_ms=float((pieces["off_grid_ms"][kept] * notes).sum()),
         first_refusal=first_refusal,
     )
+
+
+class MetreCounts(NamedTuple):
+    """The metres of bars, that of most bars first, and how many bars and pieces are in each."""
+
+    codes: MetreCodes
+    bars: dict[str, int]
+    pieces: dict[str, int]
 
 
 class _Changed:
@@ -119,10 +116,8 @@ class _Changed:
             self._target.write(self._source.read(min(left, BYTES_AT_ONCE)))
 
 
-def _write_changed_lines(
-    folder: Path, gathered: Gathered, metre: Metre, changed: list[int]
-) -> None:
-    """Writes the lines where some files are twins, or have pieces of another metre."""
+def _write_changed_lines(folder: Path, gathered: Gathered) -> None:
+    """Writes the lines where some files are twins."""
     files = gathered.files
     texts = []
     for name, counts, records in (
@@ -134,18 +129,14 @@ def _write_changed_lines(
         sizes = np.diff(ends[np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])])
         texts.append(_Changed(gathered.lines(name), folder / f"{name}.jsonl", sizes))
     file_text, piece_text, refusal_text = texts
-    for number in changed:
+    for number, first in sorted(gathered.twins.items()):
         header = json.loads(b"".join(file_text.take(number)))
-        pieces, refusals = piece_text.take(number), refusal_text.take(number)
-        if number in gathered.twins:
-            pieces, refusals = [], [_refuse_twin(header["file"], gathered.twins[number])]
-        else:
-            pieces, others = _split_by_metre(pieces, metre)
-            refusals += others
-        header |= {"pieces": pieces, "refusals": list(map(json.loads, refusals))}
+        piece_text.take(number)
+        refusal_text.take(number)
+        refusal = _refuse_twin(header["file"], first)
+        header |= {"pieces": [], "refusals": [json.loads(refusal)]}
         file_text.write([line_of(describe_file(header))])
-        piece_text.write(pieces)
-        refusal_text.write(refusals)
+        refusal_text.write([refusal])
     for text in texts:
         text.close()
 
@@ -155,43 +146,65 @@ def _refuse_twin(name: str, first: str) -> bytes:
     return line_of(show_refusal(refusal_of(error)))
 
 
-def _split_by_metre(lines: list[bytes], metre: Metre) -> tuple[list[bytes], list[bytes]]:
-    """The lines of a file's pieces in the metre, and lines of refusals for the others."""
-    kept, refusals = [], []
-    for line in lines:
-        piece = json.loads(line)
-        if piece["metre"] in (show_metre(metre), None):
-            kept.append(line)
-        else:
-            its = parse_metre(piece["metre"])
-            refusal = refusal_of(other_metre(piece["name"], its, metre), its)
-            refusals.append(line_of(show_refusal(refusal)))
-    return kept, refusals
+def count_metres(sources: list[Stored], places: npt.NDArray[np.int64]) -> MetreCounts:
+    """How many bars, and how many pieces, are in each metre; places: as in :func:`write_arrays`."""
+    bars, pieces = np.zeros(2**16, np.int64), np.zeros(2**16, np.int64)
+    for begin, end in _stretches(places):
+        codes = sources[places[begin, 0]].read_metres(*_bars_of(places[begin:end]))
+        bars += np.bincount(codes, minlength=len(bars))
+        piece = np.repeat(np.arange(end - begin), places[begin:end, 2])
+        changes = np.ones(len(codes), bool)  # most bars are like the one before
+        changes[1:] = (np.diff(codes) != 0) | (np.diff(piece) != 0)
+        found = np.unique(piece[changes] * len(bars) + codes[changes])
+        pieces += np.bincount(found % len(bars), minlength=len(bars))
+    there = np.flatnonzero(bars)
+    named = {code: show_metre(metre_of(code)) for code in there.tolist()}
+    order = sorted(named, key=lambda code: (-bars[code], named[code]))
+    return MetreCounts(
+        np.array(order, np.uint16),
+        {named[code]: int(bars[code]) for code in order},
+        {named[code]: int(pieces[code]) for code in order},
+    )
+
+
+def _bars_of(places: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """The first bar and the number of bars of pieces that follow each other."""
+    return int(places[0, 1]), int(places[:, 2].sum())
 
 
 def write_arrays(
-    folder: Path, sources: list[Stored], places: npt.NDArray[np.int64]
+    folder: Path, sources: list[Stored], places: npt.NDArray[np.int64], metres: MetreCodes
 ) -> npt.NDArray[np.int64]:
-    """Writes notes.npy, bars.npy, pieces.npy; returns how many rows have each velocity, (128,).
+    """Writes the arrays of a corpus; returns how many rows have each velocity, (128,).
 
     places: (pieces, 6) int64: each piece's ``Place``, and by how many semitones to transpose it.
+    metres: those that bars have, the most frequent first.
     """
-    source, first_bar, n_bars, first_row, n_rows, semitones = places.T
+    source, _, n_bars, first_row, n_rows, semitones = places.T
     starts = np.concatenate([[0], np.cumsum(n_bars)]).astype(np.int64)
     np.save(folder / "pieces.npy", starts, allow_pickle=False)
     velocities = np.zeros(FULL_VELOCITY + 1, np.int64)
+    place_of = np.zeros(2**16, np.uint8)
+    place_of[metres] = np.arange(len(metres))
     total = 0
-    with (folder / "notes.npy").open("wb") as notes_file, (folder / "bars.npy").open("wb") as bars:
+    with (
+        (folder / "notes.npy").open("wb") as notes_file,
+        (folder / "bars.npy").open("wb") as bars,
+        (folder / "metres.npy").open("wb") as metres_file,
+    ):
         _write_npy_header(notes_file, BAR_NOTE, int(n_rows.sum()))
         _write_npy_header(bars, np.dtype(np.int64), int(starts[-1]) + 1)
+        _write_npy_header(metres_file, np.dtype(np.uint8), int(starts[-1]))
         bars.write(bytes(8))
         for begin, end in _stretches(places):
             stored, count = sources[source[begin]], int(n_rows[begin:end].sum())
             rows = stored.read_notes(int(first_row[begin]), count)
             if semitones[begin]:
                 rows["pitch"] += np.uint8(semitones[begin] % 256)
-            index = stored.read_bars(int(first_bar[begin]) + 1, int(n_bars[begin:end].sum()))
+            first, n_there = _bars_of(places[begin:end])
+            index = stored.read_bars(first + 1, n_there)
             notes_file.write(rows.data)
+            metres_file.write(place_of[stored.read_metres(first, n_there)].data)
             bars.write((index + (total - int(first_row[begin]))).data)
             velocities += np.bincount(rows["velocity"], minlength=len(velocities))
             total += count
@@ -254,28 +267,29 @@ def write_manifest(
     tally: Tally,
     places: npt.NDArray[np.int64],
     velocities: npt.NDArray[np.int64],
-    metres: Counter[str],
+    metres: MetreCounts,
     options: CorpusOptions,
     facts: dict[str, Any],
 ) -> None:
-    """Writes manifest.json. facts: what else it is to say, among it ``metre``."""
+    """Writes manifest.json. facts: what else it is to say."""
     in_seconds = options.grid == "seconds"
     n_originals, n_pieces, n_bars = len(tally.tempos), len(places), int(places[:, 2].sum())
-    metre = parse_metre(facts["metre"])
+    # A step of the seconds grid is 0.125 s: a sixteenth at 120 quarters a minute.
+    steps_per_quarter = 4 if in_seconds else options.steps_per_quarter
     manifest = {
         "kind": KIND,
         "format": FORMAT,
         "nextbar_version": __version__,
         "reader": READER,
         "options": asdict(options),
-        "n_steps": SECONDS_BAR_STEPS if in_seconds else bar_steps(metre, options.steps_per_quarter),
-        # A step of the seconds grid is 0.125 s: a sixteenth at 120 quarters a minute.
-        "steps_per_quarter": 4 if in_seconds else options.steps_per_quarter,
+        "n_steps": int(steps_of(metres.codes, steps_per_quarter).max()),
+        "steps_per_quarter": steps_per_quarter,
         "tempo": 120.0 if in_seconds else round(float(np.median(tally.tempos)), 3),
         "files_taken": tally.files_taken,
         "files_refused": tally.files_refused,
         "refused": _by_count(tally.refused),
-        "metres": _by_count(metres),
+        "metres": list(metres.bars),
+        **({} if in_seconds else {"bars_in": metres.bars, "pieces_in": metres.pieces}),
         "keys": _by_count(tally.keys),
         "pieces": n_pieces,
         "bars": n_bars,
@@ -289,7 +303,7 @@ def write_manifest(
     }
     arrays = [
         np.asarray(np.load(folder / name, mmap_mode="r", allow_pickle=False))
-        for name in ("notes.npy", "bars.npy", "pieces.npy")
+        for name in ("notes.npy", "bars.npy", "pieces.npy", "metres.npy")
     ]
     manifest["fingerprint"] = find_fingerprint(manifest, *arrays)
     write_json_atomically(folder / MANIFEST, manifest)

@@ -36,14 +36,14 @@ def render_wav(music: ScoreTick | bytes, *, n_bars: int = 0) -> bytes:
 
     music: a score, or a MIDI file's bytes; each track sounds by its program.
     It lasts to the end of the last note, or of ``n_bars`` bars at the first
-    metre and tempo where that is later, and two seconds more. Music without
+    tempo where that is later, and two seconds more. Music without
     notes gives silence. The same music gives the same bytes. Raises UsageError
     where the extra is not installed, and TooLongError, before anything is
     made, as :func:`check_length` does.
     """
     renderer = _load_renderer()
     score = parse_score(music, "this MIDI data") if isinstance(music, bytes) else music
-    end_seconds = max(last_note_end(score.to("second")), bar_seconds(score) * n_bars)  # type: ignore[arg-type]
+    end_seconds = max(last_note_end(score.to("second")), bar_seconds(score, n_bars))  # type: ignore[arg-type]
     check_length(end_seconds)
     midi = _prepare_for_renderer(score).dumps_midi()
     samples, rate = read_wav(renderer.render_wave_from(_load_soundfont(), midi))

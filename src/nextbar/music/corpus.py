@@ -5,8 +5,9 @@ A corpus is a folder, written whole by ``prepare.py`` and never changed after:
     manifest.json   what it is, how it was made, its counts, its fingerprint
     notes.npy       rows of dtype ``BAR_NOTE``: 5 bytes a note
     bars.npy        int64 (bars + 1,): bar b's notes are rows bars[b] to bars[b + 1]
+    metres.npy      uint8 (bars,): the place of each bar's metre among the manifest's metres
     pieces.npy      int64 (pieces + 1,): piece p's bars are pieces[p] to pieces[p + 1]
-    pieces.jsonl    one line a piece: its name, metre, key, tempo, and where it came from
+    pieces.jsonl    one line a piece: its name, metres, key, tempo, and where it came from
     refused.jsonl   one line for each file or tune that was refused, and why
     files.jsonl     one line a file: its size, its hash, and what it gave
     prepare-report.html    the same for human eyes, unless it was not wanted
@@ -14,7 +15,7 @@ A corpus is a folder, written whole by ``prepare.py`` and never changed after:
 Pieces and files are in the order of their names; the lines of ``pieces.jsonl``
 and ``refused.jsonl`` follow each other as the files do. So corpora made of
 consecutive stretches of one list of files can be merged by putting their
-arrays behind each other.
+arrays behind each other, the places of metres counted anew.
 
 The arrays are memory-mapped, so that a corpus may be larger than memory.
 """
@@ -73,6 +74,7 @@ class Corpus:
         bar_notes: BarNotes,
         bar_index: BarIndex,
         piece_index: npt.NDArray[np.int64],
+        bar_metres: MetreNumbers,
     ) -> None:
         self.path = path
         self.manifest = manifest
@@ -81,13 +83,13 @@ class Corpus:
         self.piece_index = piece_index
         self.n_steps = int(manifest["n_steps"])
         self.onsets = bool(manifest["options"]["onsets"])
-        self.metres: tuple[Metre, ...] = (parse_metre(manifest["metre"]),)
+        self.metres: tuple[Metre, ...] = tuple(map(parse_metre, manifest["metres"]))
         self.tempo = float(manifest["tempo"])
         self.steps_per_quarter = int(manifest["steps_per_quarter"])
         self.fingerprint = str(manifest["fingerprint"])
         self.n_pieces = len(piece_index) - 1
         self.n_bars = len(bar_index) - 1
-        self.bar_metres: MetreNumbers = np.zeros(self.n_bars, np.uint8)
+        self.bar_metres = bar_metres
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -100,12 +102,14 @@ class Corpus:
         notes = _load_array(path, "notes.npy", BAR_NOTE)
         bars = _load_array(path, "bars.npy", np.dtype(np.int64))
         pieces = _load_array(path, "pieces.npy", np.dtype(np.int64))
-        if not (_is_index_of(len(notes), bars) and _is_index_of(len(bars) - 1, pieces)):
+        metres = _load_array(path, "metres.npy", np.dtype(np.uint8))
+        fit = _is_index_of(len(notes), bars) and _is_index_of(len(bars) - 1, pieces)
+        if not fit or len(metres) != len(bars) - 1:
             raise damaged(path, "its arrays do not fit each other")
-        if find_fingerprint(manifest, notes, bars, pieces) != manifest.get("fingerprint"):
+        if find_fingerprint(manifest, notes, bars, pieces, metres) != manifest.get("fingerprint"):
             raise damaged(path, "its content is not what its fingerprint says")
         try:
-            corpus = cls(path, manifest, notes, bars, pieces)
+            corpus = cls(path, manifest, notes, bars, pieces, metres)
             lines = len(corpus._piece_lines)  # every line is whole where their number is right
         except (KeyError, TypeError, ValueError, OSError) as error:
             raise damaged(path, f"{MANIFEST} or pieces.jsonl cannot be read") from error
@@ -206,15 +210,18 @@ def find_fingerprint(
     notes: BarNotes,
     bars: BarIndex,
     pieces: npt.NDArray[np.int64],
+    metres: MetreNumbers,
 ) -> str:
     """sha256 over all that decides what a model sees: the arrays, the grid, and the split."""
     options = manifest.get("options")
     options = options if isinstance(options, dict) else {}
-    decides = {key: manifest.get(key) for key in ("format", "n_steps", "steps_per_quarter")}
+    decides = {
+        key: manifest.get(key) for key in ("format", "n_steps", "steps_per_quarter", "metres")
+    }
     decides |= {key: options.get(key) for key in ("grid", "onsets", "held_out_every")}
     decides |= {key: manifest[key] for key in ("originals",) if key in manifest}
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode())
-    for array in (notes, bars, pieces):
+    for array in (notes, bars, pieces, metres):
         digest.update(f"{len(array)} {array.dtype.str}".encode())
         at_once = HASHED_AT_ONCE // array.itemsize
         for begin in range(0, len(array), at_once):

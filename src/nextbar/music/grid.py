@@ -1,6 +1,6 @@
 """Tunes -> notes on a grid: the nearest step for each onset and end.
 
-Two grids: of a quarter's fractions, cut into bars of the tune's metre
+Two grids: of a quarter's fractions, cut into bars each of its metre
 (:func:`lay_metre_grid`), and of seconds (:func:`lay_seconds_grid`), as the
 paper's. Also the twelve scales: how far a tune is from C major or A minor.
 """
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
-from nextbar.music.metre import BarLines, bar_steps, find_bar_lines
+from nextbar.music.metre import LaidBars, Stretch, find_bar_lines, lay_bars
 from nextbar.music.refusals import refuse
-from nextbar.music.tunes import Metre, RawNotes, Tune
+from nextbar.music.tunes import RawNotes, Tune
 
 LONGEST_SECONDS: Final = 7_200
 ON_GRID_QUARTERS: Final = 0.01
@@ -45,23 +45,24 @@ class OffGrid(NamedTuple):
     """Chosen notes in the file's time, and how a grid lies over them.
 
     steps_per_unit: of a tick or a second. shift_steps: added before rounding.
+    bars: of the metre grid.
     """
 
     raw: RawNotes
     steps_per_unit: float
     shift_steps: float = 0.0
+    bars: LaidBars | None = None
 
 
 def lay_metre_grid(
     tune: Tune,
-    metre: Metre,
     *,
     track: int | str = "all",
     steps_per_quarter: int = 4,
     pedal: bool = False,
-    bar_lines: BarLines | None = None,
+    bar_lines: Sequence[Stretch] | None = None,
 ) -> OffGrid:
-    """The tune's notes under a grid of ``steps_per_quarter``; a bar begins every bar's steps.
+    """The tune's notes under a grid of ``steps_per_quarter``, and its bars, each of whole steps.
 
     Tempo is ignored. A pickup becomes a first bar, silent up to where it
     begins; bars that are too short end in silence. pedal: notes last as long as
@@ -72,18 +73,19 @@ def lay_metre_grid(
     if raw["duration"].min() < 0:
         raise refuse(tune.name, "bad times", "it has notes that end before they begin")
     lines = find_bar_lines(tune) if bar_lines is None else bar_lines
-    n_steps = bar_steps(metre, steps_per_quarter)
-    shift = -lines.first * steps_per_quarter / tune.score.ticks_per_quarter % n_steps
-    if lines.short_bars:
-        raw = _fill_up(raw, lines.short_bars)
-    return OffGrid(raw, steps_per_quarter / tune.score.ticks_per_quarter, shift)
+    bars = lay_bars(tune, lines, steps_per_quarter)
+    if len(bars.ticks):
+        raw = _fill_up(raw, bars.ticks, bars.lacking)
+    per_tick = steps_per_quarter / tune.score.ticks_per_quarter
+    return OffGrid(raw, per_tick, bars.shift_steps, bars)
 
 
-def _fill_up(raw: RawNotes, short_bars: tuple[tuple[int, int], ...]) -> RawNotes:
-    """The notes with silence behind each short bar, so that it is whole."""
-    ticks, lacking = np.array(sorted(short_bars), np.int64).T
+def _fill_up(
+    raw: RawNotes, ticks: npt.NDArray[np.float64], lacking: npt.NDArray[np.float64]
+) -> RawNotes:
+    """The notes with so many ticks of silence at each of these, so that bars are whole."""
     later = np.concatenate([[0], np.cumsum(lacking)])
-    begin = raw["time"].astype(np.int64)
+    begin = raw["time"].astype(np.float64)
     end = begin + raw["duration"]
     moved = begin + later[np.searchsorted(ticks, begin, side="right")]
     duration = end + later[np.searchsorted(ticks, end, side="left")] - moved
@@ -113,14 +115,14 @@ def lay_seconds_grid(
 
 
 def quantise_to_metre(
-    tune: Tune, metre: Metre, *, track: int | str = "all", steps_per_quarter: int = 4
+    tune: Tune, *, track: int | str = "all", steps_per_quarter: int = 4
 ) -> GridNotes:
     """The tune's notes on the grid of :func:`lay_metre_grid`.
 
     Raises MusicFileError as that does, and where nothing of the track lies
     between A0 and C8 ("no notes").
     """
-    laid = lay_metre_grid(tune, metre, track=track, steps_per_quarter=steps_per_quarter)
+    laid = lay_metre_grid(tune, track=track, steps_per_quarter=steps_per_quarter)
     return not_empty(quantise_all([laid])[0], tune, track)
 
 

@@ -69,8 +69,13 @@ class BarKind:
         return np.array([places[metre] for metre in metres], np.uint8)
 
     def starts(self, numbers: MetreNumbers) -> BarStarts:
-        """Where bars of these metres begin that follow each other from step 0."""
+        """Where bars begin that follow each other from step 0; numbers: of their metres."""
         return bar_starts(np.array(self.widths)[numbers])
+
+    def starts_of(self, metres: Sequence[Metre]) -> BarStarts:
+        """Where bars of these metres, also of others than ``metres``, begin."""
+        widths = {m: bar_steps(m, self.steps_per_quarter) for m in dict.fromkeys(metres)}
+        return bar_starts([widths[metre] for metre in metres])
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""

@@ -10,12 +10,12 @@ from typing import Any, Final
 from nextbar.errors import CorpusError
 
 KIND: Final = "nextbar corpus"
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 REPORT: Final = "prepare-report.html"
 FILES: Final = (
-    MANIFEST, "notes.npy", "bars.npy", "pieces.npy", "pieces.jsonl", "refused.jsonl",
-    "files.jsonl", REPORT,
+    MANIFEST, "notes.npy", "bars.npy", "metres.npy", "pieces.npy", "pieces.jsonl",
+    "refused.jsonl", "files.jsonl", REPORT,
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """How a corpus is made: each option explained, bounded and given its default once. No NumPy."""
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 from nextbar.errors import UsageError
 from nextbar.settings import check_settings, setting
@@ -9,6 +9,7 @@ from nextbar.settings import check_settings, setting
 Grid = Literal["metre", "seconds"]
 Duplicates = Literal["auto", "refuse", "keep"]
 BeatsFrom = Literal["auto", "stated", "estimate"]
+ALL_METRES: Final = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,13 @@ class CorpusOptions:
 
     grid: Grid = setting(
         "metre",
-        "metre: fractions of a quarter, in bars of one metre, tempo ignored. seconds: bars of 2 s, "
-        "8 steps a second, as in the paper.",
+        "metre: fractions of a quarter, in bars each of its metre, tempo ignored. seconds: bars of "
+        "2 s, 8 steps a second, as in the paper.",
     )
     metre: str = setting(
-        "auto",
-        "Which metre to take, as 6/8; auto is 4/4 unless most pieces share another. It says "
-        "nothing to the seconds grid.",
+        ALL_METRES,
+        "all, or one as 6/8: then pieces in it, and of pieces that change metre the passages in "
+        "it, are taken. It says nothing to the seconds grid.",
     )
     beats: BeatsFrom = setting(
         "auto",
@@ -92,12 +93,18 @@ class CorpusOptions:
             object.__setattr__(self, "common_key", in_bars and not self.augment)
         if self.beats != "auto" and not in_bars:
             raise UsageError("beats have no meaning on the seconds grid; leave them out")
-        if self.metre != "auto":
-            from nextbar.music.metre import bar_steps, parse_metre  # with NumPy
+        if self.metre != ALL_METRES:
+            from nextbar.music.metre import bar_steps, cut_long, parse_metre, show_metre  # NumPy
 
             if not in_bars:
                 raise UsageError("a metre has no meaning on the seconds grid; leave it out")
-            bar_steps(parse_metre(self.metre), self.steps_per_quarter)
+            parts = cut_long(parse_metre(self.metre), self.steps_per_quarter)
+            if len(parts) > 1:
+                shown = " + ".join(map(show_metre, parts))
+                raise UsageError(
+                    f"bars of {self.metre} are long, and cut into {shown}; leave --metre out"
+                )
+            bar_steps(parts[0], self.steps_per_quarter)
         if self.common_key and self.augment:
             raise UsageError(
                 "augment undoes what common_key does; leave one of them out:"

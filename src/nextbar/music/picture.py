@@ -8,6 +8,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from nextbar.files import write_bytes_atomically
-from nextbar.music.bars import Notes
+from nextbar.music.bars import BarStarts, Notes
+from nextbar.music.metre import show_metre
+from nextbar.music.rhythm import is_compound
+from nextbar.music.tunes import Metre
 
 INK: Final = "#2f3437"
 QUIET_INK: Final = "#8b9196"
@@ -44,37 +48,47 @@ _FONT: Final = "DejaVu Sans"  # comes with matplotlib: the same everywhere
 
 @dataclass(frozen=True)
 class Panel:
-    """One piece on a sheet. notes: dtype ``NOTE``, steps counted from its first bar."""
+    """One piece on a sheet.
+
+    notes: dtype ``NOTE``, steps counted from its first bar. starts: of its
+    bars. metres: of each bar, where they are known.
+    """
 
     notes: Notes
-    n_bars: int
+    starts: BarStarts
     given_bars: int = 0
     title: str = ""
+    metres: Sequence[Metre] = ()
 
 
 def draw_piano_roll(
     notes: Notes,
-    n_bars: int,
-    n_steps: int,
+    starts: BarStarts,
     *,
     steps_per_quarter: int,
+    metres: Sequence[Metre] = (),
     given_bars: int = 0,
     title: str = "",
 ) -> Figure:
     """A piano roll: time to the right in bars, pitch upwards, louder notes darker.
 
-    notes: dtype ``NOTE``. n_steps: in a bar. given_bars: how many bars at the
+    notes: dtype ``NOTE``. starts: of the bars. metres: of each bar; they decide
+    where its beats are, which are quarters where none are told, and where there
+    are several each is named where it begins. given_bars: how many bars at the
     beginning were given to the model; they have a colour and a ground of their own.
     """
-    panel = Panel(notes, n_bars, given_bars, title)
+    panel = Panel(notes, starts, given_bars, title, metres)
     low, high = _pitch_range([panel])
-    width = min(max(5.2, 1.6 + 0.62 * n_bars), 24.0)
+    width = min(max(5.2, 1.6 + 0.62 * (len(starts) - 1)), 24.0)
     height = 1.25 + 0.105 * (high - low + 1)
     figure = _new_figure(width, height)
     left, right = 0.62 / width, 1 - 0.22 / width
     bottom, top = 0.42 / height, 1 - (0.46 if title or given_bars else 0.15) / height
     axes = figure.add_axes((left, bottom, right - left, top - bottom))
-    _draw_panel(axes, panel, n_steps, steps_per_quarter, (low, high))
+    _draw_panel(axes, panel, (low, high), int(starts[-1]))
+    _draw_beats(axes, panel, steps_per_quarter)
+    if len(set(metres)) > 1:
+        _name_metres(axes, panel, size=7)
     if title:
         _write_title(figure, (left, 1 - 0.22 / height), title, size=10)
     if given_bars:
@@ -84,16 +98,19 @@ def draw_piano_roll(
 
 def draw_contact_sheet(
     panels: Sequence[Panel],
-    n_steps: int,
     *,
-    steps_per_quarter: int,
     n_columns: int = 3,
     title: str = "",
 ) -> Figure:
-    """Many pieces on one sheet, all in one scale of pitch and of time."""
+    """Many pieces on one sheet, all in one scale of pitch and of time.
+
+    Where the sheet has several metres, each is named where it begins.
+    """
     n_columns = max(1, min(n_columns, len(panels)))
     n_rows = max(1, ceil(len(panels) / n_columns))
-    n_bars = max((panel.n_bars for panel in panels), default=1)
+    n_bars = max((len(panel.starts) - 1 for panel in panels), default=1)
+    end = max((int(panel.starts[-1]) for panel in panels), default=1)
+    has_several_metres = len({metre for panel in panels for metre in panel.metres}) > 1
     pitches = _pitch_range(panels)
     panel_width = min(max(2.6, 0.4 + 0.26 * n_bars), 12.0)
     panel_height = min(max(0.95, 0.055 * (pitches[1] - pitches[0] + 1)), 3.0)
@@ -109,7 +126,9 @@ def draw_contact_sheet(
         y = height - head - (row + 1) * (panel_height + gap_y) + 0.22
         box = (x / width, y / height, panel_width / width, panel_height / height)
         axes = figure.add_axes(box)
-        _draw_panel(axes, panel, n_steps, steps_per_quarter, pitches, n_bars=n_bars, small=True)
+        _draw_panel(axes, panel, pitches, end, small=True)
+        if has_several_metres:
+            _name_metres(axes, panel, size=5)
         corner = (box[0], box[1] + box[3] + 0.1 / height)
         _write_title(figure, corner, panel.title, size=7)
     if title:
@@ -158,57 +177,76 @@ def _pitch_range(panels: Sequence[Panel]) -> tuple[int, int]:
 
 
 def _draw_panel(
-    axes: Axes,
-    panel: Panel,
-    n_steps: int,
-    steps_per_quarter: int,
-    pitches: tuple[int, int],
-    *,
-    n_bars: int | None = None,
-    small: bool = False,
+    axes: Axes, panel: Panel, pitches: tuple[int, int], end: int, *, small: bool = False
 ) -> None:
-    """One piano roll into ``axes``; n_bars: how many to leave room for."""
+    """One piano roll into ``axes``; end: up to which step there is room."""
     low, high = pitches
-    n_shown = n_bars or panel.n_bars
-    axes.set_xlim(0, max(n_shown, 1) * n_steps)
+    axes.set_xlim(0, max(end, 1))
     axes.set_ylim(low - 0.5, high + 0.5)
-    _draw_ground(axes, panel, n_steps, steps_per_quarter, pitches, small=small)
-    _draw_notes(axes, panel, n_steps)
-    _label_axes(axes, panel.n_bars, n_steps, pitches, small=small)
+    _draw_ground(axes, panel, pitches)
+    _draw_notes(axes, panel)
+    _label_axes(axes, panel.starts, pitches, small=small)
 
 
-def _draw_ground(
-    axes: Axes,
-    panel: Panel,
-    n_steps: int,
-    steps_per_quarter: int,
-    pitches: tuple[int, int],
-    *,
-    small: bool,
-) -> None:
-    """Lanes of the black keys, the ground of given bars, lines of beats and bars."""
+def _draw_ground(axes: Axes, panel: Panel, pitches: tuple[int, int]) -> None:
+    """Lanes of the black keys, the ground of given bars, lines of bars."""
     low, high = pitches
-    end = panel.n_bars * n_steps
+    starts = panel.starts
     if panel.given_bars:
-        axes.axvspan(0, panel.given_bars * n_steps, color=GIVEN_GROUND, linewidth=0, zorder=0)
+        axes.axvspan(0, starts[panel.given_bars], color=GIVEN_GROUND, linewidth=0, zorder=0)
     lanes = np.array([p for p in range(low, high + 1) if p % 12 in _BLACK_KEYS], float)
-    boxes = _boxes(np.zeros(1), np.full(1, end), lanes - 0.5, lanes + 0.5)
+    boxes = _boxes(np.zeros(1), starts[-1:].astype(float), lanes - 0.5, lanes + 0.5)
     axes.add_collection(
         PolyCollection(list(boxes), facecolor=BLACK_KEY_LANE, linewidth=0, zorder=1)
     )
-    if not small:
-        beats = [x for x in range(0, end, steps_per_quarter) if x % n_steps]
-        axes.vlines(beats, low - 0.5, high + 0.5, color=BEAT_LINE, linewidth=0.6, zorder=2)
-    bars = [bar * n_steps for bar in range(panel.n_bars + 1)]
-    lines = axes.vlines(bars, low - 0.5, high + 0.5, color=BAR_LINE, linewidth=0.7, zorder=3)
+    lines = axes.vlines(starts, low - 0.5, high + 0.5, color=BAR_LINE, linewidth=0.7, zorder=3)
     lines.set_clip_on(False)  # the last one stands on the edge
 
 
-def _draw_notes(axes: Axes, panel: Panel, n_steps: int) -> None:
+def _draw_beats(axes: Axes, panel: Panel, steps_per_quarter: int) -> None:
+    """Lines of the beats within each bar."""
+    bars = list(pairwise(panel.starts.tolist()))
+    sizes = [_beat_steps(metre, steps_per_quarter) for metre in panel.metres]
+    beats = [
+        beat
+        for (start, end), size in zip(bars, sizes or [steps_per_quarter] * len(bars), strict=True)
+        for beat in np.arange(start + size, end, size)
+    ]
+    axes.vlines(beats, *axes.get_ylim(), color=BEAT_LINE, linewidth=0.6, zorder=2)
+
+
+def _beat_steps(metre: Metre, steps_per_quarter: int) -> float:
+    """Steps of a beat: dotted where the metre is compound, else a quarter, or less as it counts."""
+    unit = 4 * steps_per_quarter / metre[1]
+    return 3 * unit if is_compound(metre) else min(unit, steps_per_quarter)
+
+
+def _name_metres(axes: Axes, panel: Panel, *, size: float) -> None:
+    """Each metre above the notes where it begins, or at its next bar that has room for it."""
+    steps_per_point = axes.get_xlim()[1] * axes.figure.dpi / 72 / axes.bbox.width
+    free, before = 0.0, None
+    for start, metre in zip(panel.starts.tolist(), panel.metres, strict=False):
+        if metre != before and start >= free:
+            name = show_metre(metre)
+            axes.annotate(
+                name,
+                (start, axes.get_ylim()[1]),
+                xytext=(1.5, -1.5),
+                textcoords="offset points",
+                va="top",
+                size=size,
+                color=QUIET_INK,
+                family=_FONT,
+            )
+            before = metre
+            free = start + (0.6 * size * len(name) + 2) * steps_per_point
+
+
+def _draw_notes(axes: Axes, panel: Panel) -> None:
     notes = panel.notes
     left, pitch = notes["start"] + 0.08, notes["pitch"].astype(float)
     boxes = _boxes(left, left + notes["duration"] - 0.16, pitch - 0.4, pitch + 0.4)
-    is_given = notes["start"] < panel.given_bars * n_steps
+    is_given = notes["start"] < panel.starts[panel.given_bars]
     strength = PALEST + (1 - PALEST) * notes["velocity"].astype(float) / 127
     ink = np.where(is_given[:, None], to_rgb(GIVEN), to_rgb(GENERATED))
     colours = 1 - strength[:, None] * (1 - ink)
@@ -222,18 +260,18 @@ def _boxes(left: Floats, right: Floats, below: Floats, above: Floats) -> Floats:
     return np.stack(np.broadcast_arrays(x, y), axis=-1)
 
 
-def _label_axes(
-    axes: Axes, n_bars: int, n_steps: int, pitches: tuple[int, int], *, small: bool
-) -> None:
+def _label_axes(axes: Axes, starts: BarStarts, pitches: tuple[int, int], *, small: bool) -> None:
     """Pitch names at each C (and G on a large picture), bar numbers in the middle of bars."""
     low, high = pitches
+    n_bars = len(starts) - 1
     size = 6 if small else 8
     named = (0,) if small else (0, 7)
     ticks = [pitch for pitch in range(low, high + 1) if pitch % 12 in named]
     axes.set_yticks(ticks, [pitch_name(pitch) for pitch in ticks])
     every = next(step for step in (1, 2, 4, 8, 16, 32, 64, n_bars or 1) if n_bars / step <= 33)
     numbered = range(0, n_bars, every if not small else max(every, ceil(n_bars / 9)))
-    axes.set_xticks([(bar + 0.5) * n_steps for bar in numbered], [str(b + 1) for b in numbered])
+    middles = (starts[:-1] + starts[1:]) / 2
+    axes.set_xticks(middles[list(numbered)], [str(bar + 1) for bar in numbered])
     axes.tick_params(length=0, labelsize=size, labelcolor=QUIET_INK, pad=3, labelfontfamily=_FONT)
     for side in axes.spines.values():
         side.set_visible(False)

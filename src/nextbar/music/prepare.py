@@ -20,14 +20,13 @@ from nextbar.files import folder_written_whole
 from nextbar.music.assembly import (
     READER,
     add_transpositions,
-    choose_metre,
+    count_metres,
     write_arrays,
     write_lines,
     write_manifest,
 )
 from nextbar.music.corpus import Corpus
 from nextbar.music.manifest import FILES, read_manifest
-from nextbar.music.metre import show_metre
 from nextbar.music.midi import MIDI_SUFFIXES
 from nextbar.music.options import CorpusOptions, OptionsGiven
 from nextbar.music.reading import read_pieces
@@ -55,7 +54,6 @@ from nextbar.music.spool import (
     refused_file,
     unpack,
 )
-from nextbar.music.tunes import Metre
 from nextbar.settings import check_names
 from nextbar.workers import Lost, Result, map_in_workers
 
@@ -138,13 +136,9 @@ def prepare(
     with folder_written_whole(out, replace=True) as beside:
         earlier = _open_earlier(out, chosen)
         gathered = _gather(plan, chosen, earlier, beside / "spool", n_workers, report)
-        taken = choose_metre(gathered.metres, chosen)
-        if earlier and gathered.n_known and show_metre(taken) != earlier.manifest["metre"]:
-            # The earlier corpus has no bars of this metre: everything is read again.
-            gathered = _gather(plan, chosen, None, beside / "again", n_workers, report)
-        _write_corpus(beside, gathered, chosen, taken, facts, folder)
+        _write_corpus(beside, gathered, chosen, facts, folder)
         del gathered  # its records are as many as the files, and opening wants room of its own
-        _remove(beside / "spool", beside / "again")
+        _remove(beside / "spool")
     return _opened(out, page)
 
 
@@ -179,8 +173,7 @@ def merge(
                     track.add(gathered, make_batch(parts), [p.header["file"] for p in parts])
         ignored = count_all(earlier.manifest["ignored"] for earlier in found[:1])
         facts = {"source": found[0].manifest["source"], "ignored": ignored}
-        metre = choose_metre(gathered.metres, options)
-        _write_corpus(beside, gathered, options, metre, facts, out)
+        _write_corpus(beside, gathered, options, facts, out)
         _remove(beside / "spool")
     return _opened(out, page)
 
@@ -236,8 +229,6 @@ def _take_shard(plan: _Plan, shard: str | None, options: CorpusOptions) -> _Plan
     if shard is None:
         return plan
     number, n_shards = parse_shard(shard)
-    if options.metre == "auto" and options.grid == "metre":
-        raise UsageError("a shard cannot know which metre dominates; choose one with --metre")
     if options.augment:
         raise UsageError("copies are made of a whole corpus; leave augment out of its shards")
     cuts = [len(plan.items) * i // n_shards for i in (number - 1, number)]
@@ -266,7 +257,7 @@ def _common_options(paths: list[Path], manifests: list[dict[str, Any]]) -> Corpu
         raise CorpusError(f"these are not the shards of one corpus, each once: {shown}")
     first = manifests[0]
     for path, manifest in zip(paths, manifests, strict=True):
-        for key in ("options", "metre", "reader", "source"):
+        for key in ("options", "reader", "source"):
             if manifest[key] != first[key]:
                 raise CorpusError(
                     f"{path} was made with other {key} than {paths[0]}; prepare it again"
@@ -383,12 +374,11 @@ def _write_corpus(
     folder: Path,
     gathered: Gathered,
     options: CorpusOptions,
-    metre: Metre,
     facts: dict[str, Any],
     shown_folder: Path,
 ) -> None:
     """Writes all files of a corpus but its report; CorpusError if no piece is left."""
-    tally = write_lines(folder, gathered, metre)
+    tally = write_lines(folder, gathered)
     kept = np.array(tally.kept, bool)
     if not kept.any():
         n_files = tally.files_taken + tally.files_refused
@@ -396,17 +386,15 @@ def _write_corpus(
             _say_all_refused(shown_folder, n_files, tally.refused, tally.first_refusal)
         )
     places = add_transpositions(folder, gathered.places()[kept], options)
-    velocities = write_arrays(folder, gathered.sources, places)
-    facts = {**facts, "metre": show_metre(metre)}
-    write_manifest(folder, tally, places, velocities, gathered.metres, options, facts)
+    metres = count_metres(gathered.sources, places)
+    velocities = write_arrays(folder, gathered.sources, places, metres.codes)
+    write_manifest(folder, tally, places, velocities, metres, options, facts)
 
 
-def _remove(*spools: Path) -> None:
-    for spool in spools:
-        if spool.exists():
-            for path in spool.iterdir():
-                path.unlink()
-            spool.rmdir()
+def _remove(spool: Path) -> None:
+    for path in spool.iterdir():
+        path.unlink()
+    spool.rmdir()
 
 
 def _check_out(out: Path) -> None:

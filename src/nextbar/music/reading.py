@@ -12,7 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from nextbar.errors import MusicFileError, UsageError
+import numpy as np
+import numpy.typing as npt
+
+from nextbar.errors import MusicFileError
+from nextbar.music.bars import BarStarts, Notes, bar_starts, sort_notes
 from nextbar.music.beats import beat_file_name, find_beats, set_to_beats
 from nextbar.music.grid import (
     GridNotes,
@@ -27,18 +31,31 @@ from nextbar.music.grid import (
     transpose,
 )
 from nextbar.music.kind import BarKind
-from nextbar.music.metre import bar_steps, find_bar_lines, find_tempo, parse_metre, show_metre
+from nextbar.music.metre import (
+    MetreCodes,
+    code_of,
+    find_bar_lines,
+    find_tempo,
+    metre_of,
+    parse_metre,
+    show_metre,
+    steps_of,
+)
 from nextbar.music.midi import parse_tunes, read_bytes
-from nextbar.music.options import CorpusOptions
+from nextbar.music.options import ALL_METRES, CorpusOptions
 from nextbar.music.refusals import Command, refuse, with_advice
 from nextbar.music.tunes import CHORDS, DRUM_TRACK, Metre, Tune
 
 STEPS_PER_SECOND: Final = 8.0
 """The paper's grid: 2 s bars of 16 steps."""
+SECONDS_BAR: Final = (4, 4)
+"""How a bar of the seconds grid counts: 16 steps, sixteenths at 120 quarters a minute."""
 SECONDS_BAR_STEPS: Final = 16
 SHIFT_WORTH_A_LOOK: Final = 0.004
 """Steps by which onsets are moved on average; less comes of few notes, or of rounding."""
-SHORT_BARS: Final = "bars shorter than their metre, filled up with silence"
+OTHER_BARS: Final = "bars in other metres, left out"
+MOST_CHANGES: Final = 24
+"""Of a piece that changes metre more often, it is not listed where."""
 SCALES: Final = (
     "C/Am", "Db/Bbm", "D/Bm", "Eb/Cm", "E/C#m", "F/Dm", "F#/D#m", "G/Em", "Ab/Fm", "A/F#m",
     "Bb/Gm", "B/G#m",
@@ -51,7 +68,6 @@ def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions
     in_seconds = kind.grid == "seconds"
     return CorpusOptions(
         grid="seconds" if in_seconds else "metre",
-        metre="auto" if in_seconds else show_metre(kind.metre),
         track=track,
         common_key=False,
         steps_per_quarter=kind.steps_per_quarter,
@@ -61,22 +77,23 @@ def options_of_kind(kind: BarKind, *, track: int | str = "all") -> CorpusOptions
 
 @dataclass(frozen=True)
 class ReadPiece:
-    """One tune as notes on the grid; ``metre`` is None on the seconds grid.
+    """One tune, or a passage of one, as notes on the grid.
 
-    n_bars: up to the end of the last note, the last one padded.
+    steps_per_quarter: of the grid; 4 of the seconds grid, where a bar counts as 4/4.
+    codes: the metre of each bar, up to the end of the last note, which is padded.
     transposed: by how many semitones, to come to the common key. scale: the
     semitones by which it would come there. pitches: the lowest and the highest.
     fitting_steps: the steps a quarter of a grid on which lie nearly all the
     onsets that this one moves, as of triplets and swing; None where there are
     few, or no such grid. left_out: what was left out or mended, and how often.
-    tune: what it was read from. track: the tracks that were asked for.
+    tune: what it was read from. track: the tracks that were asked for. first_bar:
+    which of the tune's bars its first one is, from 0.
     """
 
     name: str
-    metre: Metre | None
     tempo: float
-    n_steps: int
-    n_bars: int
+    steps_per_quarter: int
+    codes: MetreCodes
     grid: GridNotes
     transposed: int
     scale: int
@@ -85,6 +102,27 @@ class ReadPiece:
     left_out: dict[str, int]
     tune: Tune = field(repr=False)
     track: int | str = "all"
+    first_bar: int = 0
+
+    @property
+    def n_bars(self) -> int:
+        """How many bars it has."""
+        return len(self.codes)
+
+    @property
+    def metres(self) -> tuple[Metre, ...]:
+        """The metre of each bar; 4/4 on the seconds grid."""
+        return tuple(map(metre_of, self.codes.tolist()))
+
+    @property
+    def metre(self) -> Metre:
+        """The metre of most of its bars."""
+        return main_metres(self.codes)[0]
+
+    @property
+    def starts(self) -> BarStarts:
+        """Where its bars begin, in steps, (bars + 1,)."""
+        return bar_starts(steps_of(self.codes, self.steps_per_quarter))
 
     @property
     def number(self) -> int:
@@ -94,7 +132,8 @@ class ReadPiece:
     @property
     def n_silent_bars(self) -> int:
         """How many bars are silent before its first note."""
-        return int(self.grid.notes["start"].min()) // self.n_steps
+        first = int(self.grid.notes["start"].min())
+        return int(np.searchsorted(self.starts, first, side="right")) - 1
 
     @property
     def program(self) -> int:
@@ -230,10 +269,7 @@ class ParsedTune(NamedTuple):
     """A tune whose notes are chosen, but not on the grid yet."""
 
     tune: Tune
-    metre: Metre | None
-    n_steps: int
     laid: OffGrid
-    n_short_bars: int = 0
 
 
 class ParsedFile(NamedTuple):
@@ -278,115 +314,180 @@ def _parse_tune(tune: Tune, options: CorpusOptions, beat_file: bytes | None) -> 
     track, pedal = options.track, options.pedal
     if options.grid == "seconds":
         laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
-        return ParsedTune(tune, None, SECONDS_BAR_STEPS, laid)
+        return ParsedTune(tune, laid)
     beats = find_beats(tune, options.beats, beat_file)
     if beats is not None:
         tune = set_to_beats(tune, beats)
-    bar_lines = find_bar_lines(tune)
-    metre = bar_lines.metre
-    try:
-        n_steps = bar_steps(metre, options.steps_per_quarter)
-    except UsageError as error:
-        why = str(error).removesuffix("; choose other steps")
-        raise refuse(tune.name, "bars of no whole number of steps", why) from error
     laid = lay_metre_grid(
         tune,
-        metre,
         track=track,
         steps_per_quarter=options.steps_per_quarter,
         pedal=pedal,
-        bar_lines=bar_lines,
+        bar_lines=find_bar_lines(tune),
     )
-    return ParsedTune(tune, metre, n_steps, laid, len(bar_lines.short_bars))
+    return ParsedTune(tune, laid)
+
+
+class _Passage(NamedTuple):
+    """Notes of a tune that are a piece: all of them, or those of consecutive bars of one metre.
+
+    bars: the metres of a passage's bars; None of a whole tune, whose end is not known yet.
+    """
+
+    parsed: ParsedTune
+    name: str
+    grid: GridNotes
+    bars: MetreCodes | None
+    told: dict[str, int]
+    first_bar: int = 0
 
 
 def finish(
     files: Sequence[ParsedFile], options: CorpusOptions, *, command: Command = "prepare"
 ) -> list[FileResult]:
     """What each file gives, its notes on the grid; many files at once are quicker than singly."""
-    grids = quantise_all([parsed.laid for file in files for parsed in file.tunes])
-    filled = [grid.notes for grid in grids if len(grid.notes)]
-    left, outlines = iter(grids), iter(find_outlines(filled))
+    grids = iter(quantise_all([parsed.laid for file in files for parsed in file.tunes]))
+    found: list[tuple[FileResult, _Passage | Refusal]] = []
     for file in files:
         for parsed in file.tunes:
-            grid = next(left)
             try:
-                not_empty(grid, parsed.tune, options.track)
-                piece = _piece_on_grid(parsed, grid, next(outlines), options)
+                passages = _passages(parsed, next(grids), options, command)
+                found += [(file.result, passage) for passage in passages]
             except MusicFileError as error:
-                file.result.refusals.append(refusal_of(error, command=command))
-                continue
-            refusal = refuse_metre(piece.name, piece.metre, options, command=command)
-            if refusal:
-                file.result.refusals.append(refusal)
-            else:
-                file.result.pieces.append(piece)
+                found.append((file.result, refusal_of(error, command=command)))
+    outlines = iter(find_outlines([p.grid.notes for _, p in found if isinstance(p, _Passage)]))
+    for result, passage in found:
+        if isinstance(passage, Refusal):
+            result.refusals.append(passage)
+            continue
+        try:
+            result.pieces.append(_piece_of(passage, next(outlines), options))
+        except MusicFileError as error:
+            result.refusals.append(refusal_of(error, command=command))
     return [file.result for file in files]
 
 
-def refuse_metre(
-    name: str, metre: Metre | None, options: CorpusOptions, *, command: Command = "prepare"
-) -> Refusal | None:
-    """The refusal of a piece in another metre than the one asked for, None if it is that one."""
-    if metre is None or options.metre == "auto" or metre == parse_metre(options.metre):
-        return None
-    return refusal_of(other_metre(name, metre, parse_metre(options.metre)), metre, command=command)
+def _passages(
+    parsed: ParsedTune, grid: GridNotes, options: CorpusOptions, command: Command
+) -> list["_Passage | Refusal"]:
+    """The tune as it is, or its passages in the metre that is asked for, if it has others too."""
+    name, bars = parsed.tune.name, parsed.laid.bars
+    not_empty(grid, parsed.tune, options.track)
+    if bars is None or options.metre == ALL_METRES:
+        return [_Passage(parsed, name, grid, None, {})]
+    wanted = parse_metre(options.metre)
+    end = int((grid.notes["start"] + grid.notes["duration"]).max())
+    codes, told = bars.up_to(end)
+    is_wanted = codes == code_of(wanted)
+    if is_wanted.all():
+        return [_Passage(parsed, name, grid, None, {})]
+    runs = _runs(is_wanted)
+    long_enough = [(a, b) for a, b in runs if b - a >= options.min_bars]
+    if not long_enough:
+        return [_refuse_metre(name, codes, runs, options, command)]
+    starts = bar_starts(steps_of(codes, options.steps_per_quarter))
+    n_taken = sum(last - first for first, last in long_enough)
+    told = {**told, OTHER_BARS: len(codes) - n_taken}
+    found: list[_Passage | Refusal] = []
+    for first, last in long_enough:
+        notes = _notes_between(grid.notes, int(starts[first]), int(starts[last]))
+        if len(notes):
+            part = replace(grid, notes=notes)
+            of_bars = f"{name} bars {first + 1}-{last}"
+            found.append(_Passage(parsed, of_bars, part, codes[first:last], told, first))
+            grid, told = replace(grid, n_dropped=0, n_merged=0), {}  # told once
+    return found or [_refuse_metre(name, codes, runs, options, command)]
+
+
+def _runs(chosen: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, last + 1) of each stretch of chosen ones."""
+    changes = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+    return [(int(a), int(b)) for a, b in changes.reshape(-1, 2)]
+
+
+def _notes_between(notes: Notes, begin: int, end: int) -> Notes:
+    """What sounds between two steps, cut off there; steps count from the first."""
+    ends = notes["start"] + notes["duration"]
+    chosen = (notes["start"] < end) & (ends > begin)
+    part, ends = notes[chosen].copy(), np.minimum(ends[chosen], end) - begin
+    part["start"] = np.maximum(part["start"], begin) - begin
+    part["duration"] = ends - part["start"]
+    return sort_notes(part)
+
+
+def _refuse_metre(
+    name: str,
+    codes: MetreCodes,
+    runs: list[tuple[int, int]],
+    options: CorpusOptions,
+    command: Command,
+) -> Refusal:
+    """The refusal of a tune without a passage in the metre that is asked for."""
+    wanted, main = parse_metre(options.metre), main_metres(codes)[0]
+    most = max((last - first for first, last in runs), default=0)
+    has = f", but for {most} of its bars in a row" if most else ""
+    shown = show_metre(main if main != wanted else main_metres(codes)[1])
+    why = f"it is in {shown}, not in {show_metre(wanted)}{has}"
+    return refusal_of(refuse(name, f"metre {shown}", why), shown, command=command)
+
+
+def main_metres(codes: MetreCodes) -> list[Metre]:
+    """The metres of bars, that of most bars first."""
+    found, counts = np.unique(codes, return_counts=True)
+    return [metre_of(code) for code in found[np.argsort(-counts, kind="stable")].tolist()]
 
 
 def refusal_of(
-    error: MusicFileError, metre: Metre | None = None, *, command: Command = "prepare"
+    error: MusicFileError, metre: str | None = None, *, command: Command = "prepare"
 ) -> Refusal:
     """The error as it is kept in a corpus, with what to do about it in the command."""
-    message = with_advice(error, command)
-    return Refusal(error.name, error.reason, message, None if metre is None else show_metre(metre))
+    return Refusal(error.name, error.reason, with_advice(error, command), metre)
 
 
-def _piece_on_grid(
-    parsed: ParsedTune, grid: GridNotes, outline: Outline, options: CorpusOptions
-) -> ReadPiece:
-    name, scale = parsed.tune.name, outline.semitones_to_c
+def _piece_of(passage: _Passage, outline: Outline, options: CorpusOptions) -> ReadPiece:
+    parsed, name, grid = passage.parsed, passage.name, passage.grid
+    scale = outline.semitones_to_c
     semitones = scale if options.common_key else 0
     if semitones:
         grid = replace(grid, notes=transpose(grid.notes, semitones))
         if not len(grid.notes):
             raise refuse(name, "no notes", "transposed to the common key it leaves A0-C8")
         outline = find_outlines([grid.notes])[0]
-    n_bars = -(-outline.end // parsed.n_steps)
-    if n_bars < options.min_bars:
-        why = f"it has {n_bars} bars, of {options.min_bars} needed"
+    codes, told = passage.bars, passage.told
+    if codes is None:
+        codes, told = _bars_up_to(parsed.laid, outline.end)
+    if len(codes) < options.min_bars:
+        why = f"it has {len(codes)} bars, of {options.min_bars} needed"
         raise refuse(name, f"fewer than {options.min_bars} bars", why)
+    in_seconds = parsed.laid.bars is None
     return ReadPiece(
         name=name,
-        metre=parsed.metre,
         tempo=find_tempo(parsed.tune),
-        n_steps=parsed.n_steps,
-        n_bars=n_bars,
+        steps_per_quarter=4 if in_seconds else options.steps_per_quarter,
+        codes=codes,
         grid=grid,
         transposed=semitones,
         scale=scale,
         pitches=(outline.lowest_pitch, outline.highest_pitch),
         fitting_steps=_fitting_steps(parsed, grid, options),
-        left_out=_left_out(parsed, options),
+        left_out={**parsed.tune.remarks_on(options.track), **told},
         tune=parsed.tune,
         track=options.track,
+        first_bar=passage.first_bar,
     )
+
+
+def _bars_up_to(laid: OffGrid, end: int) -> tuple[MetreCodes, dict[str, int]]:
+    """The metres of a tune's bars up to the step ``end``, and what is to be told of them."""
+    if laid.bars is not None:
+        return laid.bars.up_to(end)
+    return np.full(-(-end // SECONDS_BAR_STEPS), code_of(SECONDS_BAR), np.uint16), {}
 
 
 def _fitting_steps(parsed: ParsedTune, grid: GridNotes, options: CorpusOptions) -> int | None:
     if options.grid != "metre" or grid.mean_shift_steps < SHIFT_WORTH_A_LOOK:
         return None
     return find_fitting_steps(parsed.laid, options.steps_per_quarter)
-
-
-def _left_out(parsed: ParsedTune, options: CorpusOptions) -> dict[str, int]:
-    remarks = parsed.tune.remarks_on(options.track)
-    return {**remarks, SHORT_BARS: parsed.n_short_bars} if parsed.n_short_bars else remarks
-
-
-def other_metre(name: str, metre: Metre, wanted: Metre) -> MusicFileError:
-    """The error by which a tune of another metre than the corpus's is refused."""
-    shown = show_metre(metre)
-    return refuse(name, f"metre {shown}", f"it is in {shown}, not in {show_metre(wanted)}")
 
 
 def describe_piece(piece: ReadPiece, options: CorpusOptions) -> dict[str, Any]:
@@ -399,7 +500,7 @@ def describe_piece(piece: ReadPiece, options: CorpusOptions) -> dict[str, Any]:
         "name": piece.name,
         "bars": piece.n_bars,
         "notes": len(piece.grid.notes),
-        "metre": show_metre(piece.metre) if piece.metre else None,
+        **({} if in_seconds else _describe_metres(piece)),
         "tempo": round(piece.tempo, 3),
         "key": show_scale(piece.scale),
         "lowest_pitch": piece.pitches[0],
@@ -421,7 +522,23 @@ def _describe_beats(piece: ReadPiece) -> dict[str, Any]:
     if found is None:
         return {}
     sure = {} if found.sure is None else {"sure": round(found.sure, 3)}
-    return {"beats": found.source, **sure, "tempo_curve": list(found.curve[: piece.n_bars])}
+    curve = found.curve[piece.first_bar :][: piece.n_bars]
+    return {"beats": found.source, **sure, "tempo_curve": list(curve)}
+
+
+def _describe_metres(piece: ReadPiece) -> dict[str, Any]:
+    """The metres of a piece, that of most bars first, and where it changes, if that is not often.
+
+    changes: (bar, metre), bars from 1.
+    """
+    codes = piece.codes
+    metres = {"metres": [show_metre(metre) for metre in main_metres(codes)]}
+    lines = np.flatnonzero(np.diff(codes)) + 1
+    if not 0 < len(lines) <= MOST_CHANGES:
+        return metres
+    begins = [0, *lines.tolist()]
+    changes = [[bar + 1, show_metre(metre_of(int(codes[bar])))] for bar in begins]
+    return {**metres, "changes": changes}
 
 
 def show_scale(semitones_to_c: int) -> str:

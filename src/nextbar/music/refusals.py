@@ -63,16 +63,9 @@ ADVICE: Final[dict[str, Advice]] = {
     ),
     # its metre
     "unusable metre": _both("correct its time signature in a music program"),
-    "changes metre": Advice(
-        "--grid seconds takes pieces that change metre", "give a part of it in one metre"
-    ),
     "metre": Advice(
-        "for a corpus of pieces in {0} use --metre {0}",
+        "leave --metre out to take every metre, or use --metre {0}",
         "give a piece in the metre of the model, or train one on pieces in {0}",
-    ),
-    "bars of no whole number of steps": Advice(
-        "choose other --steps-per-quarter, or --grid seconds",
-        "give a piece in the metre of the model",
     ),
     "fewer than": Advice("--min-bars 1 takes it", "give a longer piece"),
 }

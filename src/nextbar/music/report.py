@@ -19,6 +19,7 @@ from nextbar.pages import page, picture, safe
 
 SHEET_PIECES: Final = 12
 SHEET_BARS: Final = 8
+MOST_METRES: Final = 6
 
 Bars = Sequence[tuple[str, int]]
 """Label and count of each bar of a chart."""
@@ -68,13 +69,20 @@ def _facts(manifest: dict[str, Any], summary: Summary) -> str:
     numbers = "".join(f"<div><b>{value:,}</b>{name}</div>" for name, value in values.items())
     seen = "" if summary.n_bars_seen == manifest["bars"] else f" {summary.n_bars_seen:,} looked at:"
     lines = [
-        f"Bars in {safe(manifest['metre'])}, of {manifest['n_steps']} steps"
+        f"Bars in {safe(_show_metres(manifest))}, of at most {manifest['n_steps']} steps"
         if manifest["options"]["grid"] == "metre"
         else "Bars of 2 s, of 16 steps",
         f"of the{seen} bars {summary.n_distinct:,} are distinct, {summary.n_silent:,} silent",
         f"onsets moved by {manifest.get('mean_shift_ms', 0):g} ms on average",
     ]
     return f'<div class="facts">{numbers}</div><p>{"; ".join(lines)}.</p>'
+
+
+def _show_metres(manifest: dict[str, Any]) -> str:
+    """``4/4, 3/4 and 5 other metres``."""
+    metres = manifest["metres"]
+    shown, more = metres[:MOST_METRES], len(metres) - MOST_METRES
+    return ", ".join(shown) + (f" and {more} other metres" if more > 0 else "")
 
 
 def _advice(summary: Summary) -> str:
@@ -103,7 +111,9 @@ def _refusals(manifest: dict[str, Any], summary: Summary) -> str:
 
 
 def _charts(manifest: dict[str, Any], summary: Summary) -> list[str]:
-    metres = list(by_count(manifest["metres"]).items())[:16]
+    bars_in, pieces_in = (
+        list(by_count(manifest.get(which, {})).items())[:16] for which in ("bars_in", "pieces_in")
+    )
     keys = list(by_count(manifest.get("keys", {})).items())[:24]
     tempos = count_by_tempo(summary.tempos)
     tens = range(min(tempos, default=0), max(tempos, default=0) + 10, 10)
@@ -113,7 +123,8 @@ def _charts(manifest: dict[str, Any], summary: Summary) -> list[str]:
     by_pitch = [(pitch_name(p), int(pitches[p])) for p in range(lowest, highest + 1)]
     by_velocity = [(str(v), int(velocities[v : v + 4].sum())) for v in range(0, len(velocities), 4)]
     charts = [
-        ("Metres: pieces that each would give", metres),
+        ("Metres: bars in each", bars_in),
+        ("Metres: pieces with bars in each", pieces_in),
         ("Keys, by the scale that fits best", keys),
         ("Tempi, quarters a minute", [(str(ten), tempos[ten]) for ten in tens]),
         ("Pitches of notes", by_pitch),
@@ -165,8 +176,13 @@ def _sheet(corpus: Corpus) -> str:
         bars = corpus.bars_of(piece)[:SHEET_BARS]
         name = corpus.piece_name(piece)
         short = name if len(name) <= 44 else "..." + name[-41:]
-        panels.append(Panel(corpus.notes(bars.start, bars.stop), len(bars), title=short))
-    figure = draw_contact_sheet(
-        panels, corpus.n_steps, steps_per_quarter=corpus.steps_per_quarter, n_columns=3
-    )
+        panels.append(
+            Panel(
+                corpus.notes(bars.start, bars.stop),
+                corpus.starts(bars.start, bars.stop),
+                title=short,
+                metres=[corpus.metres[i] for i in corpus.bar_metres[bars.start : bars.stop]],
+            )
+        )
+    figure = draw_contact_sheet(panels, n_columns=3)
     return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")

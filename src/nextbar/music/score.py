@@ -1,9 +1,10 @@
 """Notes on a grid -> scores, and scores -> MIDI files.
 
 A score (symusic's) is a piece with all that decides how it sounds: its
-tracks with their names and programs, tempo and metre. ``audio.py`` and
-``sheet.py`` write it as sound and as notation. How many bars it has it does
-not hold: a last bar that ends in silence is told by ``n_bars``.
+tracks with their names and programs, tempo and metres. ``audio.py`` and
+``sheet.py`` write it as sound and as notation. Where its bars begin is told by
+its time signatures. How many it has it does not hold: a last bar that ends in
+silence is told by ``n_bars``.
 """
 
 import io
@@ -17,8 +18,8 @@ from symusic.core import NoteTickList, ScoreTick, TempoTick, TimeSignatureTick, 
 
 from nextbar.errors import UsageError
 from nextbar.files import write_bytes_atomically
-from nextbar.music.bars import Notes
-from nextbar.music.metre import find_tempo
+from nextbar.music.bars import BarStarts, Notes, bar_starts
+from nextbar.music.metre import bar_steps, find_tempo
 from nextbar.music.tunes import Metre, Tune, choose_tracks, last_note_end
 
 TICKS_PER_STEP: Final = 120
@@ -36,16 +37,22 @@ class Track(NamedTuple):
     program: int = 0
 
 
+class Bars(NamedTuple):
+    """The bars of a score: the metre of each, and where they begin, in ticks."""
+
+    metres: list[Metre]
+    starts: BarStarts
+
+
 class Sound(NamedTuple):
     """How a piece sounds; its fields are arguments of :func:`to_score`.
 
-    tempo: quarters a minute. program: 0-127. name: of the track. metre: as it is written.
+    tempo: quarters a minute. program: 0-127. name: of the track.
     """
 
     tempo: float = 120.0
     program: int = 0
     name: str = ""
-    metre: Metre = (4, 4)
 
 
 def sound_of(tune: Tune, track: int | str = "all") -> Sound:
@@ -64,6 +71,7 @@ def to_score(
     *,
     tempo: float = 120.0,
     metre: Metre = (4, 4),
+    metres: Sequence[Metre] = (),
     steps_per_quarter: int = 4,
     name: str = "",
     program: int = 0,
@@ -72,13 +80,17 @@ def to_score(
 
     music: parts, or the notes of one part, which has then ``name`` and
     ``program``. tempo: quarters a minute. On the seconds grid, a step of
-    0.125 s is a quarter's fourth at 120. Reading it back and quantising gives
-    the same notes. Raises UsageError for a program that is none.
+    0.125 s is a quarter's fourth at 120. metre: of all bars. metres: of each
+    bar, where they are not all of one; the last goes on. A time signature
+    stands at the beginning and where the metre changes. Reading it back and
+    quantising gives the same notes. Raises UsageError for a program that is
+    none, and for a bar of no whole number of steps.
     """
     parts = [Track(music, name, program)] if isinstance(music, np.ndarray) else list(music)
     score = ScoreTick(TICKS_PER_STEP * steps_per_quarter)
     score.tempos.append(TempoTick(0, tempo))
-    score.time_signatures.append(TimeSignatureTick(0, *metre))
+    for signature in _signatures(metres or [metre], steps_per_quarter):
+        score.time_signatures.append(signature)
     for part in parts:
         if not 0 <= part.program <= 127:
             raise UsageError(f"program: {part.program} is not between 0 and 127")
@@ -93,10 +105,15 @@ def to_score(
     return score
 
 
-def metre_of(score: ScoreTick) -> Metre:
-    """The score's first time signature; (4, 4) where it has none."""
-    stated = score.time_signatures
-    return (int(stated[0].numerator), int(stated[0].denominator)) if len(stated) else (4, 4)
+def _signatures(metres: Sequence[Metre], steps_per_quarter: int) -> list[TimeSignatureTick]:
+    """The time signatures of bars of these metres: the first's, and one at each change."""
+    starts = bar_starts([bar_steps(metre, steps_per_quarter) for metre in metres])
+    ticks = (starts[:-1] * TICKS_PER_STEP).tolist()
+    return [
+        TimeSignatureTick(tick, *metre)
+        for tick, metre, before in zip(ticks, metres, [None, *metres[:-1]], strict=True)
+        if metre != before
+    ]
 
 
 def tempo_of(score: ScoreTick) -> float:
@@ -104,21 +121,39 @@ def tempo_of(score: ScoreTick) -> float:
     return 60e6 / max(score.tempos[0].mspq, 1) if len(score.tempos) else 120.0
 
 
-def bars_of(score: ScoreTick, n_bars: int | None = None) -> tuple[int, int]:
-    """How many bars the score has, and how many ticks a bar.
+def bars_of(score: ScoreTick, n_bars: int | None = None) -> Bars:
+    """The score's bars by its time signatures; 4/4 until one is stated.
 
-    n_bars: how many are known to be there; the bars of its notes where they
-    are more, or None is given.
+    n_bars: how many are known to be there; the bars up to its last note and
+    signature where they are more, or None is given. A signature that stands
+    within a bar counts from the next one on.
     """
-    numerator, denominator = metre_of(score)
-    bar_ticks = 4 * score.ticks_per_quarter * numerator // denominator
-    return max(-(-int(last_note_end(score)) // bar_ticks), n_bars or 0), bar_ticks
+    stated = [signature.time for signature in score.time_signatures]
+    return _bars_until(score, max(int(last_note_end(score)), *stated, 0), n_bars or 0)
 
 
-def bar_seconds(score: ScoreTick) -> float:
-    """How long a bar lasts at the score's first metre and tempo."""
-    numerator, denominator = metre_of(score)
-    return 4 * numerator / denominator * 60 / tempo_of(score)
+def bar_seconds(score: ScoreTick, n_bars: int) -> float:
+    """How long the first ``n_bars`` bars last at the score's first tempo."""
+    quarters = float(_bars_until(score, 0, n_bars).starts[-1]) / score.ticks_per_quarter
+    return quarters * 60 / tempo_of(score)
+
+
+def _bars_until(score: ScoreTick, end: int, n_bars: int) -> Bars:
+    """So many bars, or as many as it takes to the tick ``end``."""
+    coming = [
+        (int(stated.time), (int(stated.numerator), int(stated.denominator)))
+        for stated in sorted(score.time_signatures, key=lambda signature: signature.time)[::-1]
+        if stated.numerator and stated.denominator
+    ]
+    metre: Metre = (4, 4)
+    metres: list[Metre] = []
+    starts = [0]
+    while starts[-1] < end or len(metres) < n_bars:
+        while coming and coming[-1][0] <= starts[-1]:
+            metre = coming.pop()[1]
+        metres.append(metre)
+        starts.append(starts[-1] + max(4 * score.ticks_per_quarter * metre[0] // metre[1], 1))
+    return Bars(metres, np.array(starts, np.int64))
 
 
 def midi_bytes(score: ScoreTick, *, n_bars: int | None = None) -> bytes:
@@ -127,12 +162,12 @@ def midi_bytes(score: ScoreTick, *, n_bars: int | None = None) -> bytes:
     So a program that repeats it, or puts another behind it, is in time. n_bars:
     see :func:`bars_of`.
     """
-    n_bars, bar_ticks = bars_of(score, n_bars)
+    end = int(bars_of(score, n_bars).starts[-1])
     # symusic ends a track a tick behind its last event, and drops silence.
     file = mido.MidiFile(file=io.BytesIO(score.dumps_midi()))
     for track in file.tracks:
         before = sum(message.time for message in track[:-1])
-        track[-1].time = max(n_bars * bar_ticks - before, 0)
+        track[-1].time = max(end - before, 0)
     buffer = io.BytesIO()
     file.save(file=buffer)
     return buffer.getvalue()

@@ -15,9 +15,9 @@ from symusic.core import ScoreTick, TrackTick
 
 from nextbar.errors import UsageError
 from nextbar.music import staves
-from nextbar.music.bars import NOTE, Notes, join_notes, sort_notes
+from nextbar.music.bars import NOTE, BarStarts, Notes, join_notes, sort_notes
 from nextbar.music.rhythm import Written, is_compound, join_by_beams, write_rhythm
-from nextbar.music.score import bars_of, metre_of, tempo_of
+from nextbar.music.score import bars_of, tempo_of
 from nextbar.music.tunes import Metre, PitchedTrack, pitched_tracks
 from nextbar.music.voices import MOST_VOICES, Span, VoicesOfBar, voices_by_bar
 
@@ -45,12 +45,15 @@ class Player(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What all staves share. sharps: of the key, negative for flats."""
+    """What all staves share.
 
-    metre: Metre
+    metres: of each bar. starts: of the bars, in steps. sharps: of the key,
+    negative for flats.
+    """
+
+    metres: list[Metre]
+    starts: BarStarts
     steps_per_quarter: int
-    n_bars: int
-    n_steps: int
     sharps: int
     tempo: float
 
@@ -98,11 +101,11 @@ def _count_in_steps(root: Any, steps_per_quarter: int) -> None:
 
 def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]:
     """The score's notes in the coarsest steps that hold them all, on staves."""
-    n_bars, bar_ticks = bars_of(score, n_bars)
+    bars = bars_of(score, max(n_bars or 0, 1))
     tracks = pitched_tracks(score)
     times = [track.notes[key] for track in tracks for key in ("time", "duration")]
     tpq = score.ticks_per_quarter
-    step = gcd(tpq, bar_ticks, *(int(np.gcd.reduce(each)) for each in times))
+    step = gcd(tpq, int(np.gcd.reduce(bars.starts)), *(int(np.gcd.reduce(each)) for each in times))
     if tpq // step > FINEST_STEPS:
         raise UsageError(
             f"these notes need {tpq // step} steps a quarter, and notation shows up to"
@@ -111,10 +114,9 @@ def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]
     found = [_notes_in_steps(track, step) for track in tracks]
     everything = join_notes([np.empty(0, NOTE), *found])
     frame = Frame(
-        metre=metre_of(score),
+        metres=bars.metres,
+        starts=bars.starts // step,
         steps_per_quarter=tpq // step,
-        n_bars=max(n_bars, 1),
-        n_steps=bar_ticks // step,
         sharps=staves.sharps_of(everything),
         tempo=tempo_of(score),
     )
@@ -172,27 +174,27 @@ def _part(music21: Any, frame: Frame, player: Player, number: int, nth: int) -> 
     staff = player.staves[nth]
     measures = [
         _measure(music21, frame, bar, voices, first_voice=MOST_VOICES * nth + 1)
-        for bar, voices in enumerate(
-            voices_by_bar(staff.notes, n_steps=frame.n_steps, n_bars=frame.n_bars)
-        )
+        for bar, voices in enumerate(voices_by_bar(staff.notes, frame.starts))
     ]
     first = measures[0]
     first.insert(0, music21.clef.TrebleClef() if staff.treble else music21.clef.BassClef())
     first.insert(0, music21.key.KeySignature(frame.sharps))
-    first.insert(0, music21.meter.TimeSignature("{}/{}".format(*frame.metre)))
     if number == 1 and nth == 0:
         first.insert(0, _tempo_mark(music21, frame))
     measures[-1].rightBarline = "final"
-    bar_quarters = Fraction(frame.n_steps, frame.steps_per_quarter)
-    for bar, measure in enumerate(measures):
-        part.coreInsert(bar * bar_quarters, measure)
+    before = None
+    for start, metre, measure in zip(frame.starts.tolist(), frame.metres, measures, strict=False):
+        if metre != before:
+            measure.insert(0, music21.meter.TimeSignature("{}/{}".format(*metre)))
+        before = metre
+        part.coreInsert(Fraction(start, frame.steps_per_quarter), measure)
     part.coreElementsChanged()
     return part
 
 
 def _tempo_mark(music21: Any, frame: Frame) -> Any:
     """Beats a minute, to the nearest whole number; the exact tempo for who plays it."""
-    beat = 1.5 if is_compound(frame.metre) and frame.metre[1] == 8 else 1.0
+    beat = 1.5 if is_compound(frame.metres[0]) and frame.metres[0][1] == 8 else 1.0
     exact = round(frame.tempo / beat, 3)
     return music21.tempo.MetronomeMark(
         number=max(round(exact), 1),
@@ -213,29 +215,30 @@ def _measure(
     measure = music21.stream.Measure(number=bar + 1)
     spelt: list[tuple[int, bool, Any]] = []
     for voice, spans in sorted(voices.items()):
-        line = _line(music21, frame, spans, spelt)
+        line = _line(music21, frame, bar, spans, spelt)
         if voice != min(voices):  # rests of an inner voice say nothing that is not seen
             for element in line:
                 element.style.hideObjectOnPrint = element.isRest and not element.duration.tuplets
         measure.coreInsert(0, _voice(music21, line, first_voice + voice))
     if not voices:
-        measure.coreInsert(0, _voice(music21, [_whole_rest(music21, frame)], first_voice))
+        measure.coreInsert(0, _voice(music21, [_whole_rest(music21, frame, bar)], first_voice))
     measure.coreElementsChanged()
     _show_accidentals(music21, frame.sharps, spelt)
     return measure
 
 
 def _line(
-    music21: Any, frame: Frame, spans: list[Span], spelt: list[tuple[int, bool, Any]]
+    music21: Any, frame: Frame, bar: int, spans: list[Span], spelt: list[tuple[int, bool, Any]]
 ) -> list[Any]:
     """What a voice has in a bar, beamed; see :func:`_element` for ``spelt``."""
+    metre, steps_per_quarter = frame.metres[bar], frame.steps_per_quarter
     times = [(span.start, span.end, not span.tones) for span in spans]
-    rhythm = write_rhythm(times, frame.metre, frame.steps_per_quarter)
+    rhythm = write_rhythm(times, metre, steps_per_quarter)
     line = [
         (span, symbol) for span, symbols in zip(spans, rhythm, strict=True) for symbol in symbols
     ]
     beams = join_by_beams(
-        [(symbol, not span.tones) for span, symbol in line], frame.metre, frame.steps_per_quarter
+        [(symbol, not span.tones) for span, symbol in line], metre, steps_per_quarter
     )
     elements = [_element(music21, frame, span, symbol, spelt) for span, symbol in line]
     for element, kinds in zip(elements, beams, strict=True):
@@ -252,8 +255,9 @@ def _voice(music21: Any, line: list[Any], number: int) -> Any:
     return voice
 
 
-def _whole_rest(music21: Any, frame: Frame) -> Any:
-    rest = music21.note.Rest(quarterLength=Fraction(frame.n_steps, frame.steps_per_quarter))
+def _whole_rest(music21: Any, frame: Frame, bar: int) -> Any:
+    n_steps = int(frame.starts[bar + 1] - frame.starts[bar])
+    rest = music21.note.Rest(quarterLength=Fraction(n_steps, frame.steps_per_quarter))
     rest.fullMeasure = True
     return rest
 

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
-from nextbar.music.bars import BAR_NOTE, BarNotes, cut_at_bar_lines, equal_bars, join_notes
+from nextbar.music.bars import BAR_NOTE, BarNotes, bar_starts, cut_at_bar_lines, join_notes
 from nextbar.music.corpus import Lines
 from nextbar.music.manifest import read_manifest
+from nextbar.music.metre import MetreCodes, codes_of, parse_metre, steps_of
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import (
     FileResult,
@@ -52,12 +53,12 @@ FILE: Final = np.dtype(
 it was taken from an earlier corpus."""
 PIECE: Final = np.dtype(
     [(name, "<i8") for name in (*PLACE, "notes")]
-    + [("tempo", "<f8"), ("off_grid_ms", "<f8"), ("metre", "S16"), ("key", "S8"), ("line", "<u4")]
+    + [("tempo", "<f8"), ("off_grid_ms", "<f8"), ("key", "S8"), ("line", "<u4")]
 )
-"""Of a piece: its place, what is counted of it (no metre on the seconds grid), its line's bytes.
+"""Of a piece: its place, what is counted of it, its line's bytes.
 What is new has the source 0, and its first bar and row follow from the pieces before it."""
-REFUSAL: Final = np.dtype([("metre", "S16"), ("line", "<u4")])
-"""Of a refusal: the metre that alone keeps it out, or empty, and the bytes of its line."""
+REFUSAL: Final = np.dtype([("line", "<u4")])
+"""Of a refusal: the bytes of its line."""
 NO_DIGEST: Final = bytes(16)
 
 FLEETING: Final = frozenset(
@@ -103,7 +104,7 @@ class Batch(NamedTuple):
     files, pieces, refusals: one record each, dtypes ``FILE``, ``PIECE`` and
     ``REFUSAL``. file_lines, piece_lines, refusal_lines: bytes of JSON lines, one
     for each record. counts: uint16, how many rows each bar has, of the pieces
-    of source 0; rows: bytes of those rows.
+    of source 0; metres: of these bars; rows: bytes of those rows.
     """
 
     files: npt.NDArray[np.void]
@@ -113,15 +114,24 @@ class Batch(NamedTuple):
     piece_lines: bytes
     refusal_lines: bytes
     counts: npt.NDArray[np.uint16]
+    metres: MetreCodes
+    rows: bytes
+
+
+class PieceBars(NamedTuple):
+    """The bars of a piece as bytes: how many rows each has and its metre, uint16; and the rows."""
+
+    counts: bytes
+    metres: bytes
     rows: bytes
 
 
 class FileParts(NamedTuple):
-    """What one file gives to a :class:`Batch`. notes: for each new piece, counts and rows."""
+    """What one file gives to a :class:`Batch`. notes: the bars of each new piece."""
 
     header: Header
     places: Sequence[Place]
-    notes: Sequence[tuple[bytes, bytes]] = ()
+    notes: Sequence[PieceBars] = ()
     known: bool = False
 
 
@@ -129,7 +139,7 @@ def make_batch(parts: Iterable[FileParts]) -> Batch:
     """The batch of consecutive files."""
     files, pieces, refusals = list[Any](), list[Any](), list[Any]()
     file_lines, piece_lines, refusal_lines = list[bytes](), list[bytes](), list[bytes]()
-    notes: list[tuple[bytes, bytes]] = []
+    notes: list[PieceBars] = []
     for part in parts:
         header = part.header
         line = line_of(describe_file(header))
@@ -141,12 +151,11 @@ def make_batch(parts: Iterable[FileParts]) -> Batch:
             line = line_of(piece)
             piece_lines.append(line)
             counted = (piece["notes"], piece["tempo"], piece["off_grid_ms"])
-            names = ((piece["metre"] or "").encode(), piece["key"].encode())
-            pieces.append((*place, *counted, *names, len(line)))
+            pieces.append((*place, *counted, piece["key"].encode(), len(line)))
         for refusal in header["refusals"]:
             line = line_of(refusal)
             refusal_lines.append(line)
-            refusals.append((refusal.get("metre", "").encode(), len(line)))
+            refusals.append((len(line),))
         notes += part.notes
     return Batch(
         np.array(files, FILE),
@@ -155,33 +164,35 @@ def make_batch(parts: Iterable[FileParts]) -> Batch:
         b"".join(file_lines),
         b"".join(piece_lines),
         b"".join(refusal_lines),
-        np.frombuffer(b"".join(counts for counts, _ in notes), "<u2"),
-        b"".join(rows for _, rows in notes),
+        np.frombuffer(b"".join(bars.counts for bars in notes), "<u2"),
+        np.frombuffer(b"".join(bars.metres for bars in notes), "<u2"),
+        b"".join(bars.rows for bars in notes),
     )
 
 
 def pack(batch: Batch) -> bytes:
     """The batch as bytes, for :func:`unpack`: the length of each part, then the parts."""
     parts = [part if isinstance(part, bytes) else part.tobytes() for part in batch]
-    return b"".join([struct.pack("<8Q", *map(len, parts)), *parts])
+    return b"".join([struct.pack("<9Q", *map(len, parts)), *parts])
 
 
 def unpack(data: bytes) -> Batch:
     """What :func:`pack` packed; ValueError for what it cannot have packed."""
-    sizes = struct.unpack_from("<8Q", data) if len(data) >= 64 else ()
-    if not sizes or 64 + sum(sizes) != len(data):
+    sizes = struct.unpack_from("<9Q", data) if len(data) >= 72 else ()
+    if not sizes or 72 + sum(sizes) != len(data):
         raise ValueError("a batch has another length than it says")
-    parts, at = list[bytes](), 64
+    parts, at = list[bytes](), 72
     for size in sizes:
         parts.append(data[at : at + size])
         at += size
-    files, pieces, refusals, *lines, counts, rows = parts
+    files, pieces, refusals, *lines, counts, metres, rows = parts
     return Batch(
         np.frombuffer(files, FILE),
         np.frombuffer(pieces, PIECE),
         np.frombuffer(refusals, REFUSAL),
         *(lines[0], lines[1], lines[2]),
         np.frombuffer(counts, "<u2"),
+        np.frombuffer(metres, "<u2"),
         rows,
     )
 
@@ -242,31 +253,27 @@ def pack_all(files: list[ParsedFile | FileParts], options: CorpusOptions) -> byt
     )
 
 
-def _cut_all(pieces: list[ReadPiece]) -> Iterator[tuple[bytes, bytes]]:
-    """For each piece how many rows each of its bars has (uint16), and the rows, as bytes.
-
-    Pieces of equal bars are put behind each other and cut in one go.
-    """
-    cut: list[tuple[bytes, bytes]] = [(b"", b"")] * len(pieces)
-    for n_steps in {piece.n_steps for piece in pieces}:
-        chosen = [i for i, piece in enumerate(pieces) if piece.n_steps == n_steps]
-        n_bars = np.array([pieces[i].n_bars for i in chosen])
-        first = np.concatenate([[0], np.cumsum(n_bars)])
-        n_notes = [len(pieces[i].grid.notes) for i in chosen]
-        notes = join_notes([pieces[i].grid.notes for i in chosen])
-        notes["start"] += np.repeat(first[:-1] * n_steps, n_notes).astype(np.int32)
-        rows, index = cut_at_bar_lines(notes, equal_bars(int(first[-1]), n_steps))
-        counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
-        data, size = rows.tobytes(), BAR_NOTE.itemsize
-        for i, bar, end in zip(chosen, first[:-1].tolist(), first[1:].tolist(), strict=True):
-            row, row_end = int(index[bar]) * size, int(index[end]) * size
-            cut[i] = counts[2 * bar : 2 * end], data[row:row_end]
-    return iter(cut)
+def _cut_all(pieces: list[ReadPiece]) -> Iterator[PieceBars]:
+    """The bars of each piece; they are put behind each other and cut in one go."""
+    if not pieces:
+        return
+    n_bars = [piece.n_bars for piece in pieces]
+    first = np.concatenate([[0], np.cumsum(n_bars)])
+    codes = np.concatenate([piece.codes for piece in pieces])
+    starts = bar_starts(steps_of(codes, pieces[0].steps_per_quarter))
+    notes = join_notes([piece.grid.notes for piece in pieces])
+    n_notes = [len(piece.grid.notes) for piece in pieces]
+    notes["start"] += np.repeat(starts[first[:-1]], n_notes).astype(np.int32)
+    rows, index = cut_at_bar_lines(notes, starts)
+    counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
+    metres, data, size = codes.astype("<u2").tobytes(), rows.tobytes(), BAR_NOTE.itemsize
+    for bar, end in pairwise(first.tolist()):
+        row, row_end = int(index[bar]) * size, int(index[end]) * size
+        of_bars = slice(2 * bar, 2 * end)
+        yield PieceBars(counts[of_bars], metres[of_bars], data[row:row_end])
 
 
-def _parts_of(
-    result: FileResult, cut: Iterator[tuple[bytes, bytes]], options: CorpusOptions
-) -> FileParts:
+def _parts_of(result: FileResult, cut: Iterator[PieceBars], options: CorpusOptions) -> FileParts:
     notes = [next(cut) for _ in result.pieces]
     header = {
         "file": result.file,
@@ -276,25 +283,32 @@ def _parts_of(
         "pieces": [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces],
         "refusals": [show_refusal(refusal) for refusal in result.refusals],
     }
-    sizes = [len(rows) // BAR_NOTE.itemsize for _, rows in notes]
+    sizes = [len(bars.rows) // BAR_NOTE.itemsize for bars in notes]
     places = [(0, 0, p.n_bars, 0, size) for p, size in zip(result.pieces, sizes, strict=True)]
     return FileParts(header, places, notes)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Bar notes and their index in two files, of which only what is asked for is read."""
+    """Bar notes, their index and the metres of bars in files, read where they are asked for.
+
+    codes: of the metres that the file of a corpus counts; None where it has the codes.
+    """
 
     notes: Path
     bars: Path
+    metres: Path
+    codes: MetreCodes | None = None
     notes_begin: int = 0
     bars_begin: int = 0
+    metres_begin: int = 0
 
     @classmethod
-    def of_corpus(cls, path: Path) -> "Stored":
-        """Those of a corpus."""
-        notes, bars = path / "notes.npy", path / "bars.npy"
-        return cls(notes, bars, _content_begins(notes), _content_begins(bars))
+    def of_corpus(cls, path: Path, metres: Sequence[str]) -> "Stored":
+        """Those of a corpus of these metres."""
+        paths = (path / "notes.npy", path / "bars.npy", path / "metres.npy")
+        codes = codes_of([parse_metre(metre) for metre in metres])
+        return cls(*paths, codes, *map(_content_begins, paths))
 
     def read_notes(self, first: int, count: int) -> BarNotes:
         """``count`` rows from row ``first`` on."""
@@ -304,6 +318,13 @@ class Stored:
     def read_bars(self, first: int, count: int) -> npt.NDArray[np.int64]:
         """``count`` entries of the index from entry ``first`` on."""
         return np.fromfile(self.bars, np.int64, count, offset=self.bars_begin + first * 8)
+
+    def read_metres(self, first: int, count: int) -> MetreCodes:
+        """The metres of ``count`` bars from bar ``first`` on."""
+        if self.codes is None:
+            return np.fromfile(self.metres, "<u2", count, offset=first * 2)
+        places = np.fromfile(self.metres, np.uint8, count, offset=self.metres_begin + first)
+        return self.codes[places]
 
 
 def _content_begins(path: Path) -> int:
@@ -326,12 +347,18 @@ class Gathered:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._folder = folder
-        self.sources = [Stored(folder / "notes", folder / "bars")]
+        self.sources = [Stored(folder / "notes", folder / "bars", folder / "metres")]
         self.twins: dict[int, str] = {}
         self._n_files = self._n_rows = 0
         self._open = {
             name: (folder / name).open("wb")
-            for name in ("notes", "bars", *self.LINES, *(f"{n}.jsonl" for n in self.LINES))
+            for name in (
+                "notes",
+                "bars",
+                "metres",
+                *self.LINES,
+                *(f"{n}.jsonl" for n in self.LINES),
+            )
         }
         self._open["bars"].write(bytes(8))
 
@@ -347,6 +374,7 @@ class Gathered:
             index = self._n_rows + np.cumsum(batch.counts, dtype=np.int64)
             self._n_rows = int(index[-1])
             self._open["bars"].write(index.data)
+            self._open["metres"].write(batch.metres.data)
             self._open["notes"].write(batch.rows)
 
     def close(self) -> None:
@@ -383,20 +411,11 @@ class Gathered:
         """How many files were taken from an earlier corpus."""
         return int(self.files["known"].sum())
 
-    def is_new(self, counts: str) -> npt.NDArray[np.bool_]:
-        """Of each piece or refusal ("pieces", "refusals"), whether its file is no twin."""
+    def is_new(self) -> npt.NDArray[np.bool_]:
+        """Of each piece, whether its file is no twin."""
         is_new = np.ones(len(self.files), bool)
         is_new[list(self.twins)] = False
-        return np.repeat(is_new, self.files[counts])
-
-    @cached_property
-    def metres(self) -> Counter[str]:
-        """How many pieces could be had in each metre."""
-        found = [self.pieces["metre"][self.is_new("pieces")]]
-        found += [self.refusals["metre"][self.is_new("refusals")]]
-        metres, counts = np.unique(np.concatenate(found), return_counts=True)
-        named = zip(metres.tolist(), counts.tolist(), strict=True)
-        return Counter({metre.decode(): count for metre, count in named if metre})
+        return np.repeat(is_new, self.files["pieces"])
 
     def places(self) -> npt.NDArray[np.int64]:
         """(pieces, 5): the :data:`Place` of each piece, in order."""
@@ -411,7 +430,7 @@ class Earlier:
 
     def __init__(self, path: Path, source: int) -> None:
         self.manifest = read_manifest(path)
-        self.stored = Stored.of_corpus(path)
+        self.stored = Stored.of_corpus(path, self.manifest["metres"])
         self._source = source
         self._files, self._pieces, self._refused = (
             Lines(path / f"{name}.jsonl") for name in ("files", "pieces", "refused")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.music.bars import FULL_VELOCITY, BarIndex, BarNotes
+from nextbar.music.bars import FULL_VELOCITY, BarIndex, BarNotes, BarStarts
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.refusals import ADVICE, advice_on
 from nextbar.music.sources import NOTATION
@@ -24,6 +24,8 @@ MOST_PIECES: Final = 200_000
 FEW_PAIRS: Final = 2_000
 """About what a model of a few minutes' training learns by heart instead of learning from it."""
 FEW_HELD_OUT: Final = 5
+FEW_BARS: Final = 200
+"""In one metre: some ten tunes, of which a bar or two of each is held out."""
 
 
 @dataclass
@@ -89,19 +91,20 @@ def _count_notes(corpus: Corpus, summary: Summary) -> None:
         summary.pitches += np.bincount(begun["pitch"], minlength=FULL_VELOCITY + 1)
         summary.velocities += np.bincount(begun["velocity"], minlength=FULL_VELOCITY + 1)
         n_notes += len(begun)
-        n_repeated += _count_repeated(rows, index, corpus.n_steps)
-        for roll in corpus.rolls(np.arange(first, last)):
-            seen.add(hashlib.blake2b(roll, digest_size=8).digest())
+        n_repeated += _count_repeated(rows, index, corpus.starts(first, last))
+        metres = corpus.bar_metres[first:last].tolist()
+        for metre, roll in zip(metres, corpus.rolls(np.arange(first, last)), strict=True):
+            seen.add(hashlib.blake2b(roll, digest_size=8, salt=bytes([metre])).digest())
         summary.n_bars_seen += last - first
         summary.n_silent += int((np.diff(index) == 0).sum())
     summary.n_distinct = len(seen)
     summary.repeated = n_repeated / max(n_notes, 1)
 
 
-def _count_repeated(rows: BarNotes, index: BarIndex, n_steps: int) -> int:
+def _count_repeated(rows: BarNotes, index: BarIndex, starts: BarStarts) -> int:
     """Notes that begin where another of their pitch ends."""
     bar = np.repeat(np.arange(len(index) - 1), np.diff(index))
-    start = bar * n_steps + rows["start"]
+    start = starts[bar] + rows["start"]
     order = np.lexsort((start, rows["pitch"]))
     pitch, start, rows = rows["pitch"][order], start[order], rows[order]
     meets = start[:-1] + rows["duration"][:-1] == start[1:]
@@ -183,18 +186,15 @@ def _advise_on_size(manifest: dict[str, Any], summary: Summary, n_held_out: int)
 
 
 def _advise_on_metres(manifest: dict[str, Any]) -> Iterator[str]:
-    metres = by_count(manifest["metres"])
-    total, own = sum(metres.values()), metres.get(manifest["metre"], 0)
-    if not total or manifest["options"]["grid"] != "metre":
-        return
-    best, count = next(iter(metres.items()))
-    if count > own:
-        yield f"{count:,} of {total:,} pieces are in {best}: try --metre {best}."
-    elif 4 * (total - own) > total:
-        others = ", ".join(f"{n:,} {m}" for m, n in metres.items() if m != manifest["metre"])
+    bars = manifest.get("bars_in", {})
+    few = {metre: n for metre, n in by_count(bars).items() if n < FEW_BARS}
+    if few and len(few) < len(bars):
+        metres = "metre" if len(few) == 1 else "metres"
+        each = "" if len(few) == 1 else " each"
         yield (
-            f"{total - own:,} of {total:,} pieces are in other metres ({_shorten(others)});"
-            " --grid seconds would take all."
+            f"{sum(few.values()):,} of {sum(bars.values()):,} bars are in {len(few)} {metres} with"
+            f" under {FEW_BARS} bars{each} ({_shorten(', '.join(few))}): the model will know little"
+            " of these."
         )
 
 

@@ -6,11 +6,12 @@ programs expect it. Their most is four; what would need a fifth shares the
 last, where notes are cut and tied at each other's ends.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from nextbar.music.bars import Notes
+from nextbar.music.bars import BarStarts, Notes
 
 MOST_VOICES: Final = 4
 """That a staff has in the notation programs there are."""
@@ -51,28 +52,30 @@ VoicesOfBar = dict[int, list[Span]]
 """By voice, 0 the highest: spans one behind the other from the bar line to the next."""
 
 
-def voices_by_bar(notes: Notes, *, n_steps: int, n_bars: int) -> list[VoicesOfBar]:
+def voices_by_bar(notes: Notes, starts: BarStarts) -> list[VoicesOfBar]:
     """The voices of each bar; those that are silent in a bar are left out of it.
 
-    notes: dtype ``NOTE``, none behind the last bar. n_steps: in a bar; spans
+    notes: dtype ``NOTE``, none behind the last bar. starts: of the bars; spans
     count from their bar line. A note that is held over it is tied.
     """
+    lines = starts.tolist()
     chords = _chords(notes)
     voices = _choose_voices(chords)
-    bars: list[VoicesOfBar] = [{} for _ in range(n_bars)]
+    bars: list[VoicesOfBar] = [{} for _ in lines[1:]]
     for voice in range(MOST_VOICES):
         line = [chord for chord, chosen in zip(chords, voices, strict=True) if chosen == voice]
-        for span in _spans(line, n_steps):
-            bar, start = divmod(span.start, n_steps)
+        for span in _spans(line, lines):
+            bar = bisect_right(lines, span.start) - 1
+            start = span.start - lines[bar]
             spans = bars[bar].setdefault(voice, [])
             begins = spans[-1].end if spans else 0
             if begins < start:
                 spans.append(Span(begins, start))
             spans.append(span._replace(start=start, end=start + span.end - span.start))
-    for bar_voices in bars:
+    for bar_voices, (begin, end) in zip(bars, pairwise(lines), strict=True):
         for spans in bar_voices.values():
-            if spans[-1].end < n_steps:
-                spans.append(Span(spans[-1].end, n_steps))
+            if spans[-1].end < end - begin:
+                spans.append(Span(spans[-1].end, end - begin))
     return bars
 
 
@@ -132,12 +135,8 @@ def _most_at_once(chord: Chord, others: list[Chord]) -> int:
     return most
 
 
-def _spans(line: list[Chord], n_steps: int) -> Iterator[Span]:
+def _spans(line: list[Chord], bar_lines: list[int]) -> Iterator[Span]:
     """What a voice plays, cut where a chord begins or ends and at the bar lines; no rests."""
-    if not line:
-        return
-    end = max(chord.end for chord in line)
-    bar_lines = range(0, end + n_steps, n_steps)
     cuts = sorted({c.start for c in line} | {c.end for c in line} | set(bar_lines))
     sounding: list[Chord] = []
     coming = 0

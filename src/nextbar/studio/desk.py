@@ -17,16 +17,17 @@ from nextbar.measures.copying import TrainingBars
 from nextbar.measures.nearness import NEAR, KnownBars
 from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
-from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines, equal_bars
+from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
-from nextbar.music.grid import transpose
+from nextbar.music.metre import bar_steps, parse_metre, read_metre, show_metre
 from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
+from nextbar.music.tunes import Metre
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
 from nextbar.writing.piece import Composition
-from nextbar.writing.sketch import Sketch, sound_from_json
+from nextbar.writing.sketch import Sketch, recipe_to_json, sound_from_json
 from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
@@ -72,8 +73,7 @@ class Desk:
         return {
             "fingerprint": self.fingerprint,
             "name": self.name,
-            "metre": list(kind.metre),
-            "n_steps": kind.n_steps,
+            "metres": self._metres(),
             "steps_per_quarter": kind.steps_per_quarter,
             "tempo": kind.tempo,
             "common_key": kind.common_key,
@@ -107,6 +107,7 @@ class Desk:
         return {
             "name": corpus.piece_name(number),
             "bars": len(bars),
+            "metres": [show_metre(corpus.metres[n]) for n in corpus.bar_metres[bars]],
             "notes": notes.tolist(),
             "transposed": 0,
         }
@@ -117,6 +118,7 @@ class Desk:
         sketch = self.bench.begin(
             notes,
             asked["bars"],
+            metres=None if asked["metres"] is None else list(map(read_metre, asked["metres"])),
             transposed=asked["transposed"],
             sound=sound_from_json(asked["sound"]),
         )
@@ -149,6 +151,8 @@ class Desk:
         """The piece that is asked about, and how bars of it are to be drawn."""
         how = {key: value for key, value in asked.items() if key not in ("piece", *_SAMPLED)}
         sampling = self.composer.asked(*(asked[key] for key in _SAMPLED))
+        if how.get("metre") is not None:
+            how["metre"] = parse_metre(how["metre"])
         return Sketch.from_json(asked["piece"]), {**how, "sampling": sampling}
 
     def alternatives(self, asked: Json) -> Json:
@@ -172,33 +176,46 @@ class Desk:
     def show(self, sketch: Sketch) -> Json:
         """The whole piece: its recipe, and the notes and marks of every bar."""
         composition, rolls = self.bench.composition(sketch), self.bench.rolls(sketch)
-        rows, index = cut_at_bar_lines(
-            composition.notes, equal_bars(composition.n_bars, self.kind.n_steps)
-        )
+        starts = self.kind.starts_of(composition.metres)
+        rows, index = cut_at_bar_lines(composition.notes, starts)
         bars: list[Json] = []
         for number in range(composition.n_bars):
             written = number - sketch.n_given
             notes = rows[index[number] : index[number + 1]]
             bar: Json = {"notes": _rows(notes), "given": written < 0}
+            bar |= self._width_of(composition.metres[number])
             if written >= 0:
                 name = sketch.bars[written]
-                bar |= {"name": name, "recipe": asdict(sketch.made[name])}
+                bar |= {"name": name, "recipe": recipe_to_json(sketch.made[name])}
                 bar |= self._mark(rolls[written])
             bars.append(bar)
         return {"recipe": sketch.to_json(), "bars": bars}
 
     def _show_change(self, sketch: Sketch, change: Change) -> Json:
-        before = self.bench.roll_before(sketch, change.bar)
-        notes = notes_of_bar(change.roll, before)
-        notes = transpose(notes, -sketch.transposed)
         return {
             "index": sketch.n_given + change.bar,
-            "notes": _rows(notes),
+            "notes": _rows(self.bench.notes_of(sketch, change)),
             "given": False,
             "name": change.name,
-            "recipe": asdict(change.recipe),
+            "recipe": recipe_to_json(change.recipe),
+            **self._width_of(change.metre),
             **self._mark(change.roll),
         }
+
+    def _width_of(self, metre: Metre) -> Json:
+        return {
+            "metre": show_metre(metre),
+            "n_steps": bar_steps(metre, self.kind.steps_per_quarter),
+        }
+
+    def _metres(self) -> list[Json]:
+        """The metres that the model knows, the most frequent first; ``bars``: it has learned from.
+
+        Null where that is not recorded.
+        """
+        seen = self.composer.origin.get("corpus", {}).get("bars_in", {})
+        known = [self._width_of(metre) for metre in self.kind.metres]
+        return [{**each, "bars": seen.get(each["metre"])} for each in known]
 
     def _mark(self, roll: Rolls) -> Json:
         """How near a written bar is to the training bar most like it, and which that is."""
@@ -259,9 +276,9 @@ class Desk:
     def _draw(self, made: Composition) -> bytes:
         figure = picture.draw_piano_roll(
             made.notes,
-            made.n_bars,
-            self.kind.n_steps,
+            self.kind.starts_of(made.metres),
             steps_per_quarter=self.kind.steps_per_quarter,
+            metres=made.metres,
             given_bars=made.n_given_bars,
         )
         return picture.png_bytes(figure)

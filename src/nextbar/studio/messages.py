@@ -79,6 +79,11 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+Metre = Annotated[
+    str, Field(strict=True, pattern="^[1-9][0-9]?/(1|2|4|8|16|32)$", description="As 6/8.")
+]
+
+
 class Written(Message):
     """A bar drawn with these after others: the bars that the model looked at."""
 
@@ -95,6 +100,7 @@ class Written(Message):
             'model looked at given bars too; or only "noise".',
         ),
     ]
+    metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
 
 
 class Blended(Message):
@@ -111,24 +117,29 @@ class Sound(Message):
     tempo: Tempo
     program: Annotated[int, _whole(0, 127, "General MIDI, from 0.")]
     name: Annotated[str, Field(max_length=1_000, description="Of its track.")]
-    metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]]
+    metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]] | None = Field(
+        default=None, description="Of all bars, in recipes of formats 2 and 3; not looked at."
+    )
 
 
 class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = KIND
-    format: Literal[2, 3] = FORMAT
+    format: Literal[2, 3, 4] = FORMAT
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, MOST_BARS)]
+    given_metres: Annotated[list[Metre | None], Field(max_length=MOST_BARS)] | None = Field(
+        default=None, description="Of each given bar; null is the run's most frequent."
+    )
     given_notes: Notes
     transposed: Semitones
     made: Annotated[dict[Name, Written | Blended], Field(max_length=MOST_RECIPES)]
     bars: Annotated[list[Name], Field(max_length=MOST_BARS)]
     locked: Annotated[list[BarNumber], Field(max_length=MOST_BARS)]
     sound: Sound | None = Field(
-        default=None, description="Null is the tempo, metre and piano of the training tunes."
+        default=None, description="Null is the tempo of the training tunes, and a piano."
     )
 
 
@@ -138,6 +149,9 @@ class Begin(Message):
     run: Fingerprint
     notes: Notes = []
     bars: Annotated[int, _whole(0, MOST_GIVEN_BARS, "How many bars of the notes to keep.")] = 0
+    metres: Annotated[list[Metre], Field(max_length=MOST_BARS)] | None = Field(
+        default=None, description="Of each of these bars; null is the run's most frequent."
+    )
     transposed: Semitones | None = Field(
         default=None, description="Semitones to the model's key; null finds them from the notes."
     )
@@ -157,6 +171,9 @@ class Compose(Drawn):
     """More bars at the end of a piece, or all of it anew but for its locked bars."""
 
     bars: Annotated[int, _whole(1, 128)]
+    metre: Metre | None = Field(
+        default=None, description="Of these bars; null goes on as before, or keeps each one's."
+    )
 
 
 class RollAgain(Drawn):
@@ -164,6 +181,7 @@ class RollAgain(Drawn):
 
     bar: BarNumber
     with_following: Annotated[bool, Field(strict=True)] = False
+    metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
 
 
 class Alternatives(Drawn):

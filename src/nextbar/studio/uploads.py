@@ -21,8 +21,8 @@ def read_upload(data: bytes, *, name: str, track: str, kind: dict[str, Any]) -> 
 
     Gives ``tracks`` (number, name, notes each) and ``notes`` (start, duration,
     pitch, velocity, in steps) of one tune, ``tune`` of ``tunes``, ``bars``,
-    ``first_bar`` (the first that sounds, from 1), ``sound`` (tempo, program,
-    name, metre), ``says`` (what was left out, in sentences), ``transposed``
+    ``metres`` (of each bar), ``first_bar`` (the first that sounds, from 1),
+    ``sound`` (tempo, program, name), ``says`` (what was left out, in sentences), ``transposed``
     (semitones to the common key, 0 without one) and ``cut``, whether the file
     is longer than 512 bars or 8,192 notes and only its beginning was taken.
     Raises UsageError with the reason where the file cannot be read.
@@ -64,6 +64,7 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     # Loaded here, where the worker's limits hold already.
     from nextbar.music.grid import semitones_to_c
     from nextbar.music.kind import BarKind
+    from nextbar.music.metre import show_metre
     from nextbar.writing.sketch import MOST_BARS, MOST_GIVEN_NOTES, sound_to_json
     from nextbar.writing.source import source_from_bytes
 
@@ -71,7 +72,8 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     source = source_from_bytes(data, name=asked["name"], kind=kind, track=asked["track"])
     piece = source.piece
     notes = piece.grid.notes
-    end = MOST_BARS * kind.n_steps
+    n_bars = min(piece.n_bars, MOST_BARS)
+    end = int(piece.starts[n_bars])
     kept = notes[notes["start"] + notes["duration"] <= end][:MOST_GIVEN_NOTES]
     return {
         "tracks": [
@@ -81,7 +83,8 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         "tune": piece.number,
         "tunes": source.found.n_tunes,
         "notes": kept.tolist(),
-        "bars": min(piece.n_bars, MOST_BARS),
+        "bars": n_bars,
+        "metres": list(map(show_metre, source.metres[:n_bars])),
         "first_bar": piece.n_silent_bars + 1,
         "sound": sound_to_json(source.sound),
         "says": list(source.remarks()),

@@ -27,7 +27,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def _inspect_run(run: Path) -> dict[str, Any]:
-    config, shape, origin = record.read_description(run)
+    config, shape, origin, _ = record.read_description(run)
     return {
         "kind": "nextbar run",
         "epoch": record.read_epoch(run) if record.has_checkpoint(run) else 0,

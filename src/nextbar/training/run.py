@@ -13,7 +13,14 @@ import numpy.typing as npt
 import torch
 
 from nextbar._version import __version__
-from nextbar.errors import CorpusError, OutputError, RunError, TrainingError, UsageError
+from nextbar.errors import (
+    ConfigError,
+    CorpusError,
+    OutputError,
+    RunError,
+    TrainingError,
+    UsageError,
+)
 from nextbar.frames import checkpoint, record
 from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.model import build_model
@@ -31,6 +38,7 @@ from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.frames.training import train as train_model
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
+from nextbar.music.metre import show_metre
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
 
@@ -134,13 +142,13 @@ def train(
         settings = fitted(start, override(start.config, **chosen), opened, chosen)
         computed_in = precision or choose_precision(choose_device(device))
         origin = _origin(opened, start, computed_in)
-        description = Description(settings, opened.kind.frame_shape, origin)
+        description = Description(settings, opened.kind.frame_shape, origin, widths_of(opened))
     pairs = training_pairs(opened, settings)
     replicas = launch(device=device, devices=devices, precision=computed_in)
     if record.has_checkpoint(run):
         training = checkpoint.load_training(run, settings, replicas.device)
     else:
-        model = build_model(opened.kind.frame_shape, settings)
+        model = build_model(opened.kind.frame_shape, settings, widths_of(opened))
         training = begin_training(model.to(replicas.device))
     watch = None
     if replicas.is_first:
@@ -184,9 +192,33 @@ def _last_good(run: Path) -> str:
     return f"the last good checkpoint, {path}, is of epoch {record.read_epoch(run)}"
 
 
+def widths_of(corpus: Corpus) -> tuple[int, ...]:
+    """How many steps a bar of each metre has; none where there is one metre, as all are alike."""
+    return corpus.kind.widths if len(corpus.metres) > 1 else ()
+
+
+def sequences_of(corpus: Corpus) -> Sequences:
+    """The bars of a corpus as frames, each of the kind that its metre is."""
+    several = widths_of(corpus)
+    return Sequences(
+        CorpusFrames(corpus),
+        corpus.piece_index,
+        full_scale=FULL_VELOCITY,
+        kinds=corpus.bar_metres if several else None,
+        widths=several,
+    )
+
+
 def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
     """The pairs of the training pieces. Raises CorpusError that says what the corpus lacks."""
-    sequences = Sequences(CorpusFrames(corpus), corpus.piece_index, full_scale=FULL_VELOCITY)
+    if config.layout == "plane" and widths_of(corpus):
+        metres = ", ".join(map(show_metre, corpus.metres[:4]))
+        raise ConfigError(
+            f"{corpus.path}: its bars are in {len(corpus.metres)} metres ({metres} ...), and the "
+            "paper's networks (layout plane) know bars of one; prepare it with --metre "
+            f"{show_metre(corpus.metres[0])} or --grid seconds, or train another preset"
+        )
+    sequences = sequences_of(corpus)
     pieces = corpus.pieces("training")
     try:
         return PairBatches(
@@ -250,6 +282,7 @@ def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, A
             "fingerprint": corpus.fingerprint,
             "pieces": corpus.n_pieces,
             "bars": corpus.n_bars,
+            "bars_in": corpus.manifest["bars_in"],
             **corpus.kind.to_json(),
         },
     }

@@ -21,6 +21,7 @@ from nextbar.frames.config import Sampling
 from nextbar.frames.training import StepDone, Training
 from nextbar.music.corpus import Corpus
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
+from nextbar.writing.beginning import begin_from_bars
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning
 
@@ -95,13 +96,17 @@ class Watch:
             pieces = [*continued, *pieces]
         self._training.model.train()  # composing may have put it in evaluation mode
         panels = [
-            Panel(piece.notes, piece.n_bars, piece.n_given_bars, f"seed {piece.seed}")
+            Panel(
+                piece.notes,
+                kind.starts_of(piece.metres),
+                piece.n_given_bars,
+                f"seed {piece.seed}",
+                piece.metres,
+            )
             for piece in pieces
         ]
         sheet = draw_contact_sheet(
             panels,
-            kind.n_steps,
-            steps_per_quarter=kind.steps_per_quarter,
             n_columns=SAMPLES_OF_EACH,
             title=f"after epoch {epoch}: from a real bar, and from noise",
         )
@@ -117,10 +122,7 @@ def _first_bars(corpus: Corpus, n: int) -> list[Beginning]:
     for piece in chosen[: 4 * n]:
         firsts += [bar for bar in corpus.bars_of(int(piece)) if sounds[bar]][:1]
     firsts = firsts[:n]
-    return [
-        Beginning(corpus.notes(bar, bar + 1), 1, roll[None], "sample")
-        for bar, roll in zip(firsts, corpus.rolls(firsts), strict=True)
-    ]
+    return begin_from_bars(corpus, firsts, "sample")
 
 
 PLOTS = {

@@ -15,29 +15,34 @@ from torch import Tensor
 
 from nextbar.errors import UsageError
 from nextbar.frames.rollout import decode, latent_noise, next_frames
-from nextbar.music.bars import FULL_VELOCITY, BarNotes, Rolls, read_rolls
-from nextbar.writing.composer import Composer, hear, stack_rolls
-from nextbar.writing.piece import Draw
+from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_rolls
+from nextbar.music.metre import show_metre
+from nextbar.music.tunes import Metre
+from nextbar.writing.composer import Composer, hear, to_frames
+from nextbar.writing.piece import Before, Draw
 
 Latent = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class WrittenBar:
-    """A bar as it is heard, (channels, 88, steps) uint8, and the latent it was decoded from."""
+    """A bar as it is heard, (channels, 88, steps) uint8, and the latent it was decoded from.
+
+    metre: of the bar; in a roll of more steps than it has the last are empty.
+    """
 
     roll: Rolls
     latent: Latent
+    metre: Metre
 
 
 def write_bars(
-    composer: Composer, after: Sequence[Rolls | None], draws: Sequence[Draw]
+    composer: Composer, after: Sequence[Before | None], draws: Sequence[Draw]
 ) -> list[WrittenBar]:
     """A bar for each draw, computed side by side, each as if it were written alone.
 
-    after: for each the rolls of the bars before it, (bars, channels, 88,
-    steps) uint8 in the composer's key, the latest last and at least one; None
-    begins from noise. Of these the model's memory takes the latest. The bars
+    after: for each the bars before it, in the composer's key, the latest last
+    and at least one; None begins from noise. Of these the model's memory takes the latest. The bars
     are those that ``Composer.compose`` writes, to the note, at its default
     threshold.
     """
@@ -53,14 +58,16 @@ def write_bars(
             if not chosen:
                 continue
             noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
-            histories = [rolls[-memory:] for i in chosen if (rolls := after[i]) is not None]
-            before = (
-                torch.from_numpy(stack_rolls(histories)).float() / FULL_VELOCITY
-                if histories
-                else None
-            )
-            frames, latents = next_frames(composer.model, before, noise, sampling)
-            for i, bar in zip(chosen, _bars_of(composer, frames, latents), strict=True):
+            befores = [
+                Before(before.rolls[-memory:], before.metres[-memory:])
+                for i in chosen
+                if (before := after[i]) is not None
+            ]
+            metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
+            kinds = composer.kinds_of(befores, [[metre] for metre in metres])
+            first = to_frames(befores) if befores else None
+            frames, latents = next_frames(composer.model, first, noise, sampling, kinds)
+            for i, bar in zip(chosen, _bars_of(composer, frames, latents, metres), strict=True):
                 written[i] = bar
     return [bar for bar in written if bar is not None]
 
@@ -74,30 +81,50 @@ def blend(
     note. The way is an arc: the latent's direction turns evenly and its length
     changes evenly, for the middle of a straight line is nearer to 0 than any
     latent the generator has seen (White 2016, "Sampling Generative Networks").
+    Raises UsageError for bars of two metres.
     """
     if not all(0 <= share <= 1 for share in shares):
         raise UsageError("share: how far to blend is from 0 (the first bar) to 1 (the second)")
+    if first.metre != second.metre:
+        shown = f"{show_metre(first.metre)} and {show_metre(second.metre)}"
+        raise UsageError(f"blend: the bars are in {shown}; choose two of one metre")
     latents = torch.from_numpy(
         np.stack([_on_the_arc(first.latent, second.latent, share) for share in shares])
     )
-    return _bars_of(composer, decode(composer.model, latents), latents)
+    metres = [first.metre] * len(latents)
+    kinds = composer.kinds_of([], [[metre] for metre in metres])
+    return _bars_of(composer, decode(composer.model, latents, kinds), latents, metres)
 
 
-def notes_of_bar(roll: Rolls, before: Rolls | None) -> BarNotes:
-    """The bar's notes, dtype ``BAR_NOTE``; those that go on from the bar before are tied."""
+def notes_of_bar(
+    roll: Rolls, before: Rolls | None = None, starts: BarStarts | None = None
+) -> BarNotes:
+    """The bar's notes, dtype ``BAR_NOTE``; those that go on from the bar before are tied.
+
+    starts: of both bars, where not all bars have all steps of their roll.
+    """
     rolls = roll[None] if before is None else np.stack([before, roll])
-    bar_notes, index = read_rolls(rolls)
+    bar_notes, index = read_rolls(rolls, starts)
     return bar_notes[index[-2] :]
+
+
+def _metre_of(composer: Composer, before: Before | None, draw: Draw) -> Metre:
+    if draw.metre is not None:
+        return draw.metre
+    return composer.kind.metre if before is None else before.metres[-1]
 
 
 def _noise_of(composer: Composer, draw: Draw) -> Tensor:
     return latent_noise([draw.seed], draw.position + 1, composer.model.noise_size)[0, -1]
 
 
-def _bars_of(composer: Composer, frames: Tensor, latents: Tensor) -> list[WrittenBar]:
+def _bars_of(
+    composer: Composer, frames: Tensor, latents: Tensor, metres: Sequence[Metre]
+) -> list[WrittenBar]:
     heard = hear(frames, composer.threshold)
     rolls = (heard * FULL_VELOCITY).round().to(torch.uint8).numpy()
-    return [WrittenBar(roll, latent) for roll, latent in zip(rolls, latents.numpy(), strict=True)]
+    made = zip(rolls, latents.numpy(), metres, strict=True)
+    return [WrittenBar(roll, latent, metre) for roll, latent, metre in made]
 
 
 def _on_the_arc(first: Latent, second: Latent, share: float) -> Latent:

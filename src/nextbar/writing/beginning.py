@@ -1,13 +1,17 @@
 """What a piece goes on from: noise, a bar of the corpus, or a file of the user's."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nextbar.errors import CorpusError, UsageError
-from nextbar.music.bars import cut_at_bar_lines, draw_rolls, equal_bars, join_at_bar_lines
-from nextbar.music.corpus import corpus_of
+from nextbar.music.bars import Notes, Rolls, cut_at_bar_lines, draw_rolls, join_at_bar_lines
+from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
+from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.reading import show_path
+from nextbar.music.tunes import Metre
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING, Beginning
 from nextbar.writing.source import read_source, split_place
@@ -46,11 +50,35 @@ def begin_from_corpus(composer: Composer, *, seeds: list[int], part: str) -> lis
             f"{corpus.path} has no {part} bar that sounds; begin from noise or a file"
         )
     chosen = [int(np.random.default_rng([seed, 2]).choice(sounding)) for seed in seeds]
-    rolls = corpus.rolls(chosen)
+    return begin_from_bars(corpus, chosen, part)
+
+
+def begin_from_bars(corpus: Corpus, bars: Sequence[int], name: str) -> list[Beginning]:
+    """A beginning of one bar for each of these bars of a corpus."""
     return [
-        Beginning(corpus.notes(bar, bar + 1), 1, roll[None], part)
-        for bar, roll in zip(chosen, rolls, strict=True)
+        Beginning(
+            corpus.notes(bar, bar + 1), (corpus.metres[corpus.bar_metres[bar]],), roll[None], name
+        )
+        for bar, roll in zip(bars, corpus.rolls(bars), strict=True)
     ]
+
+
+def rolls_before(notes: Notes, metres: Sequence[Metre], kind: BarKind, *, memory: int) -> Rolls:
+    """The rolls of the last bars, (bars, channels, 88, steps): as many as a model may look at.
+
+    That is ``memory`` of them, but none before a bar in a metre that it does not know.
+    """
+    known = [normal_metre(metre) in kind.metres for metre in metres]
+    n_known = known[::-1].index(False) if False in known else len(known)
+    bar_notes, index = cut_at_bar_lines(notes, kind.starts_of(metres))
+    last = np.arange(len(metres) - min(n_known, memory), len(metres))
+    return draw_rolls(bar_notes, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
+
+
+def _unknown(metre: Metre, kind: BarKind, near: int | None) -> str:
+    known, its = ", ".join(map(show_metre, kind.metres)), show_metre(metre)
+    which = "a bar in one of these" if near is None else f"bar {near}, the nearest in one of these"
+    return f"is in {its}, and this model writes {known}; give {which}, or a model of music in {its}"
 
 
 def begin_from_file(
@@ -62,11 +90,13 @@ def begin_from_file(
     """
     place = split_place(start)
     source = read_source(place, kind, track=track)
-    piece, n_steps = source.piece, kind.n_steps
+    piece, starts = source.piece, source.piece.starts
     shown = show_path(piece.name)
-    bar_notes, index = cut_at_bar_lines(piece.grid.notes, equal_bars(piece.n_bars, n_steps))
+    bar_notes, index = cut_at_bar_lines(piece.grid.notes, starts)
     sounding = np.flatnonzero(np.diff(index)) + 1
-    chosen = int(sounding[-1]) if place.bar is None else place.bar
+    known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
+    usual = (known or [int(sounding[-1])])[-1]
+    chosen = usual if place.bar is None else place.bar
     if not 1 <= chosen <= piece.n_bars:
         raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
     if chosen not in sounding:
@@ -75,16 +105,18 @@ def begin_from_file(
             f"bar {chosen} of {shown} is silent; the nearest that sounds is bar {near}"
         )
     first = int(sounding[0])
-    n_kept = chosen - first + 1
-    starts = equal_bars(n_kept, n_steps)
+    starts = starts[first - 1 : chosen + 1]
     kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], starts)
     semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
-    heard, index = cut_at_bar_lines(transpose(kept, semitones), starts)
-    last = np.arange(max(0, n_kept - memory), n_kept)
+    metres = source.metres[first - 1 : chosen]
+    if chosen not in known:
+        nearest = min(known, key=lambda bar: abs(bar - chosen), default=None)
+        raise UsageError(f"bar {chosen} of {shown} {_unknown(metres[-1], kind, nearest)}")
+    heard = transpose(kept, semitones)
     return Beginning(
         notes=kept,
-        n_bars=n_kept,
-        rolls=draw_rolls(heard, index, last, n_steps=n_steps, onsets=kind.onsets),
+        metres=metres,
+        rolls=rolls_before(heard, metres, kind, memory=memory),
         name=f"{source.name_for_files(place.path.stem)}-bar{chosen}",
         transposed=semitones,
         sound=source.sound,

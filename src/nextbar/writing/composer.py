@@ -16,7 +16,7 @@ import torch
 from symusic.core import ScoreTick
 from torch import Tensor
 
-from nextbar.errors import RunError
+from nextbar.errors import RunError, UsageError
 from nextbar.frames.checkpoint import load_model
 from nextbar.frames.config import Sampling
 from nextbar.frames.model import Model
@@ -26,17 +26,19 @@ from nextbar.frames.rollout import roll_out
 from nextbar.music.bars import (
     FULL_VELOCITY,
     Rolls,
-    equal_bars,
     join_at_bar_lines,
     read_rolls,
     sort_notes,
 )
 from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
+from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
+from nextbar.music.tunes import Metre
 from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.piece import (
     FAINTEST,
+    Before,
     Beginning,
     Composition,
     check_bars,
@@ -87,8 +89,8 @@ class Composer:
 
     @property
     def sound(self) -> Sound:
-        """How it sounds where nothing is given: a piano, in the corpus's metre and tempo."""
-        return Sound(self.kind.tempo, metre=self.kind.metre)
+        """How it sounds where nothing is given: a piano, in the corpus's tempo."""
+        return Sound(self.kind.tempo)
 
     def generate(
         self,
@@ -97,6 +99,7 @@ class Composer:
         seed: int = 0,
         beginning: Beginning | None = None,
         tempo: float | None = None,
+        metre: str | None = None,
         temperature: float | None = None,
         follow: float | None = None,
         threshold: float | None = None,
@@ -105,11 +108,13 @@ class Composer:
 
         beginning: what to go on from (testing model 1), from
         ``nextbar.begin_from``; None begins from noise (testing model 2). tempo: in
-        quarters a minute; None is that of the beginning, else the corpus's.
-        temperature, follow: how far each bar strays from the likeliest, and how
-        closely it follows those before, see :class:`nextbar.frames.config.Sampling`;
-        None is what the run says. threshold: the intensity, 0-1, from which a cell
-        is heard. The same arguments give the same piece.
+        quarters a minute; None is that of the beginning, else the corpus's. metre:
+        of the written bars, as "6/8"; None is that of the last given bar, else the
+        corpus's most frequent. temperature, follow: how far each bar strays from
+        the likeliest, and how closely it follows those before, see
+        :class:`nextbar.frames.config.Sampling`; None is what the run says.
+        threshold: the intensity, 0-1, from which a cell is heard. The same
+        arguments give the same piece.
         """
         sampling = self.asked(temperature, follow)
         (composition,) = self.compose(
@@ -119,6 +124,7 @@ class Composer:
             sampling=sampling,
             threshold=threshold,
             tempo=tempo,
+            metre=None if metre is None else parse_metre(metre),
         )
         return self.to_score(composition, f"nextbar seed {seed}")
 
@@ -136,12 +142,15 @@ class Composer:
         sampling: Sampling | None = None,
         threshold: float | None = None,
         tempo: float | None = None,
+        metre: Metre | Sequence[Metre] | None = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
 
         beginnings: all None (testing model 2), or none of them (model 1). A
         piece does not depend on the others it is computed with. tempo: None is
-        that of what is gone on from, else the corpus's.
+        that of what is gone on from, else the corpus's. metre: of all written
+        bars, or of each; None is that of the last given bar, else the corpus's
+        most frequent. Raises UsageError for one that the model does not know.
         """
         check_bars(bars)
         check_tempo(tempo)
@@ -151,10 +160,9 @@ class Composer:
         heard_from = self.threshold if threshold is None else threshold
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
-        first = None
-        if given:
-            first = torch.from_numpy(stack_rolls([beginning.rolls for beginning in given]))
-            first = first.float() / FULL_VELOCITY
+        metres = [self.metres_of(beginning, bars, metre) for beginning in beginnings]
+        befores = [beginning.last_bars for beginning in given]
+        first = to_frames(befores) if given else None
         frames = roll_out(
             self.model,
             first,
@@ -162,11 +170,14 @@ class Composer:
             seeds=seeds,
             sampling=self.sampling if sampling is None else sampling,
             perceive=lambda drawn: hear(drawn, heard_from),
+            kinds=self.kinds_of(befores, metres),
         )
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
         pieces = [
-            self.join(beginning, written, seed)
-            for beginning, written, seed in zip(beginnings, rolls, seeds, strict=True)
+            self.join(beginning, written, seed, of_written)
+            for beginning, written, seed, of_written in zip(
+                beginnings, rolls, seeds, metres, strict=True
+            )
         ]
         if tempo is None:
             return pieces
@@ -175,21 +186,71 @@ class Composer:
     def to_score(self, composition: Composition, name: str) -> ScoreTick:
         """The piece as a score of one track, which has the name where it has none of its own."""
         sound = composition.sound._replace(name=composition.sound.name or name)
-        steps = self.kind.steps_per_quarter
-        return to_score(composition.notes, steps_per_quarter=steps, **sound._asdict())
+        return to_score(
+            composition.notes,
+            steps_per_quarter=self.kind.steps_per_quarter,
+            metres=composition.metres,
+            **sound._asdict(),
+        )
 
-    def join(self, beginning: Beginning | None, written: Rolls, seed: int) -> Composition:
-        """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece."""
-        n_steps = self.kind.n_steps
-        notes = join_at_bar_lines(*read_rolls(written), equal_bars(len(written), n_steps))
+    def metres_of(
+        self, beginning: Beginning | None, bars: int, metre: Metre | Sequence[Metre] | None
+    ) -> tuple[Metre, ...]:
+        """The metre of each written bar; see :meth:`compose`."""
+        if metre is None:
+            metre = self.kind.metre if beginning is None else beginning.metres[-1]
+        of_each: tuple[Metre, ...] = tuple(each for each in metre if isinstance(each, tuple))
+        if not of_each:
+            numerator, denominator = metre
+            assert isinstance(numerator, int)
+            assert isinstance(denominator, int)
+            of_each = ((numerator, denominator),) * bars
+        if len(of_each) != bars:
+            raise UsageError(f"metre: {len(of_each)} metres for {bars} bars; give one for each")
+        self.kind.numbers_of(of_each)  # refuses what the model does not know
+        return of_each
+
+    def kinds_of(
+        self, befores: Sequence[Before], metres: Sequence[Sequence[Metre]]
+    ) -> Tensor | None:
+        """The kinds of frames that a rollout is told, of bars before and of those to be written.
+
+        befores: as for :func:`to_frames`, or none from noise. None where the
+        model has bars of one metre.
+        """
+        if len(self.kind.metres) == 1:
+            return None
+        known = [self.kind.numbers_of(before.metres) for before in befores] or [
+            np.empty(0, np.uint8)
+        ] * len(metres)
+        longest = max(map(len, known))
+        rows = [
+            np.concatenate([np.zeros(longest - len(given), np.uint8), given, numbers])
+            for given, numbers in zip(known, map(self.kind.numbers_of, metres), strict=True)
+        ]
+        return torch.from_numpy(np.stack(rows).astype(np.int64))
+
+    def join(
+        self,
+        beginning: Beginning | None,
+        written: Rolls,
+        seed: int,
+        metres: tuple[Metre, ...],
+    ) -> Composition:
+        """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece.
+
+        metres: of the written bars.
+        """
+        starts = self.kind.starts_of(metres)
+        notes = join_at_bar_lines(*read_rolls(written, starts), starts)
         if beginning is None:
-            return Composition(notes, len(written), 0, seed, self.sound)
+            return Composition(notes, metres, 0, seed, self.sound)
         notes = transpose(notes, -beginning.transposed)
-        notes["start"] += beginning.n_bars * n_steps
+        notes["start"] += self.kind.starts_of(beginning.metres)[-1]
         joined = sort_notes(np.concatenate([beginning.notes, notes]))
         return Composition(
             notes=joined,
-            n_bars=beginning.n_bars + len(written),
+            metres=beginning.metres + metres,
             n_given_bars=beginning.n_bars,
             seed=seed,
             sound=beginning.sound or self.sound,
@@ -206,6 +267,13 @@ def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
     for row, history in zip(stacked, histories, strict=True):
         row[longest - len(history) :] = history
     return stacked
+
+
+def to_frames(befores: Sequence[Before]) -> Tensor:
+    """The bars before, side by side, as frames (B, bars, channels, 88, steps) in [0, 1]."""
+    return torch.from_numpy(stack_rolls([before.rolls for before in befores])).float() / (
+        FULL_VELOCITY
+    )
 
 
 def hear(frames: Tensor, threshold: float) -> Tensor:
@@ -235,13 +303,13 @@ def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     JSON. Raises RunError where it is no run, or damaged.
     """
     run = SHIPPED if run is None else Path(run)
-    _, shape, origin = read_description(run)
+    _, shape, origin, widths = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])
         sampling = Sampling(**origin["sampling"])
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{run} was not trained on music: {error} is not in its origin") from error
-    if shape != kind.frame_shape:
+    if (shape, widths or kind.widths) != (kind.frame_shape, kind.widths):
         raise RunError(f"{run} is damaged: frames of {shape}, bars of {kind.frame_shape}")
     model, _ = load_model(run, choose_device(device))
     sha256 = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()

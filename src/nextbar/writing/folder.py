@@ -11,7 +11,7 @@ from nextbar.errors import NextbarError, TooLongError, UsageError
 from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.kind import BarKind
-from nextbar.music.metre import show_metre
+from nextbar.music.metre import read_changes, show_changes, show_metre
 from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
@@ -59,7 +59,9 @@ def read_record(folder: Path) -> Record | None:
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         kind = BarKind.from_json(stored["bars"])
-        return Record(dict(stored["run"]), kind, dict(stored["pieces"]))
+        in_one = [[1, show_metre(kind.metre)]]  # as all pieces were, once
+        pieces = {n: {"metres": in_one, **piece} for n, piece in stored["pieces"].items()}
+        return Record(dict(stored["run"]), kind, pieces)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} is damaged ({error}); remove it, or use another folder"
@@ -126,7 +128,7 @@ def _describe(made: Made) -> dict[str, Any]:
         "seed": composition.seed,
         "tempo": round(composition.sound.tempo, 3),
         "program": composition.sound.program,
-        "metre": show_metre(composition.sound.metre),
+        "metres": show_changes(composition.metres),
         **made.details,
     }
 
@@ -144,9 +146,9 @@ def _write_piece(
     if pictures:
         figure = picture.draw_piano_roll(
             composition.notes,
-            composition.n_bars,
-            kind.n_steps,
+            kind.starts_of(composition.metres),
             steps_per_quarter=kind.steps_per_quarter,
+            metres=composition.metres,
             given_bars=composition.n_given_bars,
             title=made.name,
         )
@@ -184,9 +186,9 @@ def _write_sheet(folder: Path) -> None:
             notes = read_piece(folder / name, record.kind).grid.notes
         except NextbarError:  # moved away by the user, or silent: nothing to draw
             continue
-        panels.append(picture.Panel(notes, details["bars"], details["given_bars"], Path(name).stem))
+        metres = read_changes(details["metres"], details["bars"])
+        starts = record.kind.starts_of(metres)
+        title = Path(name).stem
+        panels.append(picture.Panel(notes, starts, details["given_bars"], title, metres))
     if panels:
-        figure = picture.draw_contact_sheet(
-            panels, record.kind.n_steps, steps_per_quarter=record.kind.steps_per_quarter
-        )
-        picture.save_png(figure, folder / SHEET)
+        picture.save_png(picture.draw_contact_sheet(panels), folder / SHEET)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from nextbar.errors import UsageError
 from nextbar.music import audio
+from nextbar.music.metre import parse_metre, show_metre
 from nextbar.music.sheet import load_music21
 from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.beginning import begin_from, begin_from_corpus
@@ -40,6 +41,7 @@ def generate(
     follow: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
+    metre: str | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -52,8 +54,8 @@ def generate(
 
     run: None takes the trained model that comes with nextbar.
     bars: how many bars the model writes; given ones come in front and are not
-    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold, tempo:
-    see ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
+    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold, tempo,
+    metre: see ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
     on how many are made with it. A file's name says what decided the piece;
     ``generated.json`` says it in full, with the command that makes it again. say:
     is told, in sentences, what of a file is gone on from before anything is
@@ -73,6 +75,9 @@ def generate(
         load_music21()
     composer = run if isinstance(run, Composer) else load(run, device=device)
     sampling = composer.asked(temperature, follow)
+    wanted = None if metre is None else parse_metre(metre)
+    if wanted is not None:
+        composer.kind.number_of(wanted)
     check_folder(Path(out), composer)
     beginnings = _begin_all(composer, from_bar, seeds, track)
     if say is not None and beginnings[0] is not None:
@@ -83,6 +88,7 @@ def generate(
     options |= {} if sampling.follow == 1 else {"follow": sampling.follow}
     options |= {} if threshold is None else {"threshold": threshold}
     options |= {} if tempo is None else {"tempo": tempo}
+    options |= {} if wanted is None else {"metre": show_metre(wanted)}
 
     def make() -> Iterator[Made]:
         at_once = max(1, BARS_AT_ONCE // bars)
@@ -95,6 +101,7 @@ def generate(
                 sampling=sampling,
                 threshold=threshold,
                 tempo=tempo,
+                metre=wanted,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
                 start = NOISE if beginning is None else beginning.name
@@ -134,6 +141,8 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     for option in ("follow", "threshold", "tempo"):
         if option in options:
             name += f"-{option}{_show(options[option])}"
+    if "metre" in options:
+        name += f"-metre{options['metre'].replace('/', '-')}"
     return name
 
 

@@ -1,12 +1,13 @@
 """What a piece goes on from, what it is asked to be, and what came out. No PyTorch."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, Notes, Rolls
 from nextbar.music.score import Sound
+from nextbar.music.tunes import Metre
 
 NOISE: Final = "noise"
 HELD_OUT: Final = "held-out"
@@ -26,34 +27,47 @@ FAINTEST: Final = 0.5 / FULL_VELOCITY
 class Composition:
     """One written piece.
 
-    notes: on the corpus's grid, given bars first. n_bars: all of them.
-    n_given_bars: how many of these were given, not written. sound: its tempo,
-    metre and instrument.
+    notes: on the corpus's grid, given bars first. metres: of each bar, as it is
+    to be notated. n_given_bars: how many of these were given, not written.
+    sound: its tempo and instrument.
     """
 
     notes: Notes
-    n_bars: int
+    metres: tuple[Metre, ...]
     n_given_bars: int
     seed: int
     sound: Sound = Sound()
+
+    @property
+    def n_bars(self) -> int:
+        """How many bars it has."""
+        return len(self.metres)
+
+
+class Before(NamedTuple):
+    """The bars before one that is written: rolls (bars, channels, 88, steps), and their metres."""
+
+    rolls: Rolls
+    metres: tuple[Metre, ...]
 
 
 @dataclass(frozen=True)
 class Beginning:
     """What a piece goes on from: all given notes, and the rolls of the last given bars.
 
-    rolls: (bars, channels, 88, steps) uint8, as many as a model remembers, or
-    fewer; at least one. name: for file names ("mytune-3f9a2c-bar8").
-    transposed: semitones that the rolls stand above the notes, to be in the
-    common key of a corpus; what is written is moved back by them. sound: how
-    the file sounds that was given; None is as the model's own music.
+    metres: of each given bar, as it is notated. rolls: (bars, channels, 88,
+    steps) uint8, as many as a model remembers, or fewer; at least one. name: for
+    file names ("mytune-3f9a2c-bar8"). transposed: semitones that the rolls
+    stand above the notes, to be in the common key of a corpus; what is written
+    is moved back by them. sound: how the file sounds that was given; None is
+    as the model's own music.
     left_out: what of that file is not in the notes, and how often. says: what
     is to be known of it before anything is written, in sentences. origin: the
     same as JSON can hold it: file, tune, track and bars.
     """
 
     notes: Notes
-    n_bars: int
+    metres: tuple[Metre, ...]
     rolls: Rolls
     name: str
     transposed: int = 0
@@ -61,6 +75,16 @@ class Beginning:
     left_out: dict[str, int] = field(default_factory=dict)
     says: tuple[str, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_bars(self) -> int:
+        """How many bars are given."""
+        return len(self.metres)
+
+    @property
+    def last_bars(self) -> Before:
+        """The bars that the model may look at."""
+        return Before(self.rolls, self.metres[len(self.metres) - len(self.rolls) :])
 
     @property
     def tempo(self) -> float | None:
@@ -78,13 +102,15 @@ class Draw:
     """How a bar is drawn.
 
     It takes row ``position`` of the seed's noise: the bars of a piece composed
-    with one seed have the positions 0, 1, 2, ... Raises UsageError for what no
-    bar can be drawn with.
+    with one seed have the positions 0, 1, 2, ... metre: of the bar; None is that
+    of the bar before, or from noise the model's most frequent. Raises
+    UsageError for what no bar can be drawn with.
     """
 
     seed: int
     position: int
     sampling: Sampling = Sampling()
+    metre: Metre | None = None
 
     def __post_init__(self) -> None:
         check_seed(self.seed)

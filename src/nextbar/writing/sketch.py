@@ -20,13 +20,16 @@ from nextbar._version import __version__
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES, NOTE, Notes
+from nextbar.music.metre import read_metre, show_metre
 from nextbar.music.score import Sound
+from nextbar.music.tunes import Metre
 from nextbar.writing.piece import Draw, check_tempo
 
 KIND: Final = "nextbar recipe"
-FORMAT: Final = 3
-FORMATS_READ: Final = (2, FORMAT)
-"""Format 2 says nothing of how a piece sounds."""
+FORMAT: Final = 4
+FORMATS_READ: Final = (2, 3, FORMAT)
+"""Format 2 says nothing of how a piece sounds, and formats 2 and 3 know one metre, the model's."""
+NO_METRE: Final = ("metre", None)
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
@@ -45,6 +48,7 @@ class Written:
 
     after: what the model looked at, the latest last: names of bars; in front
     of them "given" where it reached back to the given bars; or only "noise".
+    metre: None is the model's most frequent.
     """
 
     seed: int
@@ -52,6 +56,7 @@ class Written:
     temperature: float
     follow: float
     after: tuple[str, ...]
+    metre: Metre | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
@@ -66,7 +71,7 @@ class Written:
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
         sampling = Sampling(temperature=self.temperature, follow=self.follow)
-        return Draw(self.seed, self.position, sampling)
+        return Draw(self.seed, self.position, sampling, self.metre)
 
 
 @dataclass(frozen=True)
@@ -91,31 +96,39 @@ class Sketch:
     """A piece in the making; immutable.
 
     run: sha256 of the weights it is made with. given: notes in front, on the
-    grid. n_given: how many bars they fill. transposed: semitones from the
-    given notes to the model's key. made: the recipe of each name. bars: the
-    names of the written bars in order. locked: which of these are to be kept.
-    sound: its tempo, metre and instrument, which decide no bar; None is as the
-    model's own music.
+    grid. given_metres: of each bar that they fill; None is the model's most
+    frequent. transposed: semitones from the given notes to the model's key.
+    made: the recipe of each name. bars: the names of the written bars in order.
+    locked: which of these are to be kept. sound: its tempo and instrument, which
+    decide no bar; None is as the model's own music.
     """
 
     run: str
     given: Notes
-    n_given: int
+    given_metres: tuple[Metre | None, ...]
     transposed: int
     made: Mapping[str, Recipe]
     bars: tuple[str, ...]
     locked: frozenset[int] = frozenset()
     sound: Sound | None = None
 
+    @property
+    def n_given(self) -> int:
+        """How many bars are given."""
+        return len(self.given_metres)
+
     @cached_property
     def base(self) -> str:
         """What all names of this sketch's bars rest on: the run and the beginning."""
         fixed = f"{self.run} {self.n_given} {self.transposed} {self.given.tolist()}"
+        if any(self.given_metres):  # names are older than metres
+            fixed += f" {self.given_metres}"
         return hashlib.sha256(fixed.encode()).hexdigest()
 
     def name_of(self, recipe: Recipe) -> str:
         """The name of the bar that the recipe gives, 32 hexadecimal digits."""
-        words = [type(recipe).__name__, self.base, *map(repr, asdict(recipe).values())]
+        fields = [value for name, value in asdict(recipe).items() if (name, value) != NO_METRE]
+        words = [type(recipe).__name__, self.base, *map(repr, fields)]
         return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
 
     def before(self, bar: int, memory: int) -> tuple[str, ...]:
@@ -165,9 +178,10 @@ class Sketch:
             "nextbar": __version__,
             "run": self.run,
             "given_bars": self.n_given,
+            "given_metres": [m if m is None else show_metre(m) for m in self.given_metres],
             "given_notes": [list(row) for row in self.given.tolist()],
             "transposed": self.transposed,
-            "made": {name: asdict(recipe) for name, recipe in self.needed().items()},
+            "made": {name: recipe_to_json(recipe) for name, recipe in self.needed().items()},
             "bars": list(self.bars),
             "locked": sorted(self.locked),
             "sound": sound_to_json(self.sound),
@@ -185,10 +199,12 @@ class Sketch:
         try:
             made = {str(name): _read_recipe(each) for name, each in dict(stored["made"]).items()}
             given = np.array([tuple(row) for row in stored["given_notes"]], NOTE)
+            n_given = int(stored["given_bars"])
+            metres = stored.get("given_metres") or [None] * max(0, n_given)
             sketch = cls(
                 run=str(stored["run"]),
                 given=given,
-                n_given=int(stored["given_bars"]),
+                given_metres=tuple(map(_metre_or_none, metres)),
                 transposed=int(stored["transposed"]),
                 made=made,
                 bars=tuple(map(str, stored["bars"])),
@@ -197,13 +213,15 @@ class Sketch:
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UsageError(f"this recipe is damaged: {error!r}; save it anew") from error
+        if len(metres) != n_given:
+            raise UsageError(f"given_bars: {n_given}, and {len(metres)} metres of them")
         sketch._check()
         return sketch
 
     def _check(self) -> None:
         """Raises UsageError where names, notes or numbers do not fit each other."""
         n_bars = self.n_given + len(self.bars)
-        if not self.n_given >= 0 or n_bars > MOST_BARS:
+        if n_bars > MOST_BARS:
             raise UsageError(f"a sketch has up to {MOST_BARS} bars; this one has {n_bars}")
         if abs(self.transposed) > MOST_SEMITONES:
             raise UsageError(
@@ -230,21 +248,18 @@ class Sketch:
 
 def sound_to_json(sound: Sound | None) -> dict[str, Any] | None:
     """The sound as a recipe holds it."""
-    return None if sound is None else {**sound._asdict(), "metre": list(sound.metre)}
+    return None if sound is None else sound._asdict()
 
 
 def sound_from_json(stored: Mapping[str, Any] | None) -> Sound | None:
-    """The sound of a recipe; UsageError for a tempo, program or metre that is none."""
+    """The sound of a recipe; UsageError for a tempo or program that is none."""
     if stored is None:
         return None
-    numerator, denominator = map(int, stored["metre"])
     tempo, program, name = float(stored["tempo"]), int(stored["program"]), str(stored["name"])
     check_tempo(tempo)
     if not 0 <= program <= 127:
         raise UsageError(f"program: {program} is not between 0 and 127")
-    if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64):
-        raise UsageError(f"metre: {numerator}/{denominator} is none")
-    return Sound(tempo, program, name, (numerator, denominator))
+    return Sound(tempo, program, name)
 
 
 def check_notes(notes: Notes) -> None:
@@ -271,6 +286,18 @@ def builds_on(recipe: Recipe) -> set[str]:
     return {*recipe.after} - {GIVEN, NOISE}
 
 
+def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON can hold it; its metre as "6/8"."""
+    stored = asdict(recipe)
+    if stored.get("metre") is not None:
+        stored["metre"] = show_metre(stored["metre"])
+    return stored
+
+
+def _metre_or_none(stored: Any) -> Metre | None:
+    return None if stored is None else read_metre(str(stored))
+
+
 def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
     if "share" in stored:
         return Blended(str(stored["first"]), str(stored["second"]), float(stored["share"]))
@@ -280,4 +307,5 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         temperature=float(stored["temperature"]),
         follow=float(stored["follow"]),
         after=tuple(map(str, stored["after"])),
+        metre=_metre_or_none(stored.get("metre")),
     )

@@ -27,6 +27,7 @@ from nextbar.music.reading import (
     split_tune_number,
 )
 from nextbar.music.score import Sound, sound_of
+from nextbar.music.tunes import Metre
 
 LONGEST_STEM: Final = 60
 LONGEST_TRACK: Final = 24
@@ -52,7 +53,10 @@ def split_place(start: str) -> Place:
 
 @dataclass(frozen=True)
 class Source:
-    """A tune of a music file, on the grid of a kind of bars. found: what the file gave."""
+    """A tune of a music file, on the grid of a kind of bars. found: what the file gave.
+
+    In some bar at least it is in a metre of that kind.
+    """
 
     kind: BarKind
     found: FileResult
@@ -60,17 +64,19 @@ class Source:
 
     @cached_property
     def sound(self) -> Sound:
-        """How the tune sounds, in the metre that is written in its file.
+        """How the tune sounds. On the seconds grid steps are times: their tempo is the model's."""
+        sound = sound_of(self.piece.tune, self.piece.track)
+        return sound._replace(tempo=self.kind.tempo) if self.kind.grid == "seconds" else sound
 
-        On the seconds grid steps are times: their tempo and metre are the model's.
-        """
-        kind, tune = self.kind, self.piece.tune
-        sound = sound_of(tune, self.piece.track)
-        if kind.grid == "seconds":
-            return sound._replace(tempo=kind.tempo, metre=kind.metre)
-        stated = [(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures]
-        same = (metre for metre in stated if 0 not in metre and normal_metre(metre) == kind.metre)
-        return sound._replace(metre=next(same, kind.metre))
+    @cached_property
+    def metres(self) -> tuple[Metre, ...]:
+        """The metre of each bar, as its file has it: 2/2 where that is stated, and not 4/4."""
+        if self.kind.grid == "seconds":
+            return self.piece.metres
+        stated = self.piece.tune.score.time_signatures
+        metres = [(int(each.numerator), int(each.denominator)) for each in stated]
+        as_stated = {normal_metre(metre): metre for metre in reversed(metres) if 0 not in metre}
+        return tuple(as_stated.get(metre, metre) for metre in self.piece.metres)
 
     @cached_property
     def left_out(self) -> dict[str, int]:
@@ -115,9 +121,11 @@ class Source:
         name, n_silent = show_path(piece.name), piece.n_silent_bars
         before = {f"{found.file}#{number}" for number in range(1, piece.number)}
         passed = [refusal for refusal in found.refusals if refusal.file in before]
-        if passed:
-            more = f", and {len(passed) - 1} more tunes" if passed[1:] else ""
-            yield f"passed over: {passed[0].message.partition(';')[0]}{more}"
+        why = [refusal.message.partition(";")[0] for refusal in passed]
+        why += [say_metre(each, self.kind) for each in found.pieces[: found.pieces.index(piece)]]
+        if why:
+            more = f", and {len(why) - 1} more tunes" if why[1:] else ""
+            yield f"passed over: {why[0]}{more}"
         if n_silent:
             silent = "bar 1 is" if n_silent == 1 else f"bars 1 to {n_silent} are"
             yield (
@@ -187,17 +195,26 @@ def source_from_bytes(
 
 
 def _source_of(found: FileResult, kind: BarKind) -> Source:
+    usable = [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
+    if usable:
+        return Source(kind, found, usable[0])
     if found.pieces:
-        return Source(kind, found, found.pieces[0])
-    refusal, its = found.refusals[0], found.refusals[0].metre
-    message = refusal.message
-    if its is not None:
-        ours = show_metre(kind.metre)
-        message = (
-            f"{refusal.file}: it is in {its}, and this model writes {ours}; give a piece in "
-            f"{ours}, or a model of pieces in {its}: nextbar prepare --metre {its}, then train"
+        piece = found.pieces[0]
+        ours, its = " or ".join(map(show_metre, kind.metres)), show_metre(piece.metre)
+        raise MusicFileError(
+            f"{say_metre(piece, kind)}; give a piece in {ours}, or a model of pieces in {its}: "
+            f"nextbar prepare --metre {its}, then train",
+            name=piece.name,
+            reason=f"metre {its}",
         )
-    raise MusicFileError(message, name=refusal.file, reason=refusal.reason)
+    refusal = found.refusals[0]
+    raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def say_metre(piece: ReadPiece, kind: BarKind) -> str:
+    """That a piece is in another metre than those of a model."""
+    known = ", ".join(map(show_metre, kind.metres))
+    return f"{piece.name}: it is in {show_metre(piece.metre)}, and this model writes {known}"
 
 
 def _for_file_name(text: str, most_bytes: int) -> str:

@@ -9,22 +9,15 @@ import numpy as np
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.music.bars import (
-    NOTE,
-    Notes,
-    Rolls,
-    cut_at_bar_lines,
-    draw_rolls,
-    equal_bars,
-    sort_notes,
-)
+from nextbar.music.bars import NOTE, BarNotes, Notes, Rolls, sort_notes
 from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
-from nextbar.music.kind import BarKind
-from nextbar.music.metre import normal_metre, show_metre
+from nextbar.music.metre import normal_metre
 from nextbar.music.score import Sound
-from nextbar.writing.bar_by_bar import WrittenBar, blend, write_bars
+from nextbar.music.tunes import Metre
+from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
+from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import Beginning, Composition
+from nextbar.writing.piece import Before, Beginning, Composition
 from nextbar.writing.sketch import (
     GIVEN,
     MOST_BARS,
@@ -46,12 +39,13 @@ More than a sketch may build on: none is forgotten while it is needed.
 
 @dataclass(frozen=True)
 class Change:
-    """A written bar that is new: which one (from 0), its name, its recipe and its roll."""
+    """A written bar that is new: which one (from 0), its name, its recipe, its roll and metre."""
 
     bar: int
     name: str
     recipe: Recipe
     roll: Rolls
+    metre: Metre
 
 
 class _Memory:
@@ -64,7 +58,7 @@ class _Memory:
     def __init__(self, size: int, frame_shape: tuple[int, int, int], latent: int) -> None:
         self._rolls = np.empty((size, *frame_shape), np.uint8)
         self._latents = np.empty((size, latent), np.float32)
-        self._slots: OrderedDict[str, int] = OrderedDict()
+        self._slots: OrderedDict[str, tuple[int, Metre]] = OrderedDict()
 
     def __contains__(self, name: object) -> bool:
         return name in self._slots
@@ -77,19 +71,19 @@ class _Memory:
     def put(self, name: str, bar: WrittenBar) -> None:
         """Keeps the bar, in the place of the one that was longest unused where there is none."""
         if name in self._slots:
-            slot = self._slots.pop(name)
+            slot, _ = self._slots.pop(name)
         elif len(self._slots) == len(self._rolls):
-            _, slot = self._slots.popitem(last=False)
+            _, (slot, _) = self._slots.popitem(last=False)
         else:
             slot = len(self._slots)
         self._rolls[slot], self._latents[slot] = bar.roll, bar.latent
-        self._slots[name] = slot
+        self._slots[name] = slot, bar.metre
 
     def take(self, name: str) -> WrittenBar:
         """The bar of that name."""
         self._slots.move_to_end(name)
-        slot = self._slots[name]
-        return WrittenBar(self._rolls[slot].copy(), self._latents[slot].copy())
+        slot, metre = self._slots[name]
+        return WrittenBar(self._rolls[slot].copy(), self._latents[slot].copy(), metre)
 
 
 class Workbench:
@@ -110,6 +104,7 @@ class Workbench:
         notes: Notes | None = None,
         n_bars: int = 0,
         *,
+        metres: Sequence[Metre] | None = None,
         transposed: int | None = None,
         sound: Sound | None = None,
     ) -> Sketch:
@@ -117,48 +112,85 @@ class Workbench:
 
         notes: dtype ``NOTE`` on the composer's grid. n_bars: how many bars of
         them to keep; silent ones at the end are left out, for nothing follows
-        from silence. With a common key the notes are brought to it for the
+        from silence. metres: of each of these bars; None is the model's most
+        frequent. With a common key the notes are brought to it for the
         model, and what it writes is brought back. transposed: by how many
         semitones, where that is known from more than these notes. sound: how
         the piece is to sound, as a :class:`Beginning` says it.
         """
-        empty = np.empty(0, NOTE)
-        kept = empty if notes is None else _first_bars(notes, n_bars, self.composer.kind)
+        empty, kind = np.empty(0, NOTE), self.composer.kind
+        given_metres = (kind.metre,) * n_bars if metres is None else tuple(metres[:n_bars])
+        if len(given_metres) < n_bars:
+            raise UsageError(f"metres: there are {len(given_metres)}, for {n_bars} bars")
+        starts = kind.starts_of(given_metres)
+        kept = empty if notes is None else _first_bars(notes, int(starts[-1]))
         check_notes(kept)
         if not len(kept):
-            return Sketch(self.composer.checkpoint, empty, 0, 0, {}, (), sound=sound)
-        ends = kept["start"] + kept["duration"]
-        n_given = -(-int(ends.max()) // self.composer.kind.n_steps)
+            return Sketch(self.composer.checkpoint, empty, (), 0, {}, (), sound=sound)
+        end = int((kept["start"] + kept["duration"]).max())
+        given_metres = given_metres[: int(np.searchsorted(starts, end))]
+        kind.number_of(given_metres[-1])
         if transposed is None:
             transposed = semitones_to_c(kept)
-        semitones = transposed if self.composer.kind.common_key else 0
-        return Sketch(self.composer.checkpoint, kept, n_given, semitones, {}, (), sound=sound)
+        semitones = transposed if kind.common_key else 0
+        stored = tuple(map(self._stored, given_metres))
+        return Sketch(self.composer.checkpoint, kept, stored, semitones, {}, (), sound=sound)
+
+    def metres(self, sketch: Sketch) -> tuple[Metre, ...]:
+        """The metre of each bar, given ones first."""
+        given = [metre or self.composer.kind.metre for metre in sketch.given_metres]
+        return (*given, *(self._metre_of(sketch, name) for name in sketch.bars))
+
+    def _metre_of(self, sketch: Sketch, name: str) -> Metre:
+        recipe = sketch.made[name]
+        while isinstance(recipe, Blended):  # both ends are of one metre
+            recipe = sketch.made[recipe.first]
+        return recipe.metre or self.composer.kind.metre
+
+    def _stored(self, metre: Metre) -> Metre | None:
+        """The metre as a sketch holds it."""
+        return None if metre == self.composer.kind.metre else metre
 
     def compose(
-        self, sketch: Sketch, *, bars: int, seed: int, sampling: Sampling
+        self,
+        sketch: Sketch,
+        *,
+        bars: int,
+        seed: int,
+        sampling: Sampling,
+        metre: Metre | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch with one more bar, and that bar, ``bars`` times.
 
-        A sketch begun and composed with one seed has the bars that
-        ``Composer.compose`` writes with it.
+        metre: of these bars; None is that of the bar before. A sketch begun and
+        composed with one seed has the bars that ``Composer.compose`` writes with it.
         """
         self._check(sketch)
         for bar in range(len(sketch.bars), len(sketch.bars) + bars):
             if sketch.n_given + bar >= MOST_BARS:
                 raise UsageError(f"a sketch has up to {MOST_BARS} bars; begin another one")
-            recipe = _written(seed, bar, sampling, sketch.before(bar, self.memory))
+            last = self.metres(sketch)[-1:] or (self.composer.kind.metre,)
+            recipe = self._written(sketch, seed, bar, sampling, metre or last[0])
             sketch, change = self._put(sketch, bar, recipe)
             yield sketch, change
 
     def recompose(
-        self, sketch: Sketch, *, bars: int, seed: int, sampling: Sampling
+        self,
+        sketch: Sketch,
+        *,
+        bars: int,
+        seed: int,
+        sampling: Sampling,
+        metre: Metre | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch composed anew to ``bars`` written bars, but for its locked ones, bar by bar.
 
         Locked bars keep their places, and the sketch is as long as these take.
-        Without any it is the beginning that is composed from.
+        Without any it is the beginning that is composed from. metre: of the
+        bars that are written; None is what stood in each one's place.
         """
         self._check(sketch)
+        stood = self.metres(sketch)[sketch.n_given :]
         locked = [bar for bar in sketch.locked if bar < len(sketch.bars)]
         kept = max(min(bars, len(sketch.bars)), max(locked) + 1) if locked else 0
         if bars <= kept == len(locked):
@@ -166,11 +198,15 @@ class Workbench:
         sketch = sketch.cut(kept)
         if len(locked) < kept:
             steps = self.roll_again(
-                sketch, bar=0, seed=seed, sampling=sampling, with_following=True
+                sketch, bar=0, seed=seed, sampling=sampling, with_following=True, metre=metre
             )
             for sketch, change in steps:
                 yield sketch, change
-        yield from self.compose(sketch, bars=max(0, bars - kept), seed=seed, sampling=sampling)
+        for bar in range(kept, bars):
+            now = metre or (stood[bar] if bar < len(stood) else None)
+            one = self.compose(sketch, bars=1, seed=seed, sampling=sampling, metre=now)
+            for sketch, change in one:
+                yield sketch, change
 
     def roll_again(
         self,
@@ -180,11 +216,13 @@ class Workbench:
         seed: int,
         sampling: Sampling,
         with_following: bool,
+        metre: Metre | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch with written bar ``bar`` drawn anew, and the change, bar by bar.
 
         with_following: all later bars too; each goes on from what now stands
         before it. Otherwise they stay as they sound. Locked bars stay always.
+        metre: of the bars that are drawn; None is that of each as it is.
         """
         self._check(sketch)
         self._check_bar(sketch, bar)
@@ -193,7 +231,8 @@ class Workbench:
         if not chosen:
             raise UsageError("every bar that would be rolled again is locked; unlock one")
         for each in chosen:
-            recipe = _written(seed, each, sampling, sketch.before(each, self.memory))
+            now = metre or self._metre_of(sketch, sketch.bars[each])
+            recipe = self._written(sketch, seed, each, sampling, now)
             sketch, change = self._put(sketch, each, recipe)
             yield sketch, change
 
@@ -204,9 +243,11 @@ class Workbench:
         self._check(sketch)
         self._check_bar(sketch, bar)
         after = sketch.before(bar, self.memory)
-        recipes = [_written(seed, bar, sampling, after) for seed in seeds]
-        rolls = self._rolls_of(sketch, after)
-        written = write_bars(self.composer, [rolls] * len(seeds), [r.draw() for r in recipes])
+        metre = self._metre_of(sketch, sketch.bars[bar])
+        recipes = [self._written(sketch, seed, bar, sampling, metre) for seed in seeds]
+        before = self._before(sketch, after)
+        draws = [replace(recipe.draw(), metre=metre) for recipe in recipes]
+        written = write_bars(self.composer, [before] * len(seeds), draws)
         return [self._changed(sketch, bar, r, one) for r, one in zip(recipes, written, strict=True)]
 
     def blends(
@@ -236,22 +277,29 @@ class Workbench:
         seeds = [recipe.seed for recipe in sketch.made.values() if isinstance(recipe, Written)]
         seed = seeds[0] if seeds else 0
         beginning = self._beginning(sketch) if sketch.n_given else None
-        made = self.composer.join(beginning, rolls, seed)
+        made = self.composer.join(beginning, rolls, seed, self.metres(sketch)[sketch.n_given :])
         return replace(made, sound=sketch.sound or self.composer.sound)
 
-    def roll_before(self, sketch: Sketch, bar: int) -> Rolls | None:
-        """The roll of the written bar before written bar ``bar``; None for the first."""
-        return self._bar(sketch, sketch.bars[bar - 1]).roll if bar > 0 else None
+    def notes_of(self, sketch: Sketch, change: Change) -> BarNotes:
+        """The notes of a new bar in its place, those tied that the bar before holds over."""
+        if change.bar == 0:
+            notes = notes_of_bar(change.roll)
+        else:
+            before = self._bar(sketch, sketch.bars[change.bar - 1])
+            starts = self.composer.kind.starts_of([before.metre, change.metre])
+            notes = notes_of_bar(change.roll, before.roll, starts)
+        return transpose(notes, -sketch.transposed)
 
     def _put(self, sketch: Sketch, bar: int, recipe: Recipe) -> tuple[Sketch, Change]:
         sketch = sketch.with_bar(bar, recipe)
         written = self._bar(sketch, sketch.bars[bar])
-        return sketch, Change(bar, sketch.bars[bar], recipe, written.roll)
+        name = sketch.bars[bar]
+        return sketch, Change(bar, name, recipe, written.roll, written.metre)
 
     def _changed(self, sketch: Sketch, bar: int, recipe: Recipe, written: WrittenBar) -> Change:
         name = sketch.name_of(recipe)
         self._known.put(name, written)
-        return Change(bar, name, recipe, written.roll)
+        return Change(bar, name, recipe, written.roll, written.metre)
 
     def _bar(self, sketch: Sketch, name: str) -> WrittenBar:
         """The bar of a name, made from its recipe, and from what that builds on, where unknown."""
@@ -268,27 +316,37 @@ class Workbench:
         if isinstance(recipe, Blended):
             first, second = self._bar(sketch, recipe.first), self._bar(sketch, recipe.second)
             return blend(self.composer, first, second, [recipe.share])[0]
-        before = self._rolls_of(sketch, recipe.after)
-        return write_bars(self.composer, [before], [recipe.draw()])[0]
+        before = self._before(sketch, recipe.after)
+        draw = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
+        return write_bars(self.composer, [before], [draw])[0]
 
-    def _rolls_of(self, sketch: Sketch, after: tuple[str, ...]) -> Rolls | None:
-        """The bars that a recipe's ``after`` names, (bars, channels, 88, steps); noise is None."""
+    def _before(self, sketch: Sketch, after: tuple[str, ...]) -> Before | None:
+        """The bars that a recipe's ``after`` names; noise is None."""
         if after == (NOISE,):
             return None
-        written = [self._bar(sketch, name).roll for name in after if name != GIVEN]
-        reach = self.memory - len(written)
+        bars = [self._bar(sketch, name) for name in after if name != GIVEN]
+        rolls, metres = [bar.roll for bar in bars], [bar.metre for bar in bars]
+        reach = self.memory - len(bars)
         if GIVEN in after and reach > 0:
-            written = [*self._beginning(sketch).rolls[-reach:], *written]
-        return np.stack(written)
+            given = self._beginning(sketch).last_bars
+            rolls = [*given.rolls[-reach:], *rolls]
+            metres = [*given.metres[-reach:], *metres]
+        return Before(np.stack(rolls), tuple(metres))
 
     def _beginning(self, sketch: Sketch) -> Beginning:
-        kind = self.composer.kind
-        heard, index = cut_at_bar_lines(
-            transpose(sketch.given, sketch.transposed), equal_bars(sketch.n_given, kind.n_steps)
-        )
-        last = np.arange(max(0, sketch.n_given - self.memory), sketch.n_given)
-        rolls = draw_rolls(heard, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
-        return Beginning(sketch.given, sketch.n_given, rolls, GIVEN, sketch.transposed)
+        metres = self.metres(sketch)[: sketch.n_given]
+        heard = transpose(sketch.given, sketch.transposed)
+        rolls = rolls_before(heard, metres, self.composer.kind, memory=self.memory)
+        return Beginning(sketch.given, metres, rolls, GIVEN, sketch.transposed)
+
+    def _written(
+        self, sketch: Sketch, seed: int, bar: int, sampling: Sampling, metre: Metre
+    ) -> Written:
+        """The recipe of a written bar in its place."""
+        self.composer.kind.number_of(metre)  # refuses what the model does not know
+        after = sketch.before(bar, self.memory)
+        how = (sampling.temperature, sampling.follow)
+        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)))
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:
@@ -296,14 +354,11 @@ class Workbench:
                 f"this piece was made with another run, or another state of it ({sketch.run[:8]}); "
                 f"open it with that one, this is {self.composer.checkpoint[:8]}"
             )
-        given, n_steps = sketch.given, self.composer.kind.n_steps
-        metre, sound = self.composer.sound.metre, sketch.sound
-        if sound is not None and normal_metre(sound.metre) != normal_metre(metre):
-            raise UsageError(
-                f"this piece is said to be in {show_metre(sound.metre)}, and bars of this run are "
-                f"in {show_metre(metre)}; save its recipe anew"
-            )
-        if len(given) and (given["start"] + given["duration"]).max() > sketch.n_given * n_steps:
+        given, kind = sketch.given, self.composer.kind
+        metres = self.metres(sketch)
+        kind.numbers_of(metres[sketch.n_given :])
+        end = kind.starts_of(metres[: sketch.n_given])[-1]
+        if len(given) and (given["start"] + given["duration"]).max() > end:
             raise UsageError(f"given notes: one lasts beyond the {sketch.n_given} given bars")
         if len(end_at_next_onset(given)) < len(given):
             raise UsageError("given notes: two of one pitch begin together; give one of them")
@@ -316,14 +371,9 @@ class Workbench:
             )
 
 
-def _first_bars(notes: Notes, n_bars: int, kind: BarKind) -> Notes:
-    """The notes of the first bars, cut off at their end, alone in their pitch."""
+def _first_bars(notes: Notes, end: int) -> Notes:
+    """The notes before the step ``end``, cut off there, alone in their pitch."""
     check_notes(notes)
-    end = n_bars * kind.n_steps
     kept = notes[notes["start"] < end].copy()
     kept["duration"] = np.minimum(kept["duration"], end - kept["start"])
     return sort_notes(end_at_next_onset(kept)) if len(kept) else kept
-
-
-def _written(seed: int, bar: int, sampling: Sampling, after: tuple[str, ...]) -> Written:
-    return Written(seed, bar, sampling.temperature, sampling.follow, after)
