@@ -26,6 +26,17 @@ from symusic.core import (
 )
 
 from nextbar.errors import MusicFileError
+from nextbar.music.beat_tracking import (
+    PERFECT_FIT,
+    Played,
+    describe_beats,
+    find_beats_by_click,
+    find_click,
+    find_downbeats,
+    how_sure,
+    track_beats,
+    weigh_places,
+)
 from nextbar.music.midi import LONGEST_QUARTERS, MIDI_SUFFIXES
 from nextbar.music.options import BeatsFrom
 from nextbar.music.refusals import refuse
@@ -36,6 +47,17 @@ BEAT_SUFFIX: Final = ".beats.txt"
 TICKS_PER_QUARTER: Final = 480
 MOST_BEYOND: Final = 0.1
 """What share of the onsets may lie before the first beat of a file or behind its last."""
+FEW_NOTES: Final = 32
+SHORTEST_SECONDS: Final = 5.0
+LONGEST_SECONDS: Final = 2_400
+FEWEST_TICKS: Final = 48
+"""Ticks a quarter: in fewer all notes lie in few places."""
+PLACES, FULLEST, GATHERED = 24, 4, 0.4
+"""Of so many places in a sixteenth the fullest four have this share of a typeset tune's onsets."""
+CLEARLY: Final = 2.0
+"""How many times more weight another place must have than the file's quarters, to be the beat."""
+LEAST_SURE: Final = 0.5
+"""Tunes whose beats are less sure are refused."""
 TEMPO_CHANGE: Final = 0.001
 """By how much of itself a tempo has to change to be stated anew."""
 
@@ -126,7 +148,9 @@ def _numbers_in(line: str) -> tuple[float, ...] | None:
 
 
 def _bad_line(name: str, number: int, seen: str, wanted: str) -> MusicFileError:
-    return refuse(name, "bad beat file", f"line {number} is {seen.strip()[:60]!r}; it needs {wanted}")
+    return refuse(
+        name, "bad beat file", f"line {number} is {seen.strip()[:60]!r}; it needs {wanted}"
+    )
 
 
 def _cut_long_bars(
@@ -148,7 +172,7 @@ def _cut_long_bars(
 
 
 def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats | None:
-    """The beats that the tune is to be set to; None where it states its own.
+    """The beats that the tune is to be set to; None where what the file states is believed.
 
     source: the option. Raises MusicFileError: "bad beat file", "unclear beats".
     """
@@ -158,11 +182,89 @@ def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats 
         return read_beat_file(beat_file, name=tune.name)
     if source == "auto" and not is_played(tune):
         return None
-    return None
+    return estimate_beats(tune)
 
 
 def is_played(tune: Tune) -> bool:
-    return False
+    """Whether the tune was played, and the beats that its file states are none.
+
+    It was, if its onsets lie anywhere between the file's sixteenths: if they
+    gather neither in a few places there, as those of a typeset tune do with
+    all its triplets and ornaments, nor around one, as of who plays to a click.
+    Who does may be off the file's beats too: then hardly any weight is where it has
+    its quarters; or its bars may be of 1/4, as of programs that know of none. A
+    tune of few notes counts as typeset: they tell nothing.
+    """
+    tpq = tune.score.ticks_per_quarter
+    times = [part.notes["time"] for part in tune.pitched]
+    n_notes = sum(map(len, times))
+    if tpq % 4 == 0:  # nearly all files, and nearly all of them are typeset: without more ado
+        n_on = sum(len(time) - np.count_nonzero(time % (tpq // 4)) for time in times)
+        if 2 * n_on >= n_notes:
+            return False
+    if n_notes < FEW_NOTES or tpq < FEWEST_TICKS:
+        return False
+    quarters = onsets_of(tune) / tpq
+    click = find_click(quarters)
+    if click is None:
+        between = np.floor(quarters * 4 * PLACES + 0.5).astype(np.int64) % PLACES
+        gathered = np.sort(np.bincount(between, minlength=PLACES))[-FULLEST:].sum()
+        return bool(gathered < GATHERED * n_notes)
+    stated = {(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures}
+    if stated == {(1, 4)}:
+        return not _is_exact(quarters, 12, rounding=0.5 / tpq)
+    weight = weigh_places(played_notes(tune), *click)
+    return len(stated) < 2 and bool(weight.max() > CLEARLY * weight[0])
+
+
+def _is_exact(quarters: npt.NDArray[np.float64], parts: int, *, rounding: float) -> bool:
+    """Whether nearly all onsets lie on that grid."""
+    away = np.abs(quarters * parts - np.round(quarters * parts)) / parts
+    return bool((away <= rounding).mean() > 0.9)
+
+
+def played_notes(tune: Tune) -> Played:
+    """The pitched notes of the tune, as they were played."""
+    notes = {
+        key: np.concatenate([part.notes[key] for part in tune.pitched]).astype(np.float64)
+        for key in ("time", "duration", "pitch", "velocity")
+    }
+    return Played(
+        seconds_at(tune.score, notes["time"]),
+        seconds_at(tune.score, notes["time"] + notes["duration"]),
+        notes["pitch"],
+        notes["velocity"],
+        notes["time"] / tune.score.ticks_per_quarter,
+    )
+
+
+def estimate_beats(tune: Tune, *, least_sure: float = LEAST_SURE) -> Beats:
+    """The beats that its notes tell: see ``beat_tracking.py``.
+
+    Raises MusicFileError ("unclear beats") where they are less sure than ``least_sure``.
+    """
+    played = played_notes(tune)
+    if len(played.onset) < FEW_NOTES or np.ptp(played.onset) < SHORTEST_SECONDS:
+        why = f"it has {len(played.onset)} notes in {np.ptp(played.onset):.1f} s, too few for beats"
+        raise refuse(tune.name, "unclear beats", why)
+    click = find_click(played.quarters)
+    if click is not None:
+        quarters = find_beats_by_click(played, *click)
+        seconds, fit = seconds_at(tune.score, quarters * tune.score.ticks_per_quarter), PERFECT_FIT
+    else:
+        if np.ptp(played.onset) > LONGEST_SECONDS:
+            why = f"it lasts {np.ptp(played.onset):,.0f} s, of {LONGEST_SECONDS:,} in which beats"
+            raise refuse(tune.name, "unclear beats", f"{why} are looked for")
+        seconds, fit = track_beats(played)
+    begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)
+    notes = {"time": begin, "duration": end - begin}
+    notes |= {"pitch": played.pitch, "velocity": played.velocity}
+    downbeats, chance = find_downbeats(describe_beats(notes, len(seconds)))
+    sure = how_sure(fit, chance)
+    if sure < least_sure:
+        why = f"its beats can only be guessed (sure: {sure:.2f}, of {least_sure:g} needed)"
+        raise refuse(tune.name, "unclear beats", why)
+    return Beats(seconds, downbeats, sure)
 
 
 def _usual(downbeats: npt.NDArray[np.bool_]) -> int:

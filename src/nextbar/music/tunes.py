@@ -50,7 +50,7 @@ class FoundBeats(NamedTuple):
 
     @property
     def source(self) -> str:
-        """"file" or "estimated"."""
+        """A "file", or "estimated"."""
         return "file" if self.sure is None else "estimated"
 
 
