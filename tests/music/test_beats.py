@@ -49,7 +49,7 @@ def played_bytes(beats, rows, *, rng=None, ticks_per_quarter=480, bars=None):
         (int(a), max(int(b - a), 1), pitch, velocity)
         for (a, b), (_, _, pitch, velocity) in zip(ticks, rows, strict=True)
     )
-    head = mido.MidiTrack([bars] if bars else [])
+    head = bars if isinstance(bars, mido.MidiTrack) else mido.MidiTrack([bars] if bars else [])
     return midi(head, notes, ticks_per_quarter=ticks_per_quarter)
 
 
@@ -374,6 +374,21 @@ def test_bars_of_one_quarter_are_believed_of_no_file_that_was_played_to_a_click(
         mido.MidiTrack([signature(1, 4)]), track([(160 * i, 160, 60, 80) for i in range(99)])
     )
     assert not is_played(only_tune(exact))
+
+
+def test_who_plays_to_a_click_keeps_the_bars_of_the_file_unless_they_are_clearly_elsewhere():
+    def played(start, *bars):
+        beats = start + np.arange(100) * 0.5
+        rng = np.random.default_rng(1)
+        data = played_bytes(beats, song(), rng=rng, bars=mido.MidiTrack(bars))
+        return is_played(only_tune(data))
+
+    assert not played(0.02, signature(4, 4))
+    assert not played(0.02)
+    assert played(0.125 * 3, signature(4, 4))  # three sixteenths late
+    assert not played(0.125 * 3, signature(4, 4), signature(3, 4, time=9600))  # beats may move
+    # Of two at one tick the last is meant.
+    assert played(0.02, signature(4, 4), signature(1, 4))
 
 
 # estimated beats

@@ -214,11 +214,13 @@ def is_played(tune: Tune) -> bool:
         between = np.floor(quarters * 4 * PLACES + 0.5).astype(np.int64) % PLACES
         gathered = np.sort(np.bincount(between, minlength=PLACES))[-FULLEST:].sum()
         return bool(gathered < GATHERED * len(onsets))
-    stated = {(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures}
-    if stated == {(1, 4)}:
-        return not _is_exact(quarters, 12, rounding=0.5 / tpq)
+    signatures = sorted(tune.score.time_signatures, key=lambda signature: signature.time)
+    stated = {s.time: (int(s.numerator), int(s.denominator)) for s in signatures}
     weight = weigh_places(played_notes(tune), *click)
-    return len(stated) < 2 and bool(weight.max() > CLEARLY * weight[0])
+    is_beside = bool(weight.max() > CLEARLY * weight[0])
+    if set(stated.values()) == {(1, 4)}:
+        return is_beside or not _is_exact(quarters, 12, rounding=0.5 / tpq)
+    return is_beside and len(set(stated.values())) < 2
 
 
 def _is_exact(quarters: npt.NDArray[np.float64], parts: int, *, rounding: float) -> bool:
