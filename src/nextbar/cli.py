@@ -537,7 +537,7 @@ def reproduce(
 SAMPLING = "--pieces 8"
 DEMO = (
     ("Real folk tunes, which the package music21 brings along, become a corpus of bars.",
-     "prepare music21:ryansMammoth --out {out}/corpus --metre 4/4"),
+     "prepare music21:ryansMammoth --out {out}/corpus"),
     ("A small model learns from every bar what the next one is like.",
      "train {out}/corpus --out {out}/run --preset small"),
     ("It goes on from real bars of tunes it has never seen ...",

@@ -24,7 +24,7 @@ def test_the_paper_preset_is_section_4():
     assert paper.layout == "plane"
     assert (paper.prior_weight, paper.feature_weight, paper.adversarial_weight) == (1, 1, 1)
     assert (paper.warm_up, paper.clip, paper.weight_decay, paper.settle, paper.average) == (0,) * 5
-    assert PRESETS["paper"].least_updates == 0
+    assert (PRESETS["paper"].least_updates, PRESETS["paper"].most_updates) == (0, None)
     assert PRESETS["paper"].sampling == Sampling(temperature=1.0, follow=1.0)
 
 
@@ -129,9 +129,11 @@ def test_how_latents_are_drawn_is_bounded_in_one_place():
         (640, 1, 300),  # 10 an epoch: 3,000 take 300 epochs
         (640, 2, 150),  # 20 an epoch: 150 epochs
         (641, 1, 273),  # 11 batches, the last of one pair: 3,000 / 11 = 272.7
+        (64_000, 1, 12),  # 1,000 an epoch: 12,000 are enough, and more take long
+        (64_000 * 13, 1, 1),  # 13,000 an epoch: one at least
     ],
 )
-def test_a_small_corpus_is_seen_until_there_are_enough_updates(
+def test_a_small_corpus_is_seen_until_there_are_enough_updates_and_a_large_one_no_longer(
     n_pairs, generator_updates, expected
 ):
     config = configure("default", generator_updates=generator_updates)

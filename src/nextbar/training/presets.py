@@ -13,20 +13,24 @@ from nextbar.settings import nearest
 class Preset:
     """A named starting point.
 
-    config: what is trained. least_updates: updates of encoder and generator
-    that there are at least: on a small corpus there are more epochs than the
-    configuration says, if it takes them. sampling: how to write where nothing
-    else is asked for.
+    config: what is trained. least_updates, most_updates: of encoder and
+    generator: on a small corpus there are more epochs than the configuration
+    says, and on a large one fewer. sampling: how to write where nothing else is
+    asked for.
     """
 
     config: Config
     least_updates: int = 0
+    most_updates: int | None = None
     sampling: Sampling = Sampling()
 
     def epochs_for(self, n_pairs: int, config: Config) -> int:
         """How many epochs of ``n_pairs`` training pairs are enough."""
         updates_an_epoch = ceil(n_pairs / config.batch) * config.generator_updates
-        return max(config.epochs, ceil(self.least_updates / updates_an_epoch))
+        epochs = max(config.epochs, ceil(self.least_updates / updates_an_epoch))
+        if self.most_updates is None:
+            return epochs
+        return max(1, min(epochs, self.most_updates // updates_an_epoch))
 
 
 _DEFAULT: Final = Preset(
@@ -55,13 +59,19 @@ _DEFAULT: Final = Preset(
         average=0.998,
     ),
     least_updates=3000,
+    most_updates=12_000,
     sampling=Sampling(temperature=0.95),
 )
 
 PRESETS: Final[dict[str, Preset]] = {
     "paper": Preset(config=Config()),
     "default": _DEFAULT,
-    "small": replace(_DEFAULT, config=replace(_DEFAULT.config, epochs=12), least_updates=1500),
+    "small": replace(
+        _DEFAULT,
+        config=replace(_DEFAULT.config, epochs=12),
+        least_updates=1500,
+        most_updates=2500,
+    ),
 }
 """``paper`` is the paper's system. ``default`` has its encoder, its generator and its testing
 models in columns, and is trained otherwise where that pays (there is no discriminator):

@@ -95,7 +95,8 @@ def begin_from_file(
     bar_notes, index = cut_at_bar_lines(piece.grid.notes, starts)
     sounding = np.flatnonzero(np.diff(index)) + 1
     known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
-    chosen = known[-1] if place.bar is None and known else place.bar or int(sounding[-1])
+    usual = (known or [int(sounding[-1])])[-1]
+    chosen = usual if place.bar is None else place.bar
     if not 1 <= chosen <= piece.n_bars:
         raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
     if chosen not in sounding:
@@ -109,8 +110,8 @@ def begin_from_file(
     semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
     metres = source.metres[first - 1 : chosen]
     if chosen not in known:
-        near = min(known, key=lambda bar: abs(bar - chosen), default=None)
-        raise UsageError(f"bar {chosen} of {shown} {_unknown(metres[-1], kind, near)}")
+        nearest = min(known, key=lambda bar: abs(bar - chosen), default=None)
+        raise UsageError(f"bar {chosen} of {shown} {_unknown(metres[-1], kind, nearest)}")
     heard = transpose(kept, semitones)
     return Beginning(
         notes=kept,
