@@ -11,11 +11,12 @@ the estimated beats and downbeats agree with those of the beat file, F-measure
 with mir_eval's window of 70 ms (each estimate is of one true beat at most; the
 first five seconds count too); the recall of downbeats; the share of songs
 whose beats are right (F above 0.9), and how sure it was said to be beside how many were
-right. pretty_midi is given the same file: its
-`get_beats` and `get_downbeats`, from the `estimate_beat_start` that it finds. --typeset: files that are none of them played, in which each that is
-taken for played is a false alarm. --skip: leaves out so many songs, drawn by the
-seed, on which the method was built. Prints a table and, as the last line, all
-figures as JSON.
+right. By default a song that is not taken for played keeps the bars that its file
+states. pretty_midi is given the same file: its `get_beats` and `get_downbeats`,
+from the `estimate_beat_start` that it finds. --typeset: files none of which was
+played, so that each that is taken for played is a false alarm. --skip: leaves out
+so many songs, drawn by the seed, on which the method was built. Prints a table
+and, as the last line, all figures as JSON.
 """
 
 import argparse
@@ -104,13 +105,17 @@ def matched(found: Times, true: Times) -> tuple[float, float]:
     return (2 * hits / both if both else 0.0), (hits / len(true) if len(true) else 0.0)
 
 
-def peer_beats(data: bytes) -> tuple[Times, Times]:
-    """pretty_midi's beats and downbeats, from where it estimates that they start."""
+def peer_beats(data: bytes) -> tuple[Times, Times, Times]:
+    """pretty_midi's beats and downbeats, from where it estimates that they start.
+
+    Also the downbeats that the file states.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         music = pretty_midi.PrettyMIDI(io.BytesIO(data))
         start = music.estimate_beat_start()
-        return np.asarray(music.get_beats(start)), np.asarray(music.get_downbeats(start))
+        found = (music.get_beats(start), music.get_downbeats(start), music.get_downbeats())
+        return np.asarray(found[0]), np.asarray(found[1]), np.asarray(found[2])
 
 
 def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
@@ -139,9 +144,12 @@ def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
         found["downbeat_f"], found["downbeat_recall"] = matched(begins, downbeats)
         step = float(np.median(np.diff(beats)))
         found["one_beat_late_f"], _ = matched(begins - step, downbeats)
-    peer, peer_downbeats = peer_beats(data)
+    peer, peer_downbeats, stated = peer_beats(data)
     found["peer_beat_f"], _ = matched(peer, beats)
     found["peer_downbeat_f"], _ = matched(peer_downbeats, downbeats)
+    found["default_f"] = found.get("downbeat_f", 0.0)
+    if not found["played"]:
+        found["default_f"], _ = matched(stated, downbeats)
     return found
 
 
@@ -185,6 +193,9 @@ def compare(songs: list[dict[str, Any]], least_sure: float) -> dict[str, Any]:
         "downbeat recall, taken": mean(taken, "downbeat_recall"),
         "songs whose downbeats are all but the file's a beat later": round(
             sum(song.get("one_beat_late_f", 0) > 0.7 for song in songs) / len(songs), 4
+        ),
+        "downbeat F, read by default": mean(
+            [song for song in songs if not song.get("played") or song in taken], "default_f"
         ),
         "sure, taken": mean(taken, "sure"),
         "by sure": by_sure,
