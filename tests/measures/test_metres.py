@@ -312,11 +312,46 @@ def test_an_overlap_is_with_real_music_as_it_counts():
     assert row["generated"].mean == pytest.approx(37.5, abs=0.1)
 
 
+def test_coherence_is_of_real_music_as_it_counts_bar_by_bar_too():
+    # 6/8: C | C, which counts 3/4. 4/4: D | E, F | G, A | B. Across nothing is alike: 3/4, where
+    # all windows alike would give 1/4.
+    generated = [piece_in((JIG, {0: C}), (JIG, {0: C}))] * 3
+    generated += [piece_in((COMMON, {0: C}), (COMMON, {0: C}))]
+    real = [piece_in((JIG, {0: C}), (JIG, {0: C}))]
+    real += [piece_in((COMMON, {0: a}), (COMMON, {0: a + 2})) for a in (D, F, 69)]
+    report = compare(generated, real, n_steps=MANY)
+    assert report.measures["coherence"]["reference"].mean == pytest.approx(0.75, abs=1e-3)
+    assert report.coherence_by_bar["reference"][0].mean == pytest.approx(0.75, abs=1e-3)
+
+
+def test_both_halves_of_real_music_count_as_it_does_and_of_what_is_left_out_there_is_none():
+    # One tune of 6/8 counts 3, three of 4/4 a third each. A half with both has 1/10 in 4/4, the
+    # other half all. Tunes of 3/4 are in neither half.
+    generated = [piece_in(one_note(JIG, 1))] * 3 + [piece_in(one_note(COMMON, 2))]
+    real = [piece_in(one_note(WALTZ, 1))] * 4 + [piece_in(one_note(JIG, 1))]
+    real += [piece_in(one_note(COMMON, 2))] * 3
+    for seed in range(6):
+        row = compare(generated, real, n_steps=MANY, seed=seed).measures["overlap_notes_per_bar"]
+        assert row["reference"].mean == pytest.approx(10, abs=0.1)
+
+
+def test_published_diversity_writes_notes_at_the_lines_of_their_bars():
+    # A note of 20 steps over the line of a bar of 12, and the same in two: both are 12 and 8.
+    frame = piece_in((JIG, {}), (JIG, {}))
+    whole = frame._replace(notes=make_notes([(0, 20, C, 90)]))
+    parts = frame._replace(notes=make_notes([(0, 12, C, 90), (12, 8, C, 90)]))
+    row = compare([whole, parts], [], n_steps=MANY).measures["diversity"]
+    assert row["as_published"].mean == 0
+    assert row["generated"].mean == 1
+
+
 def test_metres_without_real_music_are_said():
     generated = [piece_in(one_note(JIG, 2))] * 3 + [piece_in(one_note(MARCH, 2))] * 2
     report = compare(generated, [piece_in(one_note(JIG, 1))] * 2, n_steps=MANY)
     assert any(n.startswith("generated: 2 pieces are in 2/4, and no window") for n in report.notes)
     assert report.measures["notes"]["reference"].mean == 1
+    # Places of 6/8 alone: ours 0 and 1, theirs 0.
+    assert report.measures["overlap_grooves"]["generated"].mean == pytest.approx(50)
     none = compare(generated[3:], [piece_in(one_note(JIG, 1))] * 2, n_steps=MANY)
     assert none.n_reference == 0
     assert "reference" not in none.measures["notes"]
@@ -384,11 +419,7 @@ def test_the_overlap_of_metres_is_counted_by_hand():
     # Shares 1/2 1/2 beside 1/4 1/4 1/2: 1/2; beside 1/2 at 0: 1/2. Composed 6/8: 0, 6: with 3/4
     # 1/4, with 6/8 all. Real 3/4 and 6/8: 1/4.
     n = LEAST_BARS
-    generated = [piece_in(*[(WALTZ, {0: C, 4: C})] * n), piece_in(*[(JIG, {0: C, 6: D})] * n)]
-    waltz = piece_in(*[(WALTZ, {0: C, 4: C, 8: C})] * n)
-    again = make_notes([(12 * bar + 8, 1, D, 90) for bar in range(n)])
-    waltz = waltz._replace(notes=np.concatenate([waltz.notes, again]))
-    real = [waltz, waltz, piece_in(*[(JIG, {0: C, 6: D})] * n)]
+    generated, real = by_hand()
     found = metre_overlap(generated, real)
     assert found.metres == (WALTZ, JIG)
     assert found.overlap.tolist() == [[50, 50], [25, 100]]
@@ -396,6 +427,32 @@ def test_the_overlap_of_metres_is_counted_by_hand():
     assert found.real[1, 0] == 25
     assert math.isnan(found.real[1, 1])  # one tune has no halves
     assert (found.n_generated.tolist(), found.n_real.tolist()) == ([n, n], [2 * n, n])
+
+
+def by_hand():
+    """Composed pieces and real ones of 50 bars each, in 3/4 and in 6/8."""
+    n = LEAST_BARS
+    generated = [piece_in(*[(WALTZ, {0: C, 4: C})] * n), piece_in(*[(JIG, {0: C, 6: D})] * n)]
+    waltz = piece_in(*[(WALTZ, {0: C, 4: C, 8: C})] * n)
+    again = make_notes([(12 * bar + 8, 1, D, 90) for bar in range(n)])
+    waltz = waltz._replace(notes=np.concatenate([waltz.notes, again]))
+    return generated, [waltz, waltz, piece_in(*[(JIG, {0: C, 6: D})] * n)]
+
+
+def test_every_line_of_the_table_is_of_a_metre_of_the_composed_bars():
+    report = compare(*by_hand(), n_steps=MANY)
+    found = report.to_json()["metres"]
+    assert found["3/4"]["in_common_with"]["generated"] == {"3/4": 50, "6/8": 50}
+    assert found["6/8"]["in_common_with"] == {
+        "generated": {"3/4": 25, "6/8": 100},
+        "reference": {"3/4": 25, "6/8": None},
+    }
+    page = to_html(report, {}, "metres")
+    waltz, jig = (
+        page.split(f"<tr><td>{name}<small>")[1].split("</tr>")[0] for name in ("3/4", "6/8")
+    )
+    assert waltz.endswith("<td>50<small>100</small></td><td>50<small>25</small></td>")
+    assert jig.endswith("<td>25<small>25</small></td><td>100</td>")
 
 
 def test_a_metre_of_few_bars_is_not_compared():
