@@ -14,7 +14,8 @@ function element(tag, { text, ...attributes } = {}, ...children) {
 }
 
 export class BarPanel {
-  // studio: what main.js can do: busy(work), hearBar(bar), rollAgain(bar, following), newSeed(), fail.
+  // studio: what main.js can do: busy(work), hearBar(bar), rollAgain(bar, following), newSeed(), fail,
+  // isInOneMetre.
   constructor(state, studio) {
     Object.assign(this, { state, studio });
     this.candidates = null;   // {bar, list, chosen}
@@ -38,7 +39,7 @@ export class BarPanel {
     if (this.candidates && this.candidates.bar !== state.selected) this.close();
     if (!bar) return;
     const isLocked = state.isLocked(state.selected);
-    $("bar-title").textContent = `Bar ${state.selected + 1}`;
+    $("bar-title").textContent = `Bar ${state.selected + 1}${this.studio.isInOneMetre ? "" : `, ${bar.metre}`}`;
     $("lock").setAttribute("aria-pressed", String(isLocked));
     $("lock").textContent = isLocked ? "Locked" : "Lock";
     for (const id of ["lock", "roll-again", "alternatives", "blend", "with-following"]) {
@@ -82,7 +83,7 @@ export class BarPanel {
     });
     const strip = element("div", { class: "strip", role: "group", "aria-label": "Ten alternatives" }, ...cards);
     this.open(element("p", { class: "hint", text: `Press one to see and hear it in the place of bar ${bar + 1}.` }), strip);
-    cards.forEach((card, i) => drawSmall(card.firstChild, [answer.bars[i]], state.run.n_steps));
+    cards.forEach((card, i) => drawSmall(card.firstChild, [answer.bars[i]]));
     cards[0].focus();
   }
 
@@ -90,9 +91,10 @@ export class BarPanel {
 
   showBlend() {
     const { state } = this;
-    const written = state.piece.bars.map((bar, i) => [bar, i]).filter(([bar]) => !bar.given);
+    const { metre } = state.piece.bars[state.selected];
+    const written = state.piece.bars.map((bar, i) => [bar, i]).filter(([bar]) => !bar.given && bar.metre === metre);
     if (written.length < 2) {
-      this.studio.fail(new Error("A blend needs two written bars; compose more."));
+      this.studio.fail(new Error(`A blend needs two written bars in ${metre}; compose more.`));
       return;
     }
     const options = () => written.map(([, i]) => new Option(`bar ${i + 1}`, i));
