@@ -26,6 +26,7 @@ SMALLER = {
     "controls": "--pieces 2",
     "generate": "--pieces 3 --single 2",
     "measures": "--pieces 30",
+    "metres": "--files 3",
     "prepare": "--copies 1 --rounds 1 --sample 4",
     "recipe": "--pieces 4 --long 2",
     "studio": "--rounds 1",
@@ -100,13 +101,24 @@ def check_recipe(figures):
     assert "told from real, %" in columns["model 2"]
 
 
+def check_metres(figures):
+    # Tunes in 4/4 from the first tick on, of 36 bars each.
+    assert (figures["files"], figures["wholly_alike"]) == (3, 3)
+    assert figures["alike"] == figures["on a line"] == figures["bars"] == 3 * 36
+
+
 def check_ablation(figures):
     (step,) = figures["steps"]["dropout"]
     assert step["epochs"] == 1
     assert step["config"] == nextbar.PRESETS["default"].config.to_dict() | {"epochs": 1}
 
 
-CHECKS = {"training": check_training, "recipe": check_recipe, "ablation": check_ablation}
+CHECKS = {
+    "training": check_training,
+    "recipe": check_recipe,
+    "ablation": check_ablation,
+    "metres": check_metres,
+}
 
 
 def test_every_step_of_the_ablation_changes_something_and_makes_a_model():

@@ -1,6 +1,7 @@
 """What is compared with what: pieces of a folder, real music beside them, and chance."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,19 @@ from nextbar.measures.classifiers import (
 )
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import LEARNED
-from nextbar.measures.pieces import Piece, reference_windows
+from nextbar.measures.metres import windows_like
+from nextbar.measures.pieces import Piece, first_bars, reference_windows
 from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
-from nextbar.music.metre import show_metre
+from nextbar.music.metre import read_changes
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
+from nextbar.music.tunes import Metre
 from nextbar.writing.folder import Record, read_record
 from nextbar.writing.piece import HELD_OUT, NOISE
 
@@ -59,6 +62,8 @@ def evaluate(
     how many bars of each piece are measured; a piece that has fewer is taken to
     end in silence. If not given, as many as keep the most music; pieces that
     have fewer are then left out, of longer ones the first bars are measured.
+    Each piece is read in its own metres; real music counts by metre as often as
+    the pieces have it (``measures.metres``).
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -85,7 +90,7 @@ def evaluate(
     if n_long:
         notes.append(f"generated: of {n_long} longer pieces the first {n_bars} bars were measured")
     pieces = [
-        _first_bars(piece, n_bars, kind.n_steps)
+        first_bars(piece, n_bars, n_steps=kind.n_steps)
         for piece in pieces
         if piece.n_bars >= n_bars or bars is not None
     ]
@@ -97,7 +102,7 @@ def evaluate(
     if classifiers:
         report = ask_networks(report, pieces, real_music, record, n_steps=kind.n_steps, seed=seed)
     if out is not None:
-        windows = reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps)
+        windows = windows_like(reference_windows(real, n_bars=n_bars, n_steps=kind.n_steps), pieces)
         write_measures_report(
             out,
             report,
@@ -120,11 +125,6 @@ def _bars_to_compare(pieces: list[Piece], real: list[Piece]) -> int:
     longest_first = sorted((min(piece.n_bars, most) for piece in pieces), reverse=True)
     kept = [n * bars for n, bars in enumerate(longest_first, 1)]
     return longest_first[kept.index(max(kept))]
-
-
-def _first_bars(piece: Piece, n_bars: int, n_steps: int) -> Piece:
-    notes = piece.notes[piece.notes["start"] < n_bars * n_steps]
-    return piece._replace(notes=notes, n_bars=n_bars)
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,7 @@ def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) ->
 
 def _check_bars(name: str, seen: BarKind, wanted: BarKind, of: str) -> None:
     """Raises UsageError where bars of two kinds would be measured as if they were of one."""
-
-    def bars(kind: BarKind) -> tuple[Any, ...]:
-        return (kind.grid, kind.n_steps, *(kind.metre if kind.grid == "metre" else ()))
-
-    if bars(seen) != bars(wanted):
+    if (seen.grid, seen.steps_per_quarter) != (wanted.grid, wanted.steps_per_quarter):
         raise UsageError(
             f"{name}: its bars are {_describe(seen)}, those of {of} {_describe(wanted)}; measures "
             "of the two cannot be compared. Give one that was prepared like the other"
@@ -217,7 +213,7 @@ def _check_bars(name: str, seen: BarKind, wanted: BarKind, of: str) -> None:
 def _describe(kind: BarKind) -> str:
     if kind.grid == "seconds":
         return f"of 2 seconds in {kind.n_steps} steps"
-    return f"{kind.metre[0]}/{kind.metre[1]} in {kind.n_steps} steps"
+    return f"of {kind.steps_per_quarter} steps a quarter"
 
 
 def ask_networks(
@@ -288,17 +284,17 @@ def read_folder(
         made = written.get(name)
         try:
             read = read_piece(folder / name, kind)
-            heard, n_bars = read.grid.notes, read.n_bars
+            piece = in_metres(Piece(read.grid.notes, read.n_bars, name), read.metres, kind)
         except MusicFileError as error:
             if made is None or error.reason != "no notes":
-                notes.append(f"left out: {_why_left_out(error, kind)}")
+                notes.append(f"left out: {error}")
                 reasons[error.reason].append(notes[-1])
                 continue
-            heard, n_bars = np.empty(0, NOTE), 0  # a piece that was written silent still counts
+            piece = Piece(np.empty(0, NOTE), 0, name)  # one that was written silent still counts
         if made is not None:
-            n_bars = int(made["bars"])
-        given = 0 if made is None else int(made["given_bars"])
-        pieces.append(Piece(heard, n_bars, name, given))
+            piece = piece._replace(n_bars=int(made["bars"]), n_given_bars=int(made["given_bars"]))
+            piece = in_metres(piece, read_changes(made["metres"], piece.n_bars), kind)
+        pieces.append(piece)
     if not pieces:
         of_one_reason = max(reasons.values(), key=len)
         raise UsageError(
@@ -308,20 +304,20 @@ def read_folder(
     return pieces, notes
 
 
-def _why_left_out(error: MusicFileError, kind: BarKind) -> str:
-    if not error.reason.startswith("metre "):
-        return str(error)
-    return (
-        f"{error.name}: it is in {error.reason.removeprefix('metre ')}, and measured is in "
-        f"{show_metre(kind.metre)}; prepare a corpus of its metre and give it as --reference"
-    )
+def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
+    """The piece with the metre of each bar; bars of the seconds grid have none."""
+    if kind.grid == "seconds":
+        return piece
+    return piece._replace(metres=tuple(metres), starts=kind.starts_of(metres))
 
 
 def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
     """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
-    pieces = []
+    pieces, kind = [], corpus.kind
     for number in corpus.pieces(part):
         bars = corpus.bars_of(number)
         notes = corpus.notes(bars.start, bars.stop)
-        pieces.append(Piece(notes, len(bars), corpus.piece_name(number)))
+        metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
+        piece = Piece(notes, len(bars), corpus.piece_name(number))
+        pieces.append(in_metres(piece, metres, kind))
     return pieces

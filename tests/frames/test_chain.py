@@ -63,6 +63,18 @@ def test_without_temperature_the_likeliest_mean_is_taken():
     assert mixture().draw(noise(1, 1, 1), torch.tensor([[-9.0]]), 0).item() == RIGHT
 
 
+def test_where_rounding_leaves_the_weights_under_one_the_last_normal_is_chosen():
+    log_weights = torch.log_softmax(noise(1000, 1, 7, seed=3), dim=2)
+    short = log_weights.softmax(dim=2).cumsum(dim=2)[:, 0, -1] < 1
+    assert short.any(), "there are weights whose sum is rounded down"
+    many = int(short.sum())
+    means = torch.arange(7.0).expand(many, 1, 7)[..., None]
+    drawn = Mixture(log_weights[short], means, torch.zeros(many, 1, 7, 1)).draw(
+        torch.zeros(many, 1, 1), torch.full((many, 1), math.inf), 1.0
+    )
+    assert drawn.unique().tolist() == [6]
+
+
 def test_extreme_noise_still_chooses_a_normal():
     for choice, expected in ((-40.0, LEFT), (40.0, RIGHT)):
         drawn = mixture().draw(torch.zeros(1, 1, 1), torch.tensor([[choice]]), 1.0)

@@ -3,7 +3,7 @@ import torch
 
 from nextbar.frames.config import Sampling
 from nextbar.frames.model import build_model
-from nextbar.frames.rollout import latent_noise, roll_out
+from nextbar.frames.rollout import SLOTS, decode, latent_noise, next_frames, next_latent, roll_out
 
 from .conftest import SHAPE
 
@@ -36,6 +36,7 @@ def test_model_1_goes_on_from_the_given_frame_and_does_not_return_it(model):
 
 def test_a_sequence_is_the_same_to_the_bit_however_many_are_asked_for(model):
     many = roll_out(model, None, n_frames=3, seeds=range(40))
+    assert len(many) == 40
     for seed in (0, 15, 16, 39):
         (alone,) = roll_out(model, None, n_frames=3, seeds=[seed])
         assert torch.equal(alone, many[seed])
@@ -69,3 +70,34 @@ def test_a_silent_frame_on_the_way_is_gone_on_from(model):
     silent = torch.zeros(2, 1, *SHAPE)
     frames = roll_out(model, silent, n_frames=4, seeds=[0, 1])
     assert torch.isfinite(frames).all()
+
+
+def test_frames_are_computed_in_groups_of_one_size_whatever_their_number(model):
+    sizes = []
+
+    def perceive(frames):
+        sizes.append(len(frames))
+        return frames
+
+    for n_seeds in (1, SLOTS, SLOTS + 1):
+        roll_out(model, None, n_frames=1, seeds=range(n_seeds), perceive=perceive)
+    assert sizes == [SLOTS] * 4
+
+
+def test_a_step_by_itself_is_that_of_a_rollout_to_the_bit(model):
+    given = torch.rand(20, 1, *SHAPE, generator=torch.Generator().manual_seed(0))
+    noise = latent_noise(range(20), 1, model.noise_size)[:, 0]
+    for before in (given, None):
+        frames, latents = next_frames(model, before, noise)
+        assert frames.shape == (20, *SHAPE)
+        assert torch.equal(frames, roll_out(model, before, n_frames=1, seeds=range(20))[:, 0])
+        assert torch.equal(frames, decode(model, latents))
+        assert latents.shape == (20, model.latent_size)
+
+
+def test_from_nothing_there_is_nothing_to_follow_less_closely(model):
+    noise = latent_noise(range(2), 1, model.noise_size)[:, 0]
+    whole = next_latent(model, None, noise)
+    assert torch.equal(next_latent(model, None, noise, Sampling(follow=0.5)), whole)
+    still = next_latent(model, None, noise, Sampling(temperature=0, follow=0.5))
+    assert not still.any()

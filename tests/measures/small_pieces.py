@@ -71,3 +71,21 @@ def read_first_instrument(contents: bytes) -> Notes:
         if rows:
             return make_notes(rows)
     return make_notes([])
+
+
+WIDTHS = {(4, 4): 16, (3, 4): 12, (6, 8): 12, (2, 4): 8, (9, 8): 18}
+"""Steps of a bar, four to a quarter."""
+
+
+def piece_in(
+    *bars: tuple[tuple[int, int], dict[int, int]], name: str = "", given: int = 0
+) -> Piece:
+    """A piece of (metre, {step of the bar: pitch}), each note one step long."""
+    metres = tuple(metre for metre, _ in bars)
+    starts = np.cumsum([0, *(WIDTHS[metre] for metre in metres)])
+    rows = [
+        (int(start) + step, 1, pitch, 90)
+        for start, (_, notes) in zip(starts, bars, strict=False)
+        for step, pitch in notes.items()
+    ]
+    return Piece(make_notes(rows), len(bars), name, given, metres, starts)

@@ -18,6 +18,7 @@ from nextbar.measures.distributions import (
     transition_counts,
 )
 from nextbar.measures.pieces import Piece
+from nextbar.music.bars import equal_bars
 
 from .small_pieces import make_notes, piece_of_bars, random_piece
 
@@ -92,10 +93,10 @@ def test_what_is_beyond_the_last_cell_counts_in_it_and_the_last_cell_is_its_own(
     assert len(starts) == 64
     # 70 notes in bar 1, 63 in bar 2, none in bar 3, one beyond the piece.
     many = make_notes([(0, 1, p, 90) for p in range(70)] + [(16, 1, p, 90) for p in range(63)])
-    bars = notes_per_bar_counts(many, n_bars=3, n_steps=16)
+    bars = notes_per_bar_counts(many, equal_bars(3, 16))
     assert {int(i): bars[i] for i in np.flatnonzero(bars)} == {0: 1, 63: 2}
     beyond = make_notes([(0, 1, 60, 90), (48, 1, 60, 90)])
-    bars = notes_per_bar_counts(beyond, n_bars=3, n_steps=16)
+    bars = notes_per_bar_counts(beyond, equal_bars(3, 16))
     assert bars[:2].tolist() == [2, 1]
     assert bars.sum() == 3
     # 14 pitches at once for a step, 12 for another.

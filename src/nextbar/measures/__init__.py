@@ -6,13 +6,17 @@ source. Nothing here needs PyTorch but the four that learn (``told_from_real``,
 ``real_told_from_real``, ``next_bar_told_from_real``, ``follows``), and those only
 when called.
 
+Bars may be of several metres: a ``Piece`` then says that of each bar and where it
+begins. What cannot be compared across metres is compared within one; real music
+counts by metre as often as the composed pieces have it (``metres.py``).
+
     of the pitches of a piece     scale_consistency, uniqueness, recurrence, tone_span
     of its velocities             velocity_span
     of its notes                  polyphony, pitch_entropy, pitch_class_entropy
     of a piece                    groove_consistency, empty_bars
     of a set of pieces            coherence, coherence_by_bar, diversity, follows
-    of two sets                   overlap, copied_bars, nearest_distances, told_from_real,
-                                  real_told_from_real, next_bar_told_from_real
+    of two sets                   overlap, metre_overlap, copied_bars, nearest_distances,
+                                  told_from_real, real_told_from_real, next_bar_told_from_real
     all of them                   compare, measure_pieces
 """
 
@@ -35,6 +39,7 @@ from nextbar.measures.habits import (
     polyphony,
 )
 from nextbar.measures.intervals import Interval
+from nextbar.measures.metres import MetreOverlap, metre_overlap
 from nextbar.measures.paper import (
     diversity,
     diversity_as_published,
@@ -53,6 +58,7 @@ from nextbar.measures.table import Report, compare
 
 __all__ = [
     "Interval",
+    "MetreOverlap",
     "Piece",
     "Report",
     "TrainingBars",
@@ -69,6 +75,7 @@ __all__ = [
     "follows",
     "groove_consistency",
     "measure_pieces",
+    "metre_overlap",
     "nearest_distances",
     "next_bar_told_from_real",
     "note_ons",

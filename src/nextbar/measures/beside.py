@@ -8,7 +8,9 @@ import numpy as np
 from nextbar.measures.by_piece import values_by_piece
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import MEANINGS
+from nextbar.measures.metres import metres_in, metres_of_each
 from nextbar.measures.pieces import FloatArray, Piece, reference_windows
+from nextbar.music.tunes import Metre
 
 LOW, HIGH = 5, 95
 
@@ -31,14 +33,28 @@ class Beside(NamedTuple):
 
 
 def real_values(
-    real: Sequence[Piece], *, n_bars: int, n_steps: int, training: TrainingBars | None
+    real: Sequence[Piece],
+    *,
+    n_bars: int,
+    n_steps: int,
+    training: TrainingBars | None,
+    metres: Sequence[Metre] = (),
 ) -> dict[str, FloatArray]:
-    """Each measure of every window of ``n_bars`` bars of real music; none gives no values."""
+    """Each measure of every window of ``n_bars`` bars of real music; none gives no values.
+
+    metres: of the bars of the piece that is to stand beside them: only windows
+    of the same metres count, that of most bars the same. Music that does not
+    say its metres counts whole.
+    """
     windows = [
         window
         for piece in real
         for window in reference_windows([piece], n_bars=n_bars, n_steps=n_steps)
     ]
+    told = metres_of_each(windows)
+    if metres and any(told):
+        wanted = metres_in(metres)
+        windows = [window for window, its in zip(windows, told, strict=True) if its == wanted]
     if not windows:
         return {}
     rng = np.random.default_rng(0)

@@ -11,6 +11,7 @@ from nextbar.measures.copying import (
     Phrases,
     TrainingBars,
     find_copies,
+    known_on_both,
     nearest_distances,
     phrase_contents,
     phrase_firsts,
@@ -35,6 +36,7 @@ from nextbar.measures.pieces import (
     IntArray,
     Piece,
     bars_of_pieces,
+    metres_of_bars,
     sum_by_piece,
 )
 
@@ -58,9 +60,9 @@ def measure_pieces(
 ) -> dict[str, Float64[FloatArray, " pieces"] | float]:
     """Every measure by name: (pieces,) values, or one number for diversity and coherence.
 
-    n_steps: steps in a bar. training: where copies are looked for;
-    without it what is said of copies is all NaN. Besides the names of
-    ``MEANINGS`` there are ``scale_consistency_as_published``,
+    n_steps: steps in a bar, of pieces that do not say where theirs begin.
+    training: where copies are looked for; without it what is said of copies is
+    all NaN. Besides the names of ``MEANINGS`` there are ``scale_consistency_as_published``,
     ``recurrence_as_published`` and ``copied_bars_any_key`` (copies up to
     transposition). A piece without a sounding note is NaN except in notes and
     empty_bars.
@@ -112,38 +114,40 @@ def _bar_values(
         return 100 * divide(counted, sum_by_piece(is_among, piece, len(pieces)))
 
     learned = training.bars if training else (bars[0][:0], np.zeros(1, np.int64))
+    metres = known_on_both((metres_of_bars(pieces), training.metres if training else None))
     values = {}
     for name, any_key in (("copied_bars", False), (COPIED_ANY_KEY, True)):
-        is_copy, is_silent = find_copies(bars, learned, any_key=any_key)
+        is_copy, is_silent = find_copies(bars, learned, any_key=any_key, metres=metres)
         shares = percent(is_copy, is_composed & ~is_silent)
         values[name] = shares if training else np.full(len(pieces), np.nan)
     values["empty_bars"] = percent(is_silent, np.ones_like(is_silent))
     for name, n_together in (("bar", 1), ("phrase", 2)):
         firsts = phrase_firsts(n_bars, n_together)
         firsts = firsts[is_composed[firsts]]
-        phrases = phrase_contents(*bars, firsts, n_together)
-        found = _nearness(name, n_together, phrases, piece[firsts], training, len(pieces), rng)
+        phrases = phrase_contents(*bars, firsts, n_together, metres[0])
+        known = None
+        if training is not None:
+            its_firsts = phrase_firsts(training.n_bars, n_together)
+            known = phrase_contents(*training.bars, its_firsts, n_together, metres[1])
+        found = _nearness(name, phrases, piece[firsts], known, len(pieces), rng)
         values = {**found, **values}  # copied_bars, of the key as it stands, is there already
     return values
 
 
 def _nearness(
     name: str,
-    n_together: int,
     phrases: Phrases,
     piece: Int64[IntArray, " phrases"],
-    training: TrainingBars | None,
+    learned: Phrases | None,
     n_pieces: int,
     rng: np.random.Generator,
 ) -> dict[str, FloatArray]:
     """Of each piece's composed phrases the mean distance to training, and percent of copies.
 
-    piece: (phrases,), whose each is.
+    piece: (phrases,), whose each is. learned: the training phrases, None where there are none.
     """
-    if training is None:
+    if learned is None:
         return dict.fromkeys((f"nearest_{name}", f"copied_{name}s"), np.full(n_pieces, np.nan))
-    firsts = phrase_firsts(training.n_bars, n_together)
-    learned = phrase_contents(*training.bars, firsts, n_together)
     distance = nearest_distances(phrases, learned, rng=rng)
     known = ~np.isnan(distance)
     total = sum_by_piece(np.where(known, distance, 0.0), piece, n_pieces)

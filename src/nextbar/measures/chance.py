@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nextbar.measures.pieces import NoteArray, Piece, sounding_notes
+from nextbar.measures.pieces import NoteArray, Piece, sounding_notes, starts_of
 from nextbar.music.bars import sort_notes
 
 
@@ -17,13 +17,16 @@ def chance_pieces(
 ) -> list[Piece]:
     """One piece of random notes for each piece, as long and with as many sounding notes.
 
-    n_steps: steps in a bar. Pitches are uniform between the piece's own lowest
+    Its bars have the metres of the piece's. n_steps: steps in a bar, of pieces that do
+    not say where theirs begin. Pitches are uniform between the piece's own lowest
     and highest, starts uniform over its steps; its own durations and
     velocities are dealt out anew, each by itself, and a note that would ring
     on beyond the piece ends with it. A piece without notes stays without.
     """
+    ends = [int(starts_of(piece, n_steps=n_steps)[-1]) for piece in pieces]
     return [
-        piece._replace(notes=_random_notes(piece, n_steps * piece.n_bars, rng)) for piece in pieces
+        piece._replace(notes=_random_notes(piece, end, rng))
+        for piece, end in zip(pieces, ends, strict=True)
     ]
 
 

@@ -16,6 +16,12 @@ Conventions
     The network sees what sounds and what begins, a cell a step and a pitch; no
     velocity, or the constant loudness of a data set would give it away, and
     nothing of velocity 10 or less. A note held into a window begins with it.
+    Bars have the steps of the longest; shorter ones are empty beyond their end.
+    That would tell metres apart, so both sides have them in the same shares:
+    composed windows in metres that no real one has are left out, and real ones
+    are drawn for each metre as often as there are composed ones (``metres.py``),
+    where they are few, some more than once. The second bar of a false pair
+    is of the metre of the true one's.
     Windows of one piece, and pieces that begin with a real bar of the same tune,
     are never in different parts: 60 % of the tunes train the network, 15 % say
     when to stop, 25 % are asked about. Accuracy is the mean of the two
@@ -33,7 +39,9 @@ Units
 PyTorch is loaded by the first call, not by importing this module.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,12 +49,16 @@ import numpy.typing as npt
 
 from nextbar.measures.copying import bar_contents
 from nextbar.measures.intervals import UNMEASURED, Interval, bootstrap, divide
+from nextbar.measures.metres import Metres, counting_like, metres_in_windows
 from nextbar.measures.pieces import (
     SILENT_VELOCITY,
     FloatArray,
     IntArray,
     Piece,
     bars_of_pieces,
+    metres_alike,
+    metres_of_bars,
+    widest_bar,
 )
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, draw_rolls
 
@@ -91,8 +103,9 @@ def told_from_real(
 
     pieces: composed; bars that they were given are taken for bars of ``real``.
     real: whole tunes, all that there are: they are split by tune here. n_steps:
-    steps in a bar. n_bars: bars in a window, end to end in the composed pieces
-    and from every bar in the real ones; never more than the shortest piece has.
+    steps in a bar, of pieces that do not say where theirs begin. n_bars: bars in
+    a window, end to end in the composed pieces and from every bar in the real
+    ones; never more than the shortest piece has.
     """
     n_bars = min([n_bars, *(piece.n_bars for piece in pieces)])
     ours = [range(0, piece.n_bars - n_bars + 1, n_bars) for piece in pieces]
@@ -133,25 +146,36 @@ def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> TwoSampl
     of the true pairs, dealt out anew, so that no bar by itself gives anything away.
     """
     rng = np.random.default_rng(seed)
+    n_steps = widest_bar(pieces, n_steps=n_steps)
     firsts = [range(piece.n_bars - 1) for piece in pieces]
     pairs = windows_of(pieces, firsts, n_bars=2, n_steps=n_steps)
     sounds = pairs.rolls[:, 0].reshape(len(pairs.group), N_PITCHES, 2, n_steps)
     both = np.flatnonzero(np.all(np.any(sounds, axis=(1, 3)), axis=1))
-    pairs = _draw(_take(pairs, both), rng)
+    drawn = both[_drawn(len(both), rng)]
+    pairs = _take(pairs, drawn)
     part = _split(pairs.group, rng)
-    return tell_apart(pairs, _dealt_anew(pairs, part, n_steps, rng), part, rng=rng)
+    second = _metres_of_windows(pieces, firsts, 2)[drawn, 1]
+    return tell_apart(pairs, _dealt_anew(pairs, part, n_steps, rng, second), part, rng=rng)
 
 
 def windows_of(
-    pieces: Sequence[Piece], firsts: Sequence[Sequence[int]], *, n_bars: int, n_steps: int
+    pieces: Sequence[Piece],
+    firsts: Sequence[Sequence[int]],
+    *,
+    n_bars: int,
+    n_steps: int,
+    chosen: IntArray | None = None,
 ) -> Windows:
     """Windows of ``n_bars`` bars of each piece, from its bars ``firsts`` (counted from 0) on.
 
-    Each piece is a group. Pitches beyond the 88 keys of a piano are left out.
+    n_steps: that each bar has in the rolls, as many as the longest. Each piece
+    is a group. chosen: the numbers of the windows that are wanted, of all. Pitches
+    beyond the 88 keys of a piano are left out.
     """
-    starts = np.cumsum([0, *(piece.n_bars for piece in pieces)])
-    first = np.array([starts[i] + bar for i, bars in enumerate(firsts) for bar in bars], np.int64)
+    first = _first_bars(pieces, firsts)
     group = np.repeat(np.arange(len(pieces)), [len(bars) for bars in firsts])
+    if chosen is not None:
+        first, group = first[chosen], group[chosen]
     rows, index = bars_of_pieces(pieces, n_steps=n_steps)
     highest = LOWEST_PITCH + N_PITCHES - 1
     on_piano = (rows["pitch"] >= LOWEST_PITCH) & (rows["pitch"] <= highest)
@@ -165,6 +189,21 @@ def windows_of(
     rolls = np.concatenate([alone[:, None], within], axis=1)  # (windows, bars, 2, pitches, steps)
     rolls = rolls.transpose(0, 2, 3, 1, 4).reshape(len(bars), 2, N_PITCHES, n_bars * n_steps)
     return Windows(rolls, group)
+
+
+def _first_bars(pieces: Sequence[Piece], firsts: Sequence[Sequence[int]]) -> IntArray:
+    """The first bar of each window, among the bars of all pieces laid end to end."""
+    lines = np.cumsum([0, *(piece.n_bars for piece in pieces)])
+    return np.array([lines[i] + bar for i, bars in enumerate(firsts) for bar in bars], np.int64)
+
+
+def _metres_of_windows(
+    pieces: Sequence[Piece], firsts: Sequence[Sequence[int]], n_bars: int
+) -> IntArray:
+    """(windows, n_bars): the metres of their bars as numbers, 0 where they are not known."""
+    bars = _first_bars(pieces, firsts)[:, None] + np.arange(n_bars)
+    numbers: IntArray = metres_of_bars(pieces)[bars]
+    return numbers
 
 
 def tell_apart(
@@ -213,9 +252,17 @@ def _tell(
     rng: np.random.Generator,
 ) -> TwoSampleTest:
     """The verdict on windows of pieces and of real tunes."""
+    pieces, real = metres_alike(pieces, real)
+    n_steps = widest_bar([*pieces, *real], n_steps=n_steps)
     everywhere = [range(tune.n_bars - n_bars + 1) for tune in real]
-    theirs = _draw(windows_of(real, everywhere, n_bars=n_bars, n_steps=n_steps), rng)
-    ours = _draw(windows_of(pieces, firsts, n_bars=n_bars, n_steps=n_steps), rng)
+    their_metres = metres_in_windows(_metres_of_windows(real, everywhere, n_bars))
+    our_metres = metres_in_windows(_metres_of_windows(pieces, firsts, n_bars))
+    drawn = _drawn_like(their_metres, our_metres, rng)
+    theirs = windows_of(real, everywhere, n_bars=n_bars, n_steps=n_steps, chosen=drawn)
+    also_real = set(their_metres)
+    asked = np.flatnonzero([metres in also_real for metres in our_metres])
+    drawn = asked[_drawn(len(asked), rng)]
+    ours = windows_of(pieces, firsts, n_bars=n_bars, n_steps=n_steps, chosen=drawn)
     part = np.concatenate([_split(np.arange(len(real)), rng), _split(np.arange(len(pieces)), rng)])
     tune = _tunes_begun_with(pieces, real, n_steps, rng)
     group = np.where(tune >= 0, tune, np.arange(len(pieces)) + len(real))
@@ -235,13 +282,14 @@ def _tunes_begun_with(
         return found
     having: dict[bytes, list[int]] = {}
     tune_of_bar = np.repeat(np.arange(len(real)), [tune.n_bars for tune in real])
-    contents = bar_contents(*bars_of_pieces(real, n_steps=n_steps))
+    real_bars = bars_of_pieces(real, n_steps=n_steps)
+    contents = bar_contents(*real_bars, metres=metres_of_bars(real))
     for tune, content in zip(tune_of_bar.tolist(), contents, strict=True):
         having.setdefault(content, []).append(tune)
     given = [pieces[number]._replace(n_bars=1) for number in begun]
-    for number, content in zip(
-        begun, bar_contents(*bars_of_pieces(given, n_steps=n_steps)), strict=True
-    ):
+    given_bars = bars_of_pieces(given, n_steps=n_steps)
+    given_contents = bar_contents(*given_bars, metres=metres_of_bars(given))
+    for number, content in zip(begun, given_contents, strict=True):
         if content in having:
             found[number] = rng.choice(having[content])
     return found
@@ -251,12 +299,34 @@ def _take(windows: Windows, chosen: IntArray) -> Windows:
     return Windows(windows.rolls[chosen], windows.group[chosen])
 
 
-def _draw(windows: Windows, rng: np.random.Generator) -> Windows:
-    """At most ``MOST_WINDOWS`` of the windows."""
-    n = len(windows.group)
-    if n <= MOST_WINDOWS:
-        return windows
-    return _take(windows, np.sort(rng.choice(n, MOST_WINDOWS, replace=False)))
+def _drawn(n: int, rng: np.random.Generator, most: int | None = None) -> IntArray:
+    """At most ``MOST_WINDOWS`` of the numbers 0 to n - 1, ascending."""
+    most = MOST_WINDOWS if most is None else most
+    if n <= most:
+        return np.arange(n)
+    return np.sort(rng.choice(n, most, replace=False))
+
+
+def _drawn_like(
+    theirs: Sequence[Metres], ours: Sequence[Metres], rng: np.random.Generator
+) -> IntArray:
+    """Numbers of real windows, their metres in the shares of ours, at most ``MOST_WINDOWS``.
+
+    As many as there are in the metres that count most; of others, where these
+    are too few, some twice or more.
+    """
+    counting = counting_like(theirs, ours)
+    if np.all(counting == 1):
+        return _drawn(len(theirs), rng)
+    n_ours = Counter(metres for metres in ours if metres in set(theirs))
+    n_all = min(MOST_WINDOWS, int(np.count_nonzero(counting)))
+    drawn = [np.arange(0)]
+    for metres, n in sorted(n_ours.items()):
+        among = np.array([i for i, each in enumerate(theirs) if each == metres])
+        wanted = max(round(n_all * n / n_ours.total()), 1)
+        whole, rest = divmod(wanted, len(among))
+        drawn += [np.tile(among, whole), among[_drawn(len(among), rng, rest)]]
+    return np.sort(np.concatenate(drawn))
 
 
 def _split(group: IntArray, rng: np.random.Generator) -> IntArray:
@@ -269,14 +339,22 @@ def _split(group: IntArray, rng: np.random.Generator) -> IntArray:
     return part
 
 
-def _dealt_anew(pairs: Windows, part: IntArray, n_steps: int, rng: np.random.Generator) -> Windows:
+def _dealt_anew(
+    pairs: Windows,
+    part: IntArray,
+    n_steps: int,
+    rng: np.random.Generator,
+    metres: IntArray | None = None,
+) -> Windows:
     """The pairs with second bars of other pieces of the same part.
 
-    Where a part is of a single piece, its pairs are left out.
+    metres: of each pair's second bar; it gets one of the same. Where those of a
+    part and a metre are of a single piece, its pairs are left out.
     """
+    metres = np.zeros(len(pairs.group), np.int64) if metres is None else metres
     source = np.arange(len(pairs.group))
-    for which in (TRAIN, STOP, TEST):
-        members = np.flatnonzero(part[pairs.group] == which)
+    for which, metre in product((TRAIN, STOP, TEST), np.unique(metres)):
+        members = np.flatnonzero((part[pairs.group] == which) & (metres == metre))
         group = pairs.group[members]
         dealt = rng.permutation(len(members))
         for _ in range(100):  # deal again among those that got a bar of their own piece

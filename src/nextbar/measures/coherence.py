@@ -12,9 +12,10 @@ Meaning
 Conventions
     Only onsets count: a note held over a bar line is not counted again, nor is
     one of velocity 10 or less. Pairs with a bar in which nothing begins are
-    left out on both sides. "At random" is not drawn but computed: the mean
-    over all pairs of bars of two different pieces, exactly, from the sums of
-    the bars' unit vectors.
+    left out on both sides. Bars of two metres are compared like any others:
+    pitch classes are the same wherever in a bar they begin. "At random" is not
+    drawn but computed: the mean over all pairs of bars of two different pieces,
+    exactly, from the sums of the bars' unit vectors.
 
     It is a measure of a set, not of a piece. Bars of one key are alike without
     following from each other, so a set in few keys has more chance likeness and
@@ -41,7 +42,9 @@ from nextbar.measures.pieces import (
     FloatArray,
     IntArray,
     Piece,
+    bar_of_notes,
     sounding_notes,
+    starts_of,
     sum_by_piece,
 )
 
@@ -122,7 +125,7 @@ def bar_profiles(pieces: Sequence[Piece], *, n_steps: int) -> BarProfiles:
     counts = np.zeros((int(n_bars.sum()), 12))
     for piece, first in zip(pieces, firsts, strict=True):
         notes = sounding_notes(piece.notes)
-        bar = notes["start"] // n_steps
+        bar = bar_of_notes(notes, starts_of(piece, n_steps=n_steps))
         inside = bar < piece.n_bars
         np.add.at(counts, (first + bar[inside], notes["pitch"][inside] % 12), 1)
     lengths = np.sqrt((counts**2).sum(axis=1, keepdims=True))

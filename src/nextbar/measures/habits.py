@@ -24,8 +24,10 @@ from nextbar.measures.pieces import (
     NoteArray,
     Piece,
     bars_of_pieces,
+    metres_of_bars,
     pitches_at_once,
     sounding_notes,
+    starts_of,
 )
 
 
@@ -59,16 +61,21 @@ def groove_consistency(piece: Piece, *, n_steps: int) -> float:
 
     One less the share of a bar's steps at which just one of the two has an onset
     (``muspy.groove_consistency`` without its phantom bar). High by itself where
-    bars are bare, so read it beside real music.
+    bars are bare, so read it beside real music. A bar behind one of another
+    metre is left out: places in two metres are not the same places.
     """
     heard = sounding_notes(piece.notes)
-    begins = heard["start"][heard["start"] < piece.n_bars * n_steps]
-    if piece.n_bars < 2 or not len(heard):
+    starts, metres = starts_of(piece, n_steps=n_steps), metres_of_bars([piece])
+    widths = np.diff(starts)
+    is_like_last = np.zeros(piece.n_bars, bool)
+    is_like_last[1:] = (metres[1:] == metres[:-1]) & (widths[1:] == widths[:-1])
+    if not np.any(is_like_last) or not len(heard):
         return np.nan
-    pattern = np.zeros(piece.n_bars * n_steps, bool)
-    pattern[begins] = True
-    bars = pattern.reshape(piece.n_bars, n_steps)
-    return 1 - float(np.mean(bars[1:] != bars[:-1]))
+    pattern = np.zeros(int(starts[-1]), bool)
+    pattern[heard["start"][heard["start"] < starts[-1]]] = True
+    compared = np.flatnonzero(np.repeat(is_like_last, widths))
+    before = compared - np.repeat(widths, widths)[compared]
+    return 1 - float(np.mean(pattern[compared] != pattern[before]))
 
 
 def empty_bars(piece: Piece, *, n_steps: int) -> float:

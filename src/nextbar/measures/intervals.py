@@ -6,7 +6,9 @@ statistic computed anew; the middle 95 % of 1,000 such values is the interval
 piece was drawn, so that any statistic that can be written with weights (a
 mean, a mean over pairs of pieces) takes all draws in one matrix product.
 Pieces that are not independent, windows of one tune, are drawn together; or
-the interval would come out too narrow.
+the interval would come out too narrow. Pieces that count more or less than
+once to begin with, so that two sets have their metres in equal shares, do so
+in each draw.
 """
 
 import math
@@ -99,27 +101,36 @@ def bootstrap(
     groups: Int64[IntArray, " pieces"],
     *,
     rng: np.random.Generator,
+    counting: Float64[FloatArray, " pieces"] | None = None,
 ) -> dict[str, Interval]:
     """For each statistic its value over all pieces and its 95 % interval.
 
     groups: (pieces,), numbered from 0: pieces of one group are drawn together;
-    all different for independent pieces. All statistics see the same draws. A
-    draw in which a statistic is NaN is left out of its interval.
+    all different for independent pieces. counting: how much each piece counts,
+    once if not given. All statistics see the same draws. A draw in which a
+    statistic is NaN is left out of its interval.
     """
-    plain = {name: float(take(np.ones((1, len(groups))))[0]) for name, take in statistics.items()}
+    counting = np.ones(len(groups)) if counting is None else counting
+    plain = {name: float(take(counting[None])[0]) for name, take in statistics.items()}
     drawn: dict[str, list[FloatArray]] = {name: [] for name in statistics}
     for weights in _draws(groups, rng):
+        weights *= counting
         for name, take in statistics.items():
             drawn[name].append(take(weights))
     return {name: _interval(mean, np.concatenate(drawn[name])) for name, mean in plain.items()}
 
 
 def bootstrap_curve(
-    curve: Statistic, groups: Int64[IntArray, " pieces"], *, rng: np.random.Generator
+    curve: Statistic,
+    groups: Int64[IntArray, " pieces"],
+    *,
+    rng: np.random.Generator,
+    counting: Float64[FloatArray, " pieces"] | None = None,
 ) -> list[Interval]:
     """The same of a statistic that gives several values at once, (weightings, values)."""
-    plain = curve(np.ones((1, len(groups))))[0]
-    drawn = np.concatenate([curve(weights) for weights in _draws(groups, rng)])
+    counting = np.ones(len(groups)) if counting is None else counting
+    plain = curve(counting[None])[0]
+    drawn = np.concatenate([curve(weights * counting) for weights in _draws(groups, rng)])
     return [_interval(float(mean), each) for mean, each in zip(plain, drawn.T, strict=True)]
 
 

@@ -7,7 +7,8 @@ Meaning
 
 Conventions
     As in ``copying.py``: a bar is its set of (start, duration, pitch) within
-    its bar lines, without notes of velocity 10 or less.
+    its bar lines, without notes of velocity 10 or less. Bars of two metres share
+    nothing, where the metres are told.
 
 Units
     0-1. 1 is a copy, 0 shares no note with any. A silent bar gives NaN.
@@ -21,6 +22,8 @@ from jaxtyping import Int64
 from nextbar.measures.copying import pack_notes
 from nextbar.measures.pieces import BarNoteArray, IntArray
 from nextbar.music.bars import BarIndex
+from nextbar.music.metre import codes_of
+from nextbar.music.tunes import Metre
 
 NEAR: Final = 0.6
 """From this nearness a bar is so like a known one that its reader is told."""
@@ -39,16 +42,29 @@ class Nearest(NamedTuple):
 class KnownBars:
     """Bars to look near ones up in: for each note, in which bars it stands."""
 
-    def __init__(self, bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]) -> None:
-        notes, bars = _note_sets(bar_notes, index)
+    def __init__(
+        self,
+        bar_notes: BarNoteArray,
+        index: Int64[BarIndex, " edges"],
+        metres: Int64[IntArray, " bars"] | None = None,
+    ) -> None:
+        """``metres``: of each bar (``music.metre.codes_of``)."""
+        notes, bars = _note_sets(bar_notes, index, metres)
+        self._knows_metres = metres is not None
         order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
         self._sizes = np.bincount(bars)
 
-    def nearest(self, bar_notes: BarNoteArray) -> Nearest:
-        """The known bar most like this one; of equal ones the first."""
+    def nearest(self, bar_notes: BarNoteArray, metre: Metre | None = None) -> Nearest:
+        """The known bar most like this one; of equal ones the first.
+
+        metre: of the bar; it matters where those of the known bars are told.
+        """
         index = np.array([0, len(bar_notes)], np.int64)
-        notes, _ = _note_sets(bar_notes, index)
+        code = None
+        if metre is not None and self._knows_metres:
+            code = codes_of([metre]).astype(np.int64)
+        notes, _ = _note_sets(bar_notes, index, code)
         if not len(notes):
             return Nearest(np.nan, -1)
         first = np.searchsorted(self._notes, notes)
@@ -63,8 +79,11 @@ class KnownBars:
 
 
 def _note_sets(
-    bar_notes: BarNoteArray, index: Int64[BarIndex, " edges"]
+    bar_notes: BarNoteArray,
+    index: Int64[BarIndex, " edges"],
+    metres: Int64[IntArray, " bars"] | None,
 ) -> tuple[Int64[IntArray, " distinct"], Int64[IntArray, " distinct"]]:
     """Each bar's distinct heard notes as numbers, and for each the bar it is of."""
     packed = pack_notes(bar_notes, index)
-    return packed & 0xFFFFFF, packed >> 24
+    notes, bars = packed & 0xFFFFFF, packed >> 24
+    return notes if metres is None else notes | metres[bars] << 24, bars

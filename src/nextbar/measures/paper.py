@@ -197,24 +197,38 @@ def diversity_as_published(pieces: Sequence[NoteArray], *, n_steps: int) -> floa
     return float(mean_with_itself(matrix, np.ones((1, len(matrix))))[0])
 
 
-def published_distances(pieces: Sequence[NoteArray], *, n_steps: int) -> Distances:
-    """Edit distances of ABC notes by 80, of all pairs, (pieces, pieces); all have notes."""
+def published_distances(
+    pieces: Sequence[NoteArray],
+    *,
+    n_steps: int,
+    starts: Sequence[Int64[IntArray, " _"] | None] | None = None,
+) -> Distances:
+    """Edit distances of ABC notes by 80, of all pairs, (pieces, pieces); all have notes.
+
+    starts: of each piece where its bars begin, None of one whose bars are even.
+    """
     if not len(pieces):
         return np.zeros((0, 0), np.float32)
-    texts = as_texts([abc_tokens(notes, n_steps=n_steps) for notes in pieces])
+    lines = [None] * len(pieces) if starts is None else starts
+    texts = as_texts(
+        [abc_tokens(*each, n_steps=n_steps) for each in zip(pieces, lines, strict=True)]
+    )
     matrix: Distances = cdist(texts, texts, scorer=Levenshtein.distance, dtype=np.float32)
     return matrix / np.float32(PUBLISHED_DIVISOR)
 
 
-def abc_tokens(notes: NoteArray, *, n_steps: int) -> Int64[IntArray, " tokens"]:
+def abc_tokens(
+    notes: NoteArray, starts: Int64[IntArray, " edges"] | None = None, *, n_steps: int
+) -> Int64[IntArray, " tokens"]:
     """The notes that ABC text of one voice has: a note is written anew at each change.
 
     Returns (tokens,): pitch << 32 | length in steps; in a chord the length is
-    written once for all, so its notes have length 0.
+    written once for all, so its notes have length 0. starts: where bars begin; without
+    it, every ``n_steps`` steps.
     """
     start, pitch = notes["start"].astype(np.int64), notes["pitch"].astype(np.int64)
     end = start + notes["duration"]
-    lines = np.arange(0, end.max() + n_steps, n_steps)
+    lines = np.arange(0, end.max() + n_steps, n_steps) if starts is None else starts
     cuts = np.unique(np.concatenate([start, end, lines]))
     lengths = np.diff(cuts)
     first, last = np.searchsorted(cuts, start), np.searchsorted(cuts, end)

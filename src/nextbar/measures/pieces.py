@@ -3,6 +3,10 @@
 A *piece* is its notes (dtype ``NOTE``, in grid steps from its beginning) and
 the number of bars that it lasts. The number of bars is not read off the notes:
 a piece may end in silence, and that silence is part of what is measured.
+
+Its bars may be of several metres. A piece then says the metre of each bar and
+where each begins. One that says neither has even bars, of as many steps as the
+measures are told (``n_steps``).
 """
 
 from collections.abc import Sequence
@@ -13,18 +17,21 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64, make_numpy_struct_dtype
 from symusic.core import ScoreTick
 
+from nextbar.errors import UsageError
 from nextbar.music.bars import (
     BAR_NOTE,
     NOTE,
     BarIndex,
     BarNotes,
+    BarStarts,
     Notes,
     cut_at_bar_lines,
     equal_bars,
     join_at_bar_lines,
 )
 from nextbar.music.grid import quantise
-from nextbar.music.tunes import choose_notes, pitched_tracks
+from nextbar.music.metre import codes_of
+from nextbar.music.tunes import Metre, choose_notes, pitched_tracks
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -53,12 +60,81 @@ class Piece(NamedTuple):
     """Notes (dtype ``NOTE``, sorted by start and pitch), how many bars they fill, a name.
 
     n_given_bars: how many bars it begins with that were given, not composed.
+    metres: of each bar, in its normal form (``music.metre``); () where they are
+    not known. starts: where the bars begin, (bars + 1,) steps from 0; None of
+    even bars. A piece that says the one says the other. What they hold beyond
+    ``n_bars`` is not looked at.
     """
 
     notes: Notes
     n_bars: int
     name: str = ""
     n_given_bars: int = 0
+    metres: tuple[Metre, ...] = ()
+    starts: BarStarts | None = None
+
+
+def starts_of(piece: Piece, *, n_steps: int) -> Int64[IntArray, " edges"]:
+    """Where the piece's bars begin, and where the last one ends: (bars + 1,) steps.
+
+    n_steps: of a bar, where the piece does not say where its bars begin.
+    """
+    if piece.starts is None:
+        return equal_bars(piece.n_bars, n_steps)
+    return piece.starts[: piece.n_bars + 1]
+
+
+def widest_bar(pieces: Sequence[Piece], *, n_steps: int) -> int:
+    """How many steps the longest bar of all pieces has; ``n_steps`` where there is none."""
+    bars = [np.diff(starts_of(piece, n_steps=n_steps)) for piece in pieces]
+    return max((int(each.max()) for each in bars if len(each)), default=n_steps)
+
+
+def bar_of_notes(notes: NoteArray, starts: Int64[IntArray, " edges"]) -> Int64[IntArray, " notes"]:
+    """The bar in which each note begins; ``len(starts) - 1`` of what begins behind the last."""
+    return np.searchsorted(starts, notes["start"], side="right") - 1
+
+
+def metres_of_bars(pieces: Sequence[Piece]) -> Int64[IntArray, " bars"]:
+    """The metre of each bar of all pieces, laid end to end, as a number; 0 where none is said.
+
+    Equal numbers are equal metres (``music.metre.codes_of``). UsageError where some of
+    the pieces say their metres and others do not.
+    """
+    pieces = [piece for piece in pieces if piece.n_bars]
+    if any(piece.metres for piece in pieces) and not all(piece.metres for piece in pieces):
+        raise UsageError(
+            "some pieces say the metre of each bar and others do not; give metres to all or to none"
+        )
+    numbers = [
+        codes_of(piece.metres[: piece.n_bars]) if piece.metres else np.zeros(piece.n_bars, np.int64)
+        for piece in pieces
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *numbers])
+
+
+def metres_alike(*sets: Sequence[Piece]) -> list[list[Piece]]:
+    """The sets with their metres, or all without where one of them, not empty, says none."""
+    if all(any(piece.metres for piece in pieces) for pieces in sets if pieces):
+        return [list(pieces) for pieces in sets]
+    return [[piece._replace(metres=()) for piece in pieces] for pieces in sets]
+
+
+def first_bars(piece: Piece, n_bars: int, *, n_steps: int) -> Piece:
+    """The piece's first ``n_bars`` bars; one that has fewer goes on in silence, in its last metre.
+
+    A note that is held beyond them stays as long as it is.
+    """
+    starts, metres = piece.starts, piece.metres
+    if starts is not None:
+        lacking = n_bars + 1 - len(starts)
+        width = starts[-1] - starts[-2]
+        starts = np.concatenate([starts, starts[-1] + width * np.arange(1, lacking + 1)])
+        starts = starts[: n_bars + 1]
+        metres = (metres + metres[-1:] * lacking)[:n_bars]
+    cut = piece._replace(n_bars=n_bars, metres=metres, starts=starts)
+    end = starts_of(cut, n_steps=n_steps)[-1]
+    return cut._replace(notes=piece.notes[piece.notes["start"] < end])
 
 
 def piece_of_score(
@@ -106,19 +182,20 @@ def pitches_at_once(notes: NoteArray) -> Int64[IntArray, " steps"]:
 def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> IndexedBars:
     """Bar notes and index of all pieces, laid end to end.
 
-    n_steps: steps in a bar, 1-255. Bars are numbered on from piece to piece.
-    What a piece holds beyond its last bar is cut off.
+    n_steps: steps in a bar, 1-255, of pieces that do not say where theirs
+    begin. Bars are numbered on from piece to piece. What a piece holds beyond
+    its last bar is cut off.
     """
-    laid = [np.empty(0, NOTE)]
-    n_bars = 0
+    laid, lines = [np.empty(0, NOTE)], [np.zeros(1, np.int64)]
     for piece in pieces:
-        end = piece.n_bars * n_steps
-        notes = piece.notes[piece.notes["start"] < end].copy()
-        notes["duration"] = np.minimum(notes["duration"], end - notes["start"])
-        notes["start"] += n_bars * n_steps
+        before, starts = lines[-1][-1], starts_of(piece, n_steps=n_steps)
+        notes = piece.notes[piece.notes["start"] < starts[-1]].copy()
+        notes["duration"] = np.minimum(notes["duration"], starts[-1] - notes["start"])
+        notes["start"] += before
         laid.append(notes)
-        n_bars += piece.n_bars
-    return cut_at_bar_lines(np.concatenate(laid), equal_bars(n_bars, n_steps))
+        if piece.n_bars:
+            lines.append(before + starts[1:])
+    return cut_at_bar_lines(np.concatenate(laid), np.concatenate(lines))
 
 
 def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> list[Piece]:
@@ -127,7 +204,8 @@ def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> 
     The bars left over at a piece's end, and pieces shorter than a window, give
     none. A note held into a window becomes a note at its beginning, as it would
     if the window's bars were played alone; a note held out of it ends with it.
-    Windows without a note are kept: real music rests too.
+    Windows without a note are kept: real music rests too; so are those in which
+    the metre changes.
     """
     windows = []
     for piece in pieces:
@@ -135,8 +213,17 @@ def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> 
             windows.append(piece._replace(n_given_bars=0))
             continue
         bar_notes, index = bars_of_pieces([piece], n_steps=n_steps)
+        lines = starts_of(piece, n_steps=n_steps)
         for first in range(0, piece.n_bars - n_bars + 1, n_bars):
-            window = index[first : first + n_bars + 1]
-            notes = join_at_bar_lines(bar_notes, window, equal_bars(n_bars, n_steps))
-            windows.append(Piece(notes, n_bars, f"{piece.name} from bar {first + 1}".strip()))
+            edges, last = slice(first, first + n_bars + 1), first + n_bars
+            starts = lines[edges] - lines[first]
+            windows.append(
+                Piece(
+                    join_at_bar_lines(bar_notes, index[edges], starts),
+                    n_bars,
+                    f"{piece.name} from bar {first + 1}".strip(),
+                    metres=piece.metres[first:last],
+                    starts=None if piece.starts is None else starts,
+                )
+            )
     return windows

@@ -22,13 +22,16 @@ from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.measures.figures import draw_coherence_by_bar, draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import Interval, mean_and_ends
 from nextbar.measures.meanings import COLUMNS
-from nextbar.measures.pieces import FloatArray, Piece
+from nextbar.measures.metres import LEAST_BARS, MetreOverlap
+from nextbar.measures.pieces import FloatArray, Piece, starts_of
 from nextbar.measures.table import Report
-from nextbar.music.bars import equal_bars
+from nextbar.music.metre import show_metre
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.pages import page, picture, printable, safe
 
 SHEET_PIECES: Final = 24
+MOST_METRES: Final = 12
+"""In the table of the page."""
 
 
 def write_measures_report(
@@ -99,6 +102,7 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
         f"<thead><tr><th>measure</th>{head}</tr></thead><tbody>",
         *lines,
         "</tbody></table></div>",
+        *(_metre_table(report.metres) if report.metres else ()),
         "<h2>What to know</h2><ul>",
         *(f"<li>{safe(note)}</li>" for note in report.notes),
         "</ul>",
@@ -106,6 +110,41 @@ def to_html(report: Report, pictures: Mapping[str, bytes], title: str) -> str:
     for name, png in pictures.items():
         parts += [f"<h2>{safe(_TITLES[name])}</h2>", picture(png, _TITLES[name])]
     return page(title, "\n".join(parts))
+
+
+def _metre_table(found: MetreOverlap) -> list[str]:
+    """A line for each metre: how many bars, and what they have in common with real ones."""
+    if len(found.metres) < 2:
+        return []
+    names = [show_metre(metre) for metre in found.metres[:MOST_METRES]]
+    head = "".join(f"<th>real {name}</th>" for name in names)
+    lines = []
+    for at, name in enumerate(names):
+        cells = [_in_common(found, at, beside) for beside in range(len(names))]
+        lines.append(
+            f"<tr><td>{name}<small>{found.n_generated[at]:,} bars generated, "
+            f"{found.n_real[at]:,} real</small></td>"
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
+        )
+    more = len(found.metres) - len(names)
+    return [
+        "<h2>Metre by metre</h2>",
+        "<p>Where in the bar notes begin: percent that generated bars of each metre have in "
+        "common with real ones of each; below it, real bars beside each other, of one metre two "
+        f"halves. Good is near that. Metres of fewer than {LEAST_BARS} bars on either side are "
+        f"not compared{f'; {more} rare metres more are not shown' if more > 0 else ''}.</p>",
+        '<div class="wide"><table class="figures">',
+        f"<thead><tr><th>metre</th>{head}</tr></thead><tbody>",
+        *lines,
+        "</tbody></table></div>",
+    ]
+
+
+def _in_common(found: MetreOverlap, at: int, beside: int) -> str:
+    ours, real = found.overlap[at, beside], found.real[at, beside]
+    shown = f"{ours:.0f}" if math.isfinite(ours) else "-"
+    return f"{shown}<small>{real:.0f}</small>" if math.isfinite(real) else shown
 
 
 def _summary(report: Report) -> str:
@@ -133,9 +172,10 @@ def _draw_first(pieces: Sequence[Piece], n_steps: int) -> Figure:
     panels = [
         Panel(
             piece.notes,
-            equal_bars(piece.n_bars, n_steps),
+            starts_of(piece, n_steps=n_steps),
             piece.n_given_bars,
             printable(Path(piece.name).stem),
+            piece.metres[: piece.n_bars],
         )
         for piece in pieces[:SHEET_PIECES]
     ]

@@ -13,9 +13,13 @@
 
 Nothing is good or bad by its figure alone: good is *generated* near
 *reference* and away from *chance*.
+
+Where bars are of several metres, windows of real music count so that as much of
+them is in each metre as of the generated pieces (``metres.py``).
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -39,7 +43,14 @@ from nextbar.measures.coherence import (
     weighted_coherence,
 )
 from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING, TrainingBars
-from nextbar.measures.distributions import Counts, count_features, halves, overlaps
+from nextbar.measures.distributions import (
+    Counts,
+    Places,
+    count_features,
+    halves,
+    overlaps,
+    places_in_bars,
+)
 from nextbar.measures.intervals import (
     UNMEASURED,
     Interval,
@@ -49,6 +60,16 @@ from nextbar.measures.intervals import (
     mean_of,
 )
 from nextbar.measures.meanings import COLUMNS, LEARNED, MEANINGS, Meaning
+from nextbar.measures.metres import (
+    LEAST_BARS,
+    MetreOverlap,
+    Metres,
+    bars_in_metres,
+    counting_like,
+    metre_overlap,
+    metres_of_each,
+    show_metres,
+)
 from nextbar.measures.paper import (
     EditDistances,
     edit_distances,
@@ -56,7 +77,15 @@ from nextbar.measures.paper import (
     mean_with_itself,
     published_distances,
 )
-from nextbar.measures.pieces import FloatArray, IntArray, Piece, reference_windows
+from nextbar.measures.pieces import (
+    FloatArray,
+    IntArray,
+    Piece,
+    metres_alike,
+    reference_windows,
+    starts_of,
+)
+from nextbar.music.metre import show_metre
 
 __all__ = [
     "MEANINGS",
@@ -108,6 +137,9 @@ class Report:
     """Measure -> (generated pieces,): its value for each by itself, where it has one."""
     n_left_out: int = 0
     """Files that could not be read, or had no notes; named in ``notes``."""
+    metres: MetreOverlap | None = None
+    """How many bars of each metre there are, and where in them notes begin; None where the
+    pieces do not say their metres."""
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain dicts, lists and numbers; not-a-number becomes None."""
@@ -124,6 +156,7 @@ class Report:
             "n_reference": self.n_reference,
             "n_left_out": self.n_left_out,
             "bars_per_piece": self.bars_per_piece,
+            **({} if self.metres is None else {"metres": _metres_to_json(self.metres)}),
             "format": FORMAT,
             "notes": list(self.notes),
         }
@@ -154,6 +187,31 @@ def _plain(interval: Interval) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in vars(interval).items()}
 
 
+def _metres_to_json(found: MetreOverlap) -> dict[str, Any]:
+    """Metre -> how many bars, and percent in common with real bars of each metre."""
+    names = [show_metre(metre) for metre in found.metres]
+
+    def row(values: FloatArray) -> dict[str, float | None]:
+        return {
+            name: value if math.isfinite(value) else None
+            for name, value in zip(names, values.tolist(), strict=True)
+        }
+
+    return {
+        name: {
+            "bars": {
+                "generated": int(found.n_generated[at]),
+                "reference": int(found.n_real[at]),
+            },
+            "in_common_with": {
+                "generated": row(found.overlap[at]),
+                "reference": row(found.real[at]),
+            },
+        }
+        for at, name in enumerate(names)
+    }
+
+
 def compare(
     generated: Sequence[Piece],
     reference: Sequence[Piece],
@@ -167,36 +225,47 @@ def compare(
     generated: pieces of one length in bars. reference: real music, best not
     trained on; it is cut here into windows of that length. Give whole pieces:
     windows of one piece are no independent witnesses, and are drawn together
-    for the intervals. training_bars: where copies are looked for.
+    for the intervals. training_bars: where copies are looked for. n_steps: steps
+    in a bar, of pieces that do not say where theirs begin.
     Bars that a piece was given, not composed, are left out of copied_bars. An
     empty reference leaves its column out. The same seed gives the same report.
     UsageError if there is nothing to compare.
     """
     n_bars = _common_length(generated)
-    windows, tune = _windows_and_tunes(reference, n_bars=n_bars, n_steps=n_steps)
+    generated, reference = metres_alike(generated, reference)
+    real = _real_windows(reference, generated, n_bars=n_bars, n_steps=n_steps)
     rng = np.random.default_rng(seed)
     chance = chance_pieces(generated, n_steps=n_steps, rng=rng)
-    each = np.arange(len(generated))
-    measure = partial(_measure_set, n_steps=n_steps, training=training_bars, rng=rng)
+    each, once = np.arange(len(generated)), np.ones(len(generated))
+    places = places_in_bars(real.windows or generated, n_steps=n_steps)
+    measure = partial(_measure_set, n_steps=n_steps, places=places, training=training_bars, rng=rng)
     columns = {
-        "generated": measure(generated, each),
-        **({"reference": measure(windows, tune)} if windows else {}),
-        "chance": measure(chance, each),
+        "generated": measure(generated, each, once),
+        **({"reference": measure(*real[:3])} if real.windows else {}),
+        "chance": measure(chance, each, once),
     }
     measures = {name: _columns_of(name, columns) for name in columns["generated"].intervals}
     measures["diversity"]["as_published"] = _diversity_as_published(
         generated, columns["generated"].distances, n_steps=n_steps, rng=rng
     )
     measures |= _overlaps(columns, rng)
+    metres = None
+    if all(piece.metres for piece in (*generated, *reference)):
+        metres = metre_overlap(generated, reference, seed=seed)
     return Report(
         measures={name: measures[name] for name in MEANINGS},
         n_generated=len(generated),
-        n_reference=len(windows),
+        n_reference=len(real.windows),
         bars_per_piece=n_bars,
         coherence_by_bar={name: measured.by_bar for name, measured in columns.items()},
-        notes=_notes(columns, training_bars),
+        notes=[
+            *_notes(columns, training_bars),
+            *real.notes,
+            *(_notes_on_metres(metres) if metres is not None else []),
+        ],
         pieces=[piece.name for piece in generated],
         values=columns["generated"].values,
+        metres=metres,
     )
 
 
@@ -212,10 +281,23 @@ def _common_length(generated: Sequence[Piece]) -> int:
     return lengths[0]
 
 
-def _windows_and_tunes(
-    reference: Sequence[Piece], *, n_bars: int, n_steps: int
-) -> tuple[list[Piece], IntArray]:
-    """The windows of all reference pieces, and for each the number of the piece it is of."""
+class _RealWindows(NamedTuple):
+    """Windows of real music beside which the generated pieces stand.
+
+    tune: (windows,), the number of the piece that each is of. counting:
+    (windows,), how much each counts. notes: what to know of the metres.
+    """
+
+    windows: list[Piece]
+    tune: IntArray
+    counting: FloatArray
+    notes: list[str]
+
+
+def _real_windows(
+    reference: Sequence[Piece], generated: Sequence[Piece], *, n_bars: int, n_steps: int
+) -> _RealWindows:
+    """The windows of all reference pieces in the metres of the generated ones."""
     by_tune = [reference_windows([tune], n_bars=n_bars, n_steps=n_steps) for tune in reference]
     by_tune = [windows for windows in by_tune if windows]
     if not by_tune and reference:
@@ -225,7 +307,39 @@ def _windows_and_tunes(
         )
     n_windows = np.array([len(windows) for windows in by_tune], np.int64)
     tune = np.repeat(np.arange(len(by_tune)), n_windows)
-    return [window for windows in by_tune for window in windows], tune
+    windows = [window for windows in by_tune for window in windows]
+    theirs, ours = metres_of_each(windows), metres_of_each(generated)
+    counting = counting_like(theirs, ours)
+    counted = np.flatnonzero(counting)
+    notes = _notes_on_matching(theirs, ours, counting) if windows else []
+    return _RealWindows(
+        [windows[i] for i in counted],
+        np.unique(tune[counted], return_inverse=True)[1],
+        counting[counted],
+        notes,
+    )
+
+
+def _notes_on_matching(
+    theirs: Sequence[Metres], ours: Sequence[Metres], counting: FloatArray
+) -> list[str]:
+    """What was done so that both sides have the same metres."""
+    notes = []
+    if np.any(counting != 1):
+        n_left_out = int(np.count_nonzero(counting == 0))
+        notes.append(
+            f"reference: its {len(theirs) - n_left_out:,} windows count by their metres, so that "
+            f"as much is in each as of the generated pieces; {n_left_out:,} windows of metres "
+            "that no generated piece has were left out"
+        )
+    if any(theirs) and any(ours):
+        for metres, n in Counter(ours).items():
+            if metres not in theirs:
+                notes.append(
+                    f"generated: {n:,} pieces are in {show_metres(metres)}, and no window of real "
+                    "music is; what is said of real music is of the others"
+                )
+    return notes
 
 
 class _Measured(NamedTuple):
@@ -239,17 +353,23 @@ class _Measured(NamedTuple):
     values: dict[str, FloatArray]
     features: Counts
     groups: IntArray
+    counting: FloatArray
 
 
 def _measure_set(
     pieces: Sequence[Piece],
     groups: IntArray,
+    counting: FloatArray,
     *,
     n_steps: int,
+    places: Places,
     training: TrainingBars | None,
     rng: np.random.Generator,
 ) -> _Measured:
-    """Means and intervals of every measure, over the pieces of one set, drawn by groups."""
+    """Means and intervals of every measure, over the pieces of one set, drawn by groups.
+
+    counting: how much each piece counts.
+    """
     values = values_by_piece(pieces, n_steps=n_steps, training=training, rng=rng)
     distances = edit_distances([piece.notes for piece in pieces], rng=rng)
     sums = coherence_sums(pieces, n_steps=n_steps)
@@ -264,14 +384,15 @@ def _measure_set(
         AT_RANDOM: lambda weights: chance_likeness(sums, weights),
     }
     return _Measured(
-        intervals=bootstrap(statistics, groups, rng=rng),
-        by_bar=bootstrap_curve(curve, groups, rng=rng.spawn(1)[0]),
+        intervals=bootstrap(statistics, groups, rng=rng, counting=counting),
+        by_bar=bootstrap_curve(curve, groups, rng=rng.spawn(1)[0], counting=counting),
         n_pieces=len(pieces),
         n_independent=len(np.unique(groups)),
         distances=distances,
         values=values,
-        features=count_features(pieces, n_steps=n_steps),
+        features=count_features(pieces, n_steps=n_steps, places=places),
         groups=groups,
+        counting=counting,
     )
 
 
@@ -279,10 +400,14 @@ def _diversity_as_published(
     pieces: Sequence[Piece], distances: EditDistances, *, n_steps: int, rng: np.random.Generator
 ) -> Interval:
     """The paper's form of diversity, of the same pieces that diversity compares."""
-    compared = [pieces[number].notes for number in distances.compared]
+    compared = [pieces[number] for number in distances.compared]
     if not compared:
         return UNMEASURED
-    matrix = published_distances(compared, n_steps=n_steps)
+    matrix = published_distances(
+        [piece.notes for piece in compared],
+        n_steps=n_steps,
+        starts=[None if p.starts is None else starts_of(p, n_steps=n_steps) for p in compared],
+    )
     statistics = {"": lambda weights: mean_with_itself(matrix, weights)}
     return bootstrap(statistics, np.arange(len(compared)), rng=rng)[""]
 
@@ -300,10 +425,17 @@ def _overlaps(
             sides = [np.asarray(half) for half in halves(real.groups, rng)]
             counts = [{n: rows[half] for n, rows in real.features.items()} for half in sides]
             groups = [np.unique(real.groups[half], return_inverse=True)[1] for half in sides]
+            counting = [real.counting[half] for half in sides]
         else:
             counts = [measured.features, real.features]
             groups = [measured.groups, real.groups]
-        found[column] = overlaps(*counts, groups=(groups[0], groups[1]), rng=rng)
+            counting = [measured.counting, real.counting]
+        found[column] = overlaps(
+            *counts,
+            groups=(groups[0], groups[1]),
+            rng=rng,
+            counting=(counting[0], counting[1]),
+        )
     return {
         name: {column: intervals[name] for column, intervals in found.items()}
         for name in real.features
@@ -340,6 +472,31 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
         f"nearest_bar and nearest_phrase are searched for up to {MOST_SEARCHED} different bars and "
         f"phrases of a column, among up to {MOST_TRAINING:,} of training",
     ]
+
+
+def _notes_on_metres(found: MetreOverlap) -> list[str]:
+    """How many bars there are of each metre, and whose onsets those of each are like."""
+    if len(found.metres) < 2:
+        return []
+    notes = [f"bars by metre: {bars_in_metres(found)}"]
+    for at, metre in enumerate(found.metres):
+        own = found.overlap[at, at]
+        others = np.delete(found.overlap[at], at)
+        if not math.isfinite(own):
+            continue
+        name = show_metre(metre)
+        said = (
+            f"{name}: the places in the bar where notes begin have {own:.0f} % in common with "
+            f"real {name} (two halves of that: {found.real[at, at]:.0f} %)"
+        )
+        if np.any(np.isfinite(others)):
+            nearest = int(np.nanargmax(others))
+            other = found.metres[nearest + (nearest >= at)]
+            said += f", with other metres {np.nanmax(others):.0f} % ({show_metre(other)}) at most"
+        notes.append(said)
+    if not np.all(np.isfinite(np.diagonal(found.overlap))):
+        notes.append(f"metres of fewer than {LEAST_BARS} bars on either side are not compared so")
+    return notes
 
 
 def _notes_on_set(column: str, measured: _Measured) -> list[str]:

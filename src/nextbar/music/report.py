@@ -176,13 +176,9 @@ def _sheet(corpus: Corpus) -> str:
         bars = corpus.bars_of(piece)[:SHEET_BARS]
         name = corpus.piece_name(piece)
         short = name if len(name) <= 44 else "..." + name[-41:]
-        panels.append(
-            Panel(
-                corpus.notes(bars.start, bars.stop),
-                corpus.starts(bars.start, bars.stop),
-                title=short,
-                metres=[corpus.metres[i] for i in corpus.bar_metres[bars.start : bars.stop]],
-            )
-        )
+        notes = corpus.notes(bars.start, bars.stop)
+        starts = corpus.starts(bars.start, bars.stop)
+        metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
+        panels.append(Panel(notes, starts, title=short, metres=metres))
     figure = draw_contact_sheet(panels, n_columns=3)
     return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")

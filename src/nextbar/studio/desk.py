@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import CorpusError, UsageError
-from nextbar.judging import pieces_of_corpus
+from nextbar.judging import in_metres, pieces_of_corpus
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.nearness import NEAR, KnownBars
@@ -55,7 +55,8 @@ class Desk:
         except CorpusError as error:
             self.why_no_corpus = str(error)
         if self.corpus is not None:
-            self._known = KnownBars(*self.corpus.bars_in("training"))
+            training = TrainingBars.of_corpus(self.corpus)
+            self._known = KnownBars(*training.bars, training.metres)
             pieces = self.corpus.pieces("training")
             self._tune_of_bar = np.repeat(pieces, [len(self.corpus.bars_of(p)) for p in pieces])
             self._bar_of_bar = np.concatenate(
@@ -190,7 +191,7 @@ class Desk:
             if written >= 0:
                 name = sketch.bars[written]
                 bar |= {"name": name, "recipe": recipe_to_json(sketch.made[name])}
-                bar |= self._mark(rolls[written])
+                bar |= self._mark(rolls[written], composition.metres[number])
             bars.append(bar)
         return {"recipe": sketch.to_json(), "bars": bars}
 
@@ -202,7 +203,7 @@ class Desk:
             "name": change.name,
             "recipe": recipe_to_json(change.recipe),
             **self._width_of(change.metre),
-            **self._mark(change.roll),
+            **self._mark(change.roll, change.metre),
         }
 
     def _width_of(self, metre: Metre) -> Json:
@@ -229,12 +230,12 @@ class Desk:
             known.append({**self._width_of(metre), **more})
         return known
 
-    def _mark(self, roll: Rolls) -> Json:
-        """How near a written bar is to the training bar most like it, and which that is."""
+    def _mark(self, roll: Rolls, metre: Metre) -> Json:
+        """How near a written bar is to the training bar of its metre most like it, and which."""
         mark: Json = {"nearness": None, "near": "", "is_near": False, "is_copy": False}
         if self.corpus is None:
             return mark
-        nearness, bar = self._known.nearest(notes_of_bar(roll, None))
+        nearness, bar = self._known.nearest(notes_of_bar(roll, None), metre)
         if math.isnan(nearness):
             return mark
         mark |= {"nearness": nearness, "is_near": nearness >= NEAR, "is_copy": nearness == 1}
@@ -244,15 +245,16 @@ class Desk:
         return mark
 
     def measures(self, asked: Json) -> Json:
-        """The measures of the piece beside windows of held-out tunes of as many bars."""
+        """The measures of the piece beside held-out tunes: windows of its length and metres."""
         sketch = Sketch.from_json(asked["piece"])
         made = self.bench.composition(sketch)
         if not made.n_bars:
             raise UsageError("there is no bar to measure; compose some first")
         piece = Piece(made.notes, made.n_bars, n_given_bars=made.n_given_bars)
+        piece = in_metres(piece, made.metres, self.kind)
         training = TrainingBars.of_corpus(self.corpus) if self.corpus else None
         rows = beside_real(
-            piece, self._real(made.n_bars), n_steps=self.kind.n_steps, training=training
+            piece, self._real(tuple(made.metres)), n_steps=self.kind.n_steps, training=training
         )
         return {
             "bars": made.n_bars,
@@ -261,14 +263,16 @@ class Desk:
             ],
         }
 
-    def _real_values(self, n_bars: int) -> dict[str, FloatArray]:
+    def _real_values(self, metres: tuple[Metre, ...]) -> dict[str, FloatArray]:
+        """Of windows of as many bars, in those metres."""
         if self.corpus is None:
             return {}
         return real_values(
             pieces_of_corpus(self.corpus, "held_out"),
-            n_bars=n_bars,
+            n_bars=len(metres),
             n_steps=self.kind.n_steps,
             training=TrainingBars.of_corpus(self.corpus),
+            metres=metres,
         )
 
     def export(self, kind: str, asked: Json) -> bytes:
