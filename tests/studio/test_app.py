@@ -160,8 +160,8 @@ def test_a_bar_says_itself_whether_it_is_near_to_a_training_bar_or_a_copy(studio
     for nearness, is_near, is_copy in (
         (0.59, False, False), (0.6, True, False), (1.0, True, True), (float("nan"), False, False),
     ):  # fmt: skip
-        monkeypatch.setattr(desk._known, "nearest", lambda _, found=nearness: (found, 0))
-        mark = desk._mark(silent)
+        monkeypatch.setattr(desk._known, "nearest", lambda *_, found=nearness: (found, 0))
+        mark = desk._mark(silent, (4, 4))
         assert (mark["is_near"], mark["is_copy"]) == (is_near, is_copy)
 
 

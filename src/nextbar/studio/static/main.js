@@ -442,7 +442,10 @@ async function measure() {
   measured = piece;
   try {
     const answer = await post("/api/measures", { piece: piece.recipe });
-    if (state.piece === piece) $("measures").replaceChildren(...answer.measures.map(showMeasure));
+    if (state.piece !== piece) return;
+    $("measures").replaceChildren(...answer.measures.map(showMeasure));
+    const isAlone = runOfPiece()?.tunes && answer.measures.every(({ low }) => low === null);
+    $("measures-alone").hidden = !isAlone;
   } catch (error) { $("measures").textContent = error.message; }
 }
 
