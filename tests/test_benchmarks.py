@@ -22,6 +22,7 @@ from .fixtures import write_tune
 from .test_readme import ROOT, commands
 
 SMALLER = {
+    "beats": "--typeset FOLDER",
     "ablation": "--minutes 0.001 --seeds 1 --steps dropout --pieces 4 --long 2 --no-classifiers",
     "controls": "--pieces 2",
     "generate": "--pieces 3 --single 2",
