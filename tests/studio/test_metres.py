@@ -171,7 +171,7 @@ def test_a_file_says_of_each_bar_its_metre_and_whether_it_can_be_gone_on_from(st
     assert mine["starts"] == [0, 12, 24, 40, 50, 62, 72, 82]
     assert mine["known"] == [True, True, True, False, True, False, False]
     assert mine["says"] == [
-        "the model does not know 5/8: it can go on from bars 1 to 3, 5",
+        "mine.mid: the model does not know 5/8; it can go on from bars 1 to 3, 5",
     ]
     begun = begin(studio, run, notes=mine["notes"], bars=5, metres=mine["metres"][:5])
     assert metres_of(compose(studio, begun, bars=1)) == [*mine["metres"][:5], "6/8"]

@@ -75,6 +75,7 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
     from nextbar.music.grid import semitones_to_c
     from nextbar.music.kind import BarKind
     from nextbar.music.metre import show_metre
+    from nextbar.music.reading import show_path
     from nextbar.writing.sketch import MOST_BARS, MOST_GIVEN_NOTES, sound_to_json
     from nextbar.writing.source import source_from_bytes, usable_pieces
 
@@ -106,18 +107,19 @@ def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:
         "known": known,
         "first_bar": piece.n_silent_bars + 1,
         "sound": sound_to_json(source.sound),
-        "says": [*source.remarks(), *_say_unknown(metres, known)],
+        "says": [*source.remarks(), *_say_unknown(show_path(piece.name), metres, known)],
         "transposed": semitones_to_c(notes) if kind.common_key else 0,
         "cut": len(kept) < len(notes),
     }
 
 
-def _say_unknown(metres: list[str], known: list[bool]) -> Iterator[str]:
+def _say_unknown(name: str, metres: list[str], known: list[bool]) -> Iterator[str]:
     """Which bars the model can go on from, in a sentence; none where it knows all metres."""
     unknown = dict.fromkeys(m for m, is_known in zip(metres, known, strict=True) if not is_known)
     if unknown:
         shown = " or ".join(unknown)
-        yield f"the model does not know {shown}: it can go on from {_show_stretches(known)}"
+        goes_on = f"it can go on from {_show_stretches(known)}" if any(known) else "choose another"
+        yield f"{name}: the model does not know {shown}; {goes_on}"
 
 
 def _show_stretches(chosen: list[bool]) -> str:

@@ -140,24 +140,28 @@ def test_a_bar_that_is_rolled_again_keeps_its_metre_and_so_does_all_after_a_relo
 
 
 def test_another_metre_is_of_what_is_composed_next_and_remakes_nothing(page_of_two):
-    compose(page_of_two)
+    compose(page_of_two, bars=4)
     before = page_of_two.bars()
     page_of_two.page.select_option("#metre", "4/4")
     page_of_two.page.locator("#temperature").fill("0")
     page_of_two.page.locator("#temperature").dispatch_event("change")
     page_of_two.until("studio.state.piece.bars[0].recipe.temperature === 0")
     page_of_two.idle()
-    assert page_of_two.metres() == ["6/8", "6/8"]
+    assert page_of_two.metres() == ["6/8"] * 4
     page_of_two.page.click("#undo")
     assert page_of_two.bars() == before
+    width = page_of_two.page.evaluate("studio.roll.stepWidth")
     page_of_two.page.click("#compose")
     page_of_two.until("studio.state.piece.bars.every((bar) => bar.metre === '4/4')")
+    page_of_two.until("studio.state.nWritten === 4")
     page_of_two.idle()
-    page_of_two.page.select_option("#metre", "")
-    page_of_two.page.click("#more")
-    page_of_two.until("studio.state.nWritten === 6")
-    page_of_two.idle()
-    assert page_of_two.metres() == ["4/4"] * 6
+    # four bars of 64 steps in the room that 48 had
+    assert page_of_two.page.evaluate("studio.roll.stepWidth") == pytest.approx(width * 48 / 64)
+    page_of_two.page.click("#undo")
+    assert page_of_two.page.evaluate("studio.roll.stepWidth") == width
+    page_of_two.page.click("#redo")
+    add_four(page_of_two, "")
+    assert page_of_two.metres() == ["4/4"] * 8
 
 
 def test_a_bar_is_played_from_where_it_begins_to_where_it_ends(page_of_two):
@@ -213,7 +217,7 @@ def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_w
 ):
     page_of_two.upload(eighths(((6, 8), 1), ((4, 4), 1), ((5, 8), 4)))
     says = page_of_two.page.inner_text("#file-says")
-    assert says == "the model does not know 5/8: it can go on from bars 1 to 2"
+    assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 2"
     chosen = [page_of_two.page.input_value(f"#file-{end}") for end in ("first", "last")]
     assert chosen == ["1", "2"]
     page_of_two.page.fill("#file-last", "4")

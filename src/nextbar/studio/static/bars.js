@@ -18,7 +18,7 @@ export class BarPanel {
   // isInOneMetre.
   constructor(state, studio) {
     Object.assign(this, { state, studio });
-    this.candidates = null;   // {bar, list, chosen}
+    this.candidates = null;   // {piece, bar, list, chosen}: of a bar of that piece
     $("lock").addEventListener("click", () => state.toggleLock(state.selected));
     $("roll-again").addEventListener("click", () => this.rollAgain());
     $("alternatives").addEventListener("click", () => this.showAlternatives());
@@ -36,7 +36,8 @@ export class BarPanel {
     const bar = state.piece?.bars[state.selected];
     $("bar-hint").hidden = Boolean(bar);
     $("bar-tools").hidden = !bar;
-    if (this.candidates && this.candidates.bar !== state.selected) this.close();
+    const { candidates } = this;
+    if (candidates && (candidates.bar !== state.selected || candidates.piece !== state.piece)) this.close();
     if (!bar) return;
     const isLocked = state.isLocked(state.selected);
     $("bar-title").textContent = `Bar ${state.selected + 1}${this.studio.isInOneMetre ? "" : `, ${bar.metre}`}`;
@@ -72,7 +73,7 @@ export class BarPanel {
     };
     const answer = await studio.busy((signal) => post("/api/alternatives", body, signal));
     if (!answer) return;
-    this.candidates = { bar, list: answer.bars, chosen: -1 };
+    this.candidates = { piece: state.piece, bar, list: answer.bars, chosen: -1 };
     const cards = answer.bars.map((each, i) => {
       const canvas = element("canvas", { "aria-hidden": "true" });
       const button = element("button", { "aria-pressed": "false" }, canvas,
@@ -114,7 +115,7 @@ export class BarPanel {
     this.open(
       element("p", { class: "hint", text: `Steps on the way from one bar to another, as the model sees them; bar ${here + 1} becomes the one you choose.` }),
       line, slider);
-    this.candidates = { bar: here, list: [], chosen: -1 };
+    this.candidates = { piece: state.piece, bar: here, list: [], chosen: -1 };
     load();
   }
 

@@ -119,7 +119,7 @@ function setNumber(id, { value, ...bounds }) {
 
 function showNumber(id) {
   const shown = $(`${id}-now`);
-  if (shown) shown.textContent = Number($(id).value).toFixed($(id).step < 1 ? 2 : 0);
+  if (shown) shown.textContent = Number($(id).value).toFixed(Number($(id).step || 1) < 1 ? 2 : 0);
 }
 
 function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
