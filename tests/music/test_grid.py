@@ -361,6 +361,10 @@ def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
         ([(4, 2), (2, 2), (4, 2)], [(4, 5)]),
         ([(4, 2), (2, 3), (4, 2)], [(4, 2), (2, 3), (4, 2)]),
         ([(4, 2), (2, 1)], [(4, 2), (2, 1)]),
+        # Half a bar, and half a one at the end, are a pickup and what completes it.
+        ([(2, 1), (4, 3), (2, 1)], [(4, 5)]),
+        # At the end 2/4 completes no pickup of 1/4.
+        ([(1, 1), (4, 3), (2, 1)], [(4, 4), (2, 1)]),
     ],
 )
 def test_each_bar_is_in_the_metre_that_is_stated_for_it(metres, found):
@@ -419,6 +423,17 @@ def test_a_change_that_stands_a_little_beside_a_bar_line_stands_on_it(ticks):
     assert metres_of(tune) == [((4, 4), 1), ((3, 4), 2)]
     assert starts(tune) == list(range(10))
     assert told_of(tune) == {}
+
+
+def test_what_stands_beside_bar_lines_does_not_add_up():
+    # Eight bars, 4/4 and 3/4 in turns, each 20 ticks longer than it should be: 160 in the end.
+    events, notes, now = [], [], 0
+    for nth in range(8):
+        n_beats = 4 - nth % 2
+        notes.append((now, 480, 60 + nth, 90))
+        events.append(signature(n_beats, 4, time=0 if nth == 0 else notes[-1][0] - notes[-2][0]))
+        now += 480 * n_beats + 20
+    assert starts(tune_with(*events, notes=notes)) == [0, 4, 7, 11, 14, 18, 21, 25]
 
 
 @pytest.mark.parametrize(
