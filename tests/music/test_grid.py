@@ -425,6 +425,15 @@ def test_a_change_that_stands_a_little_beside_a_bar_line_stands_on_it(ticks):
     assert told_of(tune) == {}
 
 
+def test_a_part_that_ends_before_the_others_has_bars_up_to_its_end():
+    events = mido.MidiTrack([signature(4, 4), signature(3, 4, time=3840)])
+    whole = track([(480 * i, 480, 60, 90) for i in range(14)])
+    tune = only_tune(midi(events, whole))
+    bars = lay_metre_grid(tune).bars  # at 0 and 16 of 4/4, at 32 and 44 of 3/4
+    counts = {end: len(bars.up_to(end)[0]) for end in (1, 16, 17, 32, 33, 44, 45)}
+    assert counts == {1: 1, 16: 1, 17: 2, 32: 2, 33: 3, 44: 3, 45: 4}
+
+
 def test_what_stands_beside_bar_lines_does_not_add_up():
     # Eight bars, 4/4 and 3/4 in turns, each 20 ticks longer than it should be: 160 in the end.
     events, notes, now = [], [], 0
