@@ -544,7 +544,12 @@ def read_changes(changes: Sequence[Sequence[Any]], n_bars: int) -> tuple[Metre, 
 
 
 def find_tempo(tune: Tune) -> float:
-    """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated."""
+    """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated.
+
+    Of a tune that was set to its beats it is the middle tempo: its first beat says little.
+    """
+    if tune.beats is not None:
+        return tune.beats.tempo
     stated = sorted(tune.score.tempos, key=lambda tempo: tempo.time)
     usable = [(t.time, t.mspq) for t in stated if 60_000 <= t.mspq <= 6_000_000]
     if len(usable) == 1 and usable[0][0] <= 0:
