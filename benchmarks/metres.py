@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from music21.meter.base import TimeSignature
 from music21.midi import MidiFile, translate
 from rich.console import Console
 from rich.table import Table
@@ -59,8 +60,8 @@ def signatures_of(data: bytes) -> list[tuple[float, Metre]]:
     found: dict[int, Metre] = {0: (4, 4)}
     for track in file.tracks:
         for tick, item in translate.getMetaEvents(translate.getTimeForEvents(track)):
-            if "TimeSignature" in item.classes:
-                found[tick] = (item.numerator, item.denominator)
+            if isinstance(item, TimeSignature):
+                found[tick] = (int(item.numerator), int(item.denominator))
     quarter = file.ticksPerQuarterNote
     return [(tick / quarter, metre) for tick, metre in sorted(found.items())]
 

@@ -532,9 +532,11 @@ def _describe_metres(piece: ReadPiece) -> dict[str, Any]:
     changes: (bar, metre), bars from 1.
     """
     codes = piece.codes
+    lines = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    if not len(lines):
+        return {"metres": [show_metre(metre_of(int(codes[0])))]}
     metres = {"metres": [show_metre(metre) for metre in main_metres(codes)]}
-    lines = np.flatnonzero(np.diff(codes)) + 1
-    if not 0 < len(lines) <= MOST_CHANGES:
+    if len(lines) > MOST_CHANGES:
         return metres
     begins = [0, *lines.tolist()]
     changes = [[bar + 1, show_metre(metre_of(int(codes[bar])))] for bar in begins]

@@ -207,7 +207,7 @@ def source_from_bytes(
 
 
 def _source_of(found: FileResult, kind: BarKind) -> Source:
-    usable = [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
+    usable = usable_pieces(found, kind)
     if usable:
         return Source(kind, found, usable[0])
     if found.pieces:
@@ -221,6 +221,11 @@ def _source_of(found: FileResult, kind: BarKind) -> Source:
         )
     refusal = found.refusals[0]
     raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def usable_pieces(found: FileResult, kind: BarKind) -> list[ReadPiece]:
+    """The pieces of a file that can be gone on from: some bar is in a metre of that kind."""
+    return [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
 
 
 def say_metre(piece: ReadPiece, kind: BarKind) -> str:
