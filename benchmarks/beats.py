@@ -121,7 +121,7 @@ def peer_beats(data: bytes) -> tuple[Times, Times, Times]:
 def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
     """All figures of a song."""
     beats, downbeats = true_downbeats(beat_file)
-    found: dict[str, Any] = {"name": name, "taken_with_file": False, "share_near": 0.0}
+    found: dict[str, Any] = {"name": name, "taken_with_file": False, "share_near": 0.0, "onsets": 1}
     tunes, _ = parse_tunes(data, name=name)
     if not tunes:
         return found
@@ -130,6 +130,7 @@ def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
     with contextlib.suppress(MusicFileError):  # counted as not taken
         beats_read = read_beat_file(beat_file, name=name)
         found["share_near"] = share_near(set_to_beats(tunes[0], beats_read))
+        found["onsets"] = len(onsets_of(tunes[0]))
     found["played"] = is_played(tunes[0])
     begin = time.perf_counter()
     try:
@@ -180,7 +181,12 @@ def compare(songs: list[dict[str, Any]], least_sure: float) -> dict[str, Any]:
     return {
         "songs": len(songs),
         "taken with beat files": mean(songs, "taken_with_file"),
-        "onsets within a fifth of a sixteenth": mean(songs, "share_near"),
+        "onsets within a fifth of a sixteenth": round(
+            float(
+                np.average([s["share_near"] for s in songs], weights=[s["onsets"] for s in songs])
+            ),
+            4,
+        ),
         "songs taken for played": mean(songs, "played"),
         "taken without": round(len(taken) / len(songs), 4),
         "beat F": mean(songs, "beat_f"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.beat_tracking import Played, _novelty, weigh_places
 from nextbar.music.beats import (
     Beats,
     estimate_beats,
@@ -129,6 +130,14 @@ def test_notes_before_the_first_downbeat_stand_in_a_bar_that_it_ends():
     found = set_to_beats(tune, Beats(seconds, np.isin(np.arange(10), [1, 5, 9])))
     # The first downbeat is beat 1: a bar of four before it begins three beats before beat 0.
     assert found.notes_of()["time"].tolist() == [480 * (3 + i) for i in range(9)]
+
+
+def test_a_note_hardly_before_the_first_downbeat_belongs_to_it():
+    seconds = np.arange(9) * 0.5 + 1
+    notes = track([(910, 400, 60, 80), (1440, 400, 62, 80)])  # 960 ticks a second
+    found = set_to_beats(only_tune(midi(notes)), Beats(seconds[:5], downbeats(5)))
+    # 52 ms early are a tenth of a beat: no bar is put before it. The other is at beat 1.
+    assert found.notes_of()["time"].tolist() == [0, 480]
 
 
 def test_a_note_keeps_a_length_and_one_of_none_gets_none():
@@ -409,6 +418,35 @@ def test_beats_and_bars_are_found_under_a_known_tempo_curve(bar):
     off = [np.abs(begins - beats[bar * number]).min() for number in range(2, 22)]
     assert max(off) < 0.05
     assert found.sure >= 0.5
+
+
+def test_a_beat_is_where_its_notes_are_to_the_millisecond_where_they_are_together():
+    beats = rubato(96)
+    found = estimate_beats(only_tune(played_bytes(beats, song())))
+    away = [np.abs(found.seconds - beat).min() for beat in beats[4:90]]
+    assert np.median(away) < 0.0015  # a frame is 10 ms, a tick of the file one
+
+
+def test_longer_and_lower_notes_tell_the_beat():
+    onset = np.arange(40) / 2.0  # in quarters: on the beat, and between two
+
+    def weights(length, pitch):
+        ends, pitches = onset + np.tile(length, 20), np.tile(pitch, 20).astype(float)
+        return weigh_places(Played(onset, ends, pitches, pitches, onset), 4, 0.0).tolist()
+
+    # Of each kind 20 notes, of 0.1 and their length in usual beats (0.62 s) and octaves of depth:
+    # the middle pitch is 66, from which 60 is half an octave down.
+    assert weights([0.62, 0.31], [60, 60]) == pytest.approx([22, 0, 12, 0])
+    assert weights([0.31, 0.31], [72, 60]) == pytest.approx([12, 0, 22, 0])
+
+
+def test_novelty_is_how_unlike_what_follows_is_to_what_was_before():
+    table = np.repeat(np.eye(2), 4, axis=0)  # four rows of one kind, four of another
+    novelty = _novelty(table, 2)
+    assert novelty[4] == 1  # 2 rows of the one before, 2 of the other behind
+    assert novelty[[2, 6]] == pytest.approx([0, 0])
+    # One row behind is of the other kind: the cosine of (2, 0) and (1, 1) is 1 / sqrt(2).
+    assert novelty[3] == pytest.approx(1 - 1 / np.sqrt(2))
 
 
 def test_who_plays_to_a_click_has_the_files_quarters_for_beats_only_shifted():
