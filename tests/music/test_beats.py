@@ -138,6 +138,11 @@ def test_a_note_hardly_before_the_first_downbeat_belongs_to_it():
     found = set_to_beats(only_tune(midi(notes)), Beats(seconds[:5], downbeats(5)))
     # 52 ms early are a tenth of a beat: no bar is put before it. The other is at beat 1.
     assert found.notes_of()["time"].tolist() == [0, 480]
+    # Nor is it a second bar where one goes before the first downbeat, the fourth beat behind it.
+    found = set_to_beats(
+        only_tune(midi(notes)), Beats(seconds, np.arange(9) % 4 + 4 * (np.arange(9) < 4) == 0)
+    )
+    assert found.notes_of()["time"].tolist() == [0, 480]
 
 
 def test_a_note_keeps_a_length_and_one_of_none_gets_none():
