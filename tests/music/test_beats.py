@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import mido
 import numpy as np
@@ -12,6 +13,7 @@ from nextbar.music.beat_tracking import Played, _novelty, weigh_places
 from nextbar.music.beats import (
     Beats,
     estimate_beats,
+    find_beats,
     is_played,
     onsets_of,
     read_beat_file,
@@ -571,3 +573,13 @@ def test_a_played_tune_is_read_to_go_on_from(tmp_path):
     piece = read_tune(path, options=CorpusOptions())
     assert piece.tune.beats is not None
     assert json.dumps(describe_piece(piece, CorpusOptions()))
+
+
+def test_a_swung_hornpipe_is_notation_and_no_played_tune():
+    bars = "|".join(["c>de>f g>ab>c", "B>AG>F E>DC>E", "d>ef>g a>bc>d", "G>FE>D C>B,A,>G,"] * 6)
+    text = f"X:1\nT:Strathspey\nR:hornpipe\nM:4/4\nL:1/8\nQ:1/4=97\nK:C\n{bars}|]\n"
+    tunes, errors = parse_tunes(text.encode(), name="hornpipe.abc")
+    assert not errors
+    assert tunes[0].notated
+    assert find_beats(replace(tunes[0], notated=False), "estimate", None) is not None
+    assert find_beats(tunes[0], "auto", None) is None

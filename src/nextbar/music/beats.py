@@ -179,7 +179,9 @@ def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats 
         return None
     if source == "auto" and beat_file is not None:
         return read_beat_file(beat_file, name=tune.name)
-    if source == "auto" and (not is_played(tune) or why_no_beats(played_notes(tune))):
+    if source == "auto" and (
+        tune.notated or not is_played(tune) or why_no_beats(played_notes(tune))
+    ):
         return None
     return estimate_beats(tune)
 

@@ -141,6 +141,7 @@ def _parse_notated(
             remarks=notated.remarks,
             short_bars=notated.short_bars,
             plays_chords=notated.plays_chords,
+            notated=True,
         )
         return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
@@ -274,6 +275,7 @@ def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
         remarks={**converted.remarks, **remarks},
         short_bars=short_bars,
         plays_chords=converted.plays_chords,
+        notated=True,
     )
 
 

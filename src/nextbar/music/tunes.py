@@ -99,8 +99,9 @@ class Tune:
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
-    plays_chords: whether some of its notes are chord symbols, played. beats: of
-    one that was played freely and is set to its beats, how they were found.
+    plays_chords: whether some of its notes are chord symbols, played. notated:
+    whether it comes from notation, which has bar lines, and was not played. beats:
+    of one that was played freely and is set to its beats, how they were found.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Tune:
     short_bars: tuple[tuple[int, int], ...] = ()
     plays_chords: bool = False
     number: int = 1
+    notated: bool = False
     beats: FoundBeats | None = None
 
     @cached_property
