@@ -215,24 +215,24 @@ def test_notes_are_drawn_into_bars_of_the_chosen_metre_and_gone_on_from_in_it(pa
 def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_where_not(
     page_of_two,
 ):
-    page_of_two.upload(eighths(((6, 8), 1), ((4, 4), 1), ((5, 8), 4)))
+    page_of_two.upload(eighths(((6, 8), 2), ((4, 4), 1), ((5, 8), 4)))
     says = page_of_two.page.inner_text("#file-says")
-    assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 2"
+    assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 3"
     chosen = [page_of_two.page.input_value(f"#file-{end}") for end in ("first", "last")]
-    assert chosen == ["1", "2"]
-    page_of_two.page.fill("#file-last", "4")
+    assert chosen == ["1", "3"]
+    page_of_two.page.fill("#file-last", "5")
     page_of_two.page.click("#compose")
     page_of_two.until("!document.querySelector('#toast').hidden")
     assert page_of_two.page.inner_text("#toast") == (
-        "Bar 4 is in 5/8, which the model does not know; "
-        "the nearest bar that it can go on from is bar 2."
+        "Bar 5 is in 5/8, which the model does not know; "
+        "the nearest bar that it can go on from is bar 3."
     )
-    page_of_two.page.fill("#file-first", "2")
-    page_of_two.page.fill("#file-last", "2")
+    page_of_two.page.fill("#file-first", "3")
+    page_of_two.page.fill("#file-last", "3")
     page_of_two.compose(bars=1)
     assert page_of_two.metres() == ["4/4", "4/4"]
-    # the second bar's eighths, from its own beginning: those that follow six of 6/8
-    pitches = [55 + i % 5 for i in range(6, 14)]
+    # the third bar's eighths, from its own beginning: those that follow twelve of 6/8
+    pitches = [55 + i % 5 for i in range(12, 20)]
     assert page_of_two.bars()[0] == [[2 * i, 2, pitch] for i, pitch in enumerate(pitches)]
 
 
@@ -249,6 +249,7 @@ def test_a_piece_that_goes_on_from_two_metres_opens_again_as_it_is(page_of_two, 
     page_of_two.until("studio.state.piece?.bars.length === 4")
     assert page_of_two.bars() == bars
     page_of_two.page.evaluate("document.querySelector('#bars').value = 2")
+    page_of_two.page.evaluate("void (studio.state.piece.begun = null)")  # begun from anew
     page_of_two.page.click("#compose")  # as is: behind the given bars
     page_of_two.until("studio.state.nWritten === 2")
     page_of_two.idle()
