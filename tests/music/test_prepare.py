@@ -613,7 +613,7 @@ def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
     (folder / "07.mid").write_bytes(tune_bytes(transpose=30))
     log = tmp_path / "parsed"
 
-    def parse_and_log(data, *, name, options):
+    def parse_and_log(data, *, name, options, **more):
         with log.open("a") as file:
             file.write(f"{name}\n")
         return parse_file(data, name=name, options=options, **more)

@@ -48,6 +48,7 @@ TICKS_PER_QUARTER: Final = 480
 MOST_BEYOND: Final = 0.1
 """What share of the onsets may lie before the first beat of a file or behind its last."""
 FEW_NOTES: Final = 32
+LOOKED_AT: Final = 128
 SHORTEST_SECONDS: Final = 5.0
 LONGEST_SECONDS: Final = 2_400
 FEWEST_TICKS: Final = 48
@@ -196,25 +197,30 @@ def is_played(tune: Tune) -> bool:
     tune of few notes counts as typeset: they tell nothing.
     """
     tpq = tune.score.ticks_per_quarter
-    times = [part.notes["time"] for part in tune.pitched]
-    n_notes = sum(map(len, times))
-    if tpq % 4 == 0:  # nearly all files, and nearly all of them are typeset: without more ado
-        n_on = sum(len(time) - np.count_nonzero(time % (tpq // 4)) for time in times)
-        if 2 * n_on >= n_notes:
+    if tpq % 4 == 0:
+        # Nearly all files are typeset, and a look at one track tells it of nearly all of these.
+        some = tune.pitched[0].notes["time"][:LOOKED_AT] % (tpq // 4)
+        if len(some) >= FEW_NOTES and 4 * np.count_nonzero(some) <= len(some):
             return False
-    if n_notes < FEW_NOTES or tpq < FEWEST_TICKS:
+    times = [part.notes["time"] for part in tune.pitched]
+    if sum(map(len, times)) < FEW_NOTES or tpq < FEWEST_TICKS:
         return False
-    quarters = onsets_of(tune) / tpq
+    onsets = np.concatenate(times).astype(np.int64)
+    if tpq % 4 == 0 and 2 * np.count_nonzero(onsets % (tpq // 4)) <= len(onsets):
+        return False
+    quarters = onsets / tpq
     click = find_click(quarters)
     if click is None:
         between = np.floor(quarters * 4 * PLACES + 0.5).astype(np.int64) % PLACES
         gathered = np.sort(np.bincount(between, minlength=PLACES))[-FULLEST:].sum()
-        return bool(gathered < GATHERED * n_notes)
-    stated = {(int(s.numerator), int(s.denominator)) for s in tune.score.time_signatures}
-    if stated == {(1, 4)}:
-        return not _is_exact(quarters, 12, rounding=0.5 / tpq)
+        return bool(gathered < GATHERED * len(onsets))
+    signatures = sorted(tune.score.time_signatures, key=lambda signature: signature.time)
+    stated = {s.time: (int(s.numerator), int(s.denominator)) for s in signatures}
     weight = weigh_places(played_notes(tune), *click)
-    return len(stated) < 2 and bool(weight.max() > CLEARLY * weight[0])
+    is_beside = bool(weight.max() > CLEARLY * weight[0])
+    if set(stated.values()) == {(1, 4)}:
+        return is_beside or not _is_exact(quarters, 12, rounding=0.5 / tpq)
+    return is_beside and len(set(stated.values())) < 2
 
 
 def _is_exact(quarters: npt.NDArray[np.float64], parts: int, *, rounding: float) -> bool:
