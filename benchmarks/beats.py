@@ -134,7 +134,7 @@ def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
     found["played"] = is_played(tunes[0])
     begin = time.perf_counter()
     try:
-        estimate = estimate_beats(tunes[0], least_sure=0)
+        estimate = estimate_beats(tunes[0])
     except MusicFileError:
         estimate = None
     found["seconds"] = time.perf_counter() - begin
@@ -168,7 +168,7 @@ def mean(songs: list[dict[str, Any]], key: str) -> float:
 
 def compare(songs: list[dict[str, Any]], least_sure: float) -> dict[str, Any]:
     """The figures of all songs."""
-    taken = [song for song in songs if song.get("sure", -1) >= least_sure]
+    sure = [song for song in songs if song.get("sure", -1) >= least_sure]
     by_sure = {}
     for low, high in zip((0.0, *SURE), (*SURE, 1.01), strict=True):
         part = [song for song in songs if low <= song.get("sure", -1) < high]
@@ -188,22 +188,20 @@ def compare(songs: list[dict[str, Any]], least_sure: float) -> dict[str, Any]:
             4,
         ),
         "songs taken for played": mean(songs, "played"),
-        "taken without": round(len(taken) / len(songs), 4),
+        "songs as sure as --least-sure": round(len(sure) / len(songs), 4),
         "beat F": mean(songs, "beat_f"),
-        "beat F, taken": mean(taken, "beat_f"),
+        "beat F, sure ones": mean(sure, "beat_f"),
         "songs with the right beats": round(
             sum(song.get("beat_f", 0) > RIGHT for song in songs) / len(songs), 4
         ),
         "downbeat F": mean(songs, "downbeat_f"),
-        "downbeat F, taken": mean(taken, "downbeat_f"),
-        "downbeat recall, taken": mean(taken, "downbeat_recall"),
+        "downbeat F, sure ones": mean(sure, "downbeat_f"),
+        "downbeat recall, sure ones": mean(sure, "downbeat_recall"),
         "songs whose downbeats are all but the file's a beat later": round(
             sum(song.get("one_beat_late_f", 0) > 0.7 for song in songs) / len(songs), 4
         ),
-        "downbeat F, read by default": mean(
-            [song for song in songs if not song.get("played") or song in taken], "default_f"
-        ),
-        "sure, taken": mean(taken, "sure"),
+        "downbeat F, read by default": mean(songs, "default_f"),
+        "sure, sure ones": mean(sure, "sure"),
         "by sure": by_sure,
         "pretty_midi, beat F": mean(songs, "peer_beat_f"),
         "pretty_midi, downbeat F": mean(songs, "peer_downbeat_f"),

@@ -485,16 +485,19 @@ def test_a_played_piece_is_read_in_its_bars(tmp_path):
     assert "--grid seconds" in advice
 
 
-def test_notes_thrown_anywhere_have_no_beats_and_the_piece_is_refused():
+def test_beats_of_notes_thrown_anywhere_are_told_to_be_guessed(tmp_path):
     rng = np.random.default_rng(5)
     times, pitches = np.sort(rng.integers(0, 96_000, 600)), rng.integers(40, 80, 600)
     rows = [(int(t), 100, int(p), 80) for t, p in zip(times, pitches, strict=True)]
-    options = CorpusOptions()
-    (result,) = finish([parse_file(midi(track(rows)), name="a.mid", options=options)], options)
-    (refusal,) = result.refusals
-    assert refusal.reason == "unclear beats"
-    assert "SONG.beats.txt" in refusal.message
-    assert "--grid seconds" in refusal.message
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mid").write_bytes(midi(track(rows)))
+    corpus = prepare(tmp_path / "in", tmp_path / "out")
+    (piece,) = pieces_of(corpus.path)
+    assert piece["beats"] == "estimated"
+    assert piece["sure"] < 0.5
+    advice = " ".join(corpus.summary.advice)
+    assert "The beats of 1 piece are little more than guessed (sure under 50%" in advice
+    assert "--grid seconds" in advice
 
 
 def test_a_tune_of_few_notes_is_as_it_states_but_no_beats_can_be_asked_of_it():
@@ -547,7 +550,7 @@ def test_real_songs_lie_on_the_grid_by_their_beat_files_and_their_beats_are_foun
         beats = read_beat_file(beat_file, name=name)
         sixteenths = onsets_of(set_to_beats(tune, beats)) / 120
         near.append(np.mean(np.abs(sixteenths - np.round(sixteenths)) < 0.2))
-        found = estimate_beats(tune, least_sure=0).seconds
+        found = estimate_beats(tune).seconds
         inner = beats.seconds[8:-8]
         right.append(np.mean([np.abs(found - beat).min() < 0.07 for beat in inner]))
     assert np.mean(near) > 0.9

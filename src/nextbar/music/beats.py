@@ -57,8 +57,6 @@ PLACES, FULLEST, GATHERED = 24, 4, 0.4
 """Of so many places in a sixteenth the fullest four have this share of a typeset tune's onsets."""
 CLEARLY: Final = 2.0
 """How many times more weight another place must have than the file's quarters, to be the beat."""
-LEAST_SURE: Final = 0.5
-"""Tunes whose beats are less sure are refused."""
 TEMPO_CHANGE: Final = 0.001
 """By how much of itself a tempo has to change to be stated anew."""
 
@@ -175,13 +173,13 @@ def _cut_long_bars(
 def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats | None:
     """The beats that the tune is to be set to; None where what the file states is believed.
 
-    source: the option. Raises MusicFileError: "bad beat file", "unclear beats".
+    source: the option. Raises MusicFileError: "bad beat file", "no beats".
     """
     if source == "stated":
         return None
     if source == "auto" and beat_file is not None:
         return read_beat_file(beat_file, name=tune.name)
-    if source == "auto" and not is_played(tune):
+    if source == "auto" and (not is_played(tune) or why_no_beats(played_notes(tune))):
         return None
     return estimate_beats(tune)
 
@@ -244,33 +242,35 @@ def played_notes(tune: Tune) -> Played:
     )
 
 
-def estimate_beats(tune: Tune, *, least_sure: float = LEAST_SURE) -> Beats:
-    """The beats that its notes tell: see ``beat_tracking.py``.
+def why_no_beats(played: Played) -> str:
+    """Why no beats are looked for in these notes; "" where they are."""
+    seconds = float(np.ptp(played.onset)) if len(played.onset) else 0.0
+    if len(played.onset) < FEW_NOTES or seconds < SHORTEST_SECONDS:
+        return f"it has {len(played.onset)} notes in {seconds:.1f} s, too few for beats"
+    if seconds > LONGEST_SECONDS:
+        return f"it lasts {seconds:,.0f} s, of {LONGEST_SECONDS:,} in which beats are looked for"
+    return ""
 
-    Raises MusicFileError ("unclear beats") where they are less sure than ``least_sure``.
+
+def estimate_beats(tune: Tune) -> Beats:
+    """The beats that its notes tell, however sure: see ``beat_tracking.py``.
+
+    Raises MusicFileError ("no beats") where there is too little, or too much, to look at.
     """
     played = played_notes(tune)
-    if len(played.onset) < FEW_NOTES or np.ptp(played.onset) < SHORTEST_SECONDS:
-        why = f"it has {len(played.onset)} notes in {np.ptp(played.onset):.1f} s, too few for beats"
-        raise refuse(tune.name, "unclear beats", why)
+    if why := why_no_beats(played):
+        raise refuse(tune.name, "no beats", why)
     click = find_click(played.quarters)
     if click is not None:
         quarters = find_beats_by_click(played, *click)
         seconds, fit = seconds_at(tune.score, quarters * tune.score.ticks_per_quarter), PERFECT_FIT
     else:
-        if np.ptp(played.onset) > LONGEST_SECONDS:
-            why = f"it lasts {np.ptp(played.onset):,.0f} s, of {LONGEST_SECONDS:,} in which beats"
-            raise refuse(tune.name, "unclear beats", f"{why} are looked for")
         seconds, fit = track_beats(played)
     begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)
     notes = {"time": begin, "duration": end - begin}
     notes |= {"pitch": played.pitch, "velocity": played.velocity}
     downbeats, chance = find_downbeats(describe_beats(notes, len(seconds)))
-    sure = how_sure(fit, chance)
-    if sure < least_sure:
-        why = f"its beats can only be guessed (sure: {sure:.2f}, of {least_sure:g} needed)"
-        raise refuse(tune.name, "unclear beats", why)
-    return Beats(seconds, downbeats, sure)
+    return Beats(seconds, downbeats, how_sure(fit, chance))
 
 
 def _usual(downbeats: npt.NDArray[np.bool_]) -> int:

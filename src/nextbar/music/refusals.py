@@ -56,8 +56,8 @@ ADVICE: Final[dict[str, Advice]] = {
     "bad beat file": Advice(
         "correct it, take it away, or --beats stated", "correct it, or take it away"
     ),
-    "unclear beats": Advice(
-        "put a beat file beside it (SONG.beats.txt), or --grid seconds takes it",
+    "no beats": Advice(
+        "put a beat file beside it (SONG.beats.txt), or --beats auto takes it as it states",
         "put a beat file beside it (SONG.beats.txt: for each beat its seconds and its number in "
         "the bar)",
     ),

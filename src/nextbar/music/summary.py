@@ -24,6 +24,8 @@ MOST_PIECES: Final = 200_000
 FEW_PAIRS: Final = 2_000
 """About what a model of a few minutes' training learns by heart instead of learning from it."""
 FEW_HELD_OUT: Final = 5
+GUESSED: Final = 0.5
+"""How sure estimated beats are at most that are little more than a guess."""
 FEW_BARS: Final = 200
 """In one metre: some ten tunes, of which a bar or two of each is held out."""
 
@@ -158,6 +160,13 @@ def _tell_beats(summary: Summary) -> Iterator[str]:
             f"{len(sure):,} {pieces} played freely and {have} estimated beats, of whose bars about"
             f" {np.mean(sure):.0%} begin where they should (the least sure: {min(sure):.0%}):"
             " beat files (SONG.beats.txt) are surer, and --grid seconds needs none."
+        )
+    guessed = sum(each < GUESSED for each in sure)
+    if guessed:
+        pieces = "piece are" if guessed == 1 else "pieces are"
+        yield (
+            f"The beats of {guessed:,} {pieces} little more than guessed (sure under {GUESSED:.0%};"
+            " pieces.jsonl says which)."
         )
     if by_file or sure:
         moved = np.mean(summary.beats["ms"])
