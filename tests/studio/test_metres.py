@@ -1,4 +1,4 @@
-"""The studio's API with a run of two metres: pieces that change them, files and books in several."""
+"""The studio's API with a run of two metres: pieces that change them, files, books in several."""
 
 import io
 import wave

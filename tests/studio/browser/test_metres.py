@@ -1,6 +1,7 @@
 """The page with a run of two metres: bars of two widths, and which is composed next."""
 
 import io
+from itertools import pairwise
 
 import mido
 import pytest
@@ -53,8 +54,8 @@ def test_the_metres_that_a_run_knows_can_be_chosen_and_say_how_much_of_them_it_h
 ):
     assert page_of_two.page.locator("#metre option").all_inner_texts() == [
         "goes on as before",
-        "4/4 – 200 bars",
-        "6/8 – 48 bars, little known",
+        "4/4: 200 bars",
+        "6/8: 48 bars, little known",
     ]
     assert page_of_two.page.input_value("#metre") == ""
     page_of_two.compose(bars=1)
@@ -67,24 +68,24 @@ def test_bars_of_two_metres_have_their_widths_lines_and_names(page_of_two):
     assert page_of_two.metres() == ["6/8"] * 2 + ["4/4"] * 4
     roll = page_of_two.page.evaluate(
         """() => {
-          const { roll } = studio;
-          const steps = (kind) => roll.lines.filter((line) => line.kind === kind).map((line) => line.step);
-          return { names: roll.metreNames, bars: steps('bar'), beats: steps('beat'), step: roll.stepWidth };
+          const { metreNames: names, lines, stepWidth: step } = studio.roll;
+          const steps = (kind) => lines.filter((l) => l.kind === kind).map((l) => l.step);
+          return { names, bars: steps('bar'), beats: steps('beat'), step };
         }"""
     )
     assert roll["names"] == ["6/8", "", "4/4", "", "", ""]
     assert roll["bars"] == [0, 12, 24, 40, 56, 72, 88]
     # a dotted quarter is 6 sixteenths, a quarter 4
     assert roll["beats"][:5] == [6, 18, 28, 32, 36]
+    buttons = "[...document.querySelectorAll('#ruler button')]"
     lefts, widths = (
-        page_of_two.page.evaluate(
-            f"[...document.querySelectorAll('#ruler button')].map((b) => parseFloat(b.style.{side}))"
-        )
+        page_of_two.page.evaluate(f"{buttons}.map((button) => parseFloat(button.style.{side}))")
         for side in ("left", "width")
     )
-    apart = [b - a for a, b in zip(lefts, lefts[1:], strict=False)]
+    apart = [b - a for a, b in pairwise(lefts)]
     assert apart == pytest.approx([n * roll["step"] for n in (12, 12, 16, 16, 16)], abs=0.01)
-    assert widths == pytest.approx([n * roll["step"] - 2 for n in (12, 12, 16, 16, 16, 16)], abs=0.01)
+    wide = [n * roll["step"] - 2 for n in (12, 12, 16, 16, 16, 16)]
+    assert widths == pytest.approx(wide, abs=0.01)
     labels = page_of_two.page.locator("#ruler button").all()
     assert "in 4/4 from here" in labels[2].get_attribute("aria-label")
     assert "from here" not in labels[3].get_attribute("aria-label")
@@ -215,24 +216,24 @@ def test_notes_are_drawn_into_bars_of_the_chosen_metre_and_gone_on_from_in_it(pa
 def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_where_not(
     page_of_two,
 ):
-    page_of_two.upload(eighths(((6, 8), 1), ((4, 4), 1), ((5, 8), 4)))
+    page_of_two.upload(eighths(((6, 8), 2), ((4, 4), 1), ((5, 8), 4)))
     says = page_of_two.page.inner_text("#file-says")
-    assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 2"
+    assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 3"
     chosen = [page_of_two.page.input_value(f"#file-{end}") for end in ("first", "last")]
-    assert chosen == ["1", "2"]
-    page_of_two.page.fill("#file-last", "4")
+    assert chosen == ["1", "3"]
+    page_of_two.page.fill("#file-last", "5")
     page_of_two.page.click("#compose")
     page_of_two.until("!document.querySelector('#toast').hidden")
     assert page_of_two.page.inner_text("#toast") == (
-        "Bar 4 is in 5/8, which the model does not know; "
-        "the nearest bar that it can go on from is bar 2."
+        "Bar 5 is in 5/8, which the model does not know; "
+        "the nearest bar that it can go on from is bar 3."
     )
-    page_of_two.page.fill("#file-first", "2")
-    page_of_two.page.fill("#file-last", "2")
+    page_of_two.page.fill("#file-first", "3")
+    page_of_two.page.fill("#file-last", "3")
     page_of_two.compose(bars=1)
     assert page_of_two.metres() == ["4/4", "4/4"]
-    # the second bar's eighths, from its own beginning: those that follow six of 6/8
-    pitches = [55 + i % 5 for i in range(6, 14)]
+    # the third bar's eighths, from its own beginning: those that follow twelve of 6/8
+    pitches = [55 + i % 5 for i in range(12, 20)]
     assert page_of_two.bars()[0] == [[2 * i, 2, pitch] for i, pitch in enumerate(pitches)]
 
 
@@ -249,6 +250,7 @@ def test_a_piece_that_goes_on_from_two_metres_opens_again_as_it_is(page_of_two, 
     page_of_two.until("studio.state.piece?.bars.length === 4")
     assert page_of_two.bars() == bars
     page_of_two.page.evaluate("document.querySelector('#bars').value = 2")
+    page_of_two.page.evaluate("void (studio.state.piece.begun = null)")  # begun from anew
     page_of_two.page.click("#compose")  # as is: behind the given bars
     page_of_two.until("studio.state.nWritten === 2")
     page_of_two.idle()
@@ -298,7 +300,8 @@ def test_what_was_kept_before_bars_had_widths_of_their_own_is_still_shown(page_o
         """() => {
           const [kept] = studio.state.tray;
           const bars = kept.bars.map(({ notes, given }) => ({ notes, given }));
-          localStorage.setItem('nextbar-studio-tray', JSON.stringify([{ ...kept, bars, nSteps: 12 }, kept]));
+          const old = { ...kept, bars, nSteps: 12 };
+          localStorage.setItem('nextbar-studio-tray', JSON.stringify([old, kept]));
         }"""
     )
     page_of_two.page.reload()

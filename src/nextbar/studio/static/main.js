@@ -102,7 +102,7 @@ function listMetres({ metres }) {
   $("metre").replaceChildren(
     new Option("goes on as before", ""),
     ...metres.map(({ metre, bars, is_little_known: isLittleKnown }) => {
-      const says = bars === null ? metre : `${metre} – ${seen(bars)}`;
+      const says = bars === null ? metre : `${metre}: ${seen(bars)}`;
       return new Option(isLittleKnown ? `${says}, little known` : says, metre);
     }),
   );
