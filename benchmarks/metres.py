@@ -4,8 +4,8 @@
 
 FOLDER is a folder or a zip archive of MIDI files, of which 200 are taken, evenly
 spread. Which time signatures there are, and when, is read by music21; the
-bars are those of `nextbar.prepare` with its defaults, put back into the file's
-own time. A bar is alike if it is of the metre in force where it begins, or part
+bars are those of `nextbar prepare --beats stated`, put back into the file's own
+time. A bar is alike if it is of the metre in force where it begins, or part
 of a bar of it that has over six quarters. What is not alike is one of: a silent
 bar before the first note, or a pickup's, which are of the metre behind them; a
 bar that is cut in two by signatures, and whole here; a bar that a signature ends
@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from music21.meter.base import TimeSignature
 from music21.midi import MidiFile, translate
 from rich.console import Console
 from rich.table import Table
@@ -59,8 +60,8 @@ def signatures_of(data: bytes) -> list[tuple[float, Metre]]:
     found: dict[int, Metre] = {0: (4, 4)}
     for track in file.tracks:
         for tick, item in translate.getMetaEvents(translate.getTimeForEvents(track)):
-            if "TimeSignature" in item.classes:
-                found[tick] = (item.numerator, item.denominator)
+            if isinstance(item, TimeSignature):
+                found[tick] = (int(item.numerator), int(item.denominator))
     quarter = file.ticksPerQuarterNote
     return [(tick / quarter, metre) for tick, metre in sorted(found.items())]
 

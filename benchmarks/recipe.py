@@ -17,6 +17,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,12 +35,13 @@ from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
 from nextbar.frames.pairs import PairBatches
 from nextbar.measures import Piece, TrainingBars
-from nextbar.music.bars import draw_rolls
+from nextbar.music.bars import Notes, draw_rolls
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
+from nextbar.music.tunes import Metre
 from nextbar.training.run import sequences_of
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import Beginning
+from nextbar.writing.piece import Beginning, Composition
 
 BARS, LONG_BARS = 5, 32
 LAGS = (1, 2, 4, 8)
@@ -58,7 +60,19 @@ def tune(corpus: Corpus, piece: int) -> Piece:
     """The whole piece in its own key."""
     bars = corpus.bars_of(piece)
     notes = transpose(corpus.notes(bars.start, bars.stop), -shift(corpus, piece))
-    return Piece(notes, len(bars), corpus.piece_name(piece))
+    starts = corpus.starts(bars.start, bars.stop)
+    return Piece(notes, len(bars), corpus.piece_name(piece), 0, metres_of(corpus, bars), starts)
+
+
+def metres_of(corpus: Corpus, bars: Sequence[int]) -> tuple[Metre, ...]:
+    """The metre of each of these bars."""
+    return tuple(corpus.metres[number] for number in corpus.bar_metres[list(bars)])
+
+
+def written_piece(composition: Composition, notes: Notes, name: str, model: Composer) -> Piece:
+    """What was written as a piece to be measured, with these notes."""
+    metres, n_given = composition.metres, composition.n_given_bars
+    return Piece(notes, len(metres), name, n_given, metres, model.kind.starts_of(metres))
 
 
 def held_out_bars(corpus: Corpus, n: int, n_bars: int) -> list[tuple[int, int]]:
@@ -87,11 +101,11 @@ def continued(
         moved = shift(corpus, piece)
         notes = transpose(corpus.notes(bar, bar + 1), -moved)
         name = corpus.piece_name(piece)
-        metres = (corpus.metres[corpus.bar_metres[bar]],)
+        metres = metres_of(corpus, [bar])
         beginnings.append(Beginning(notes, metres, corpus.rolls([bar]), name, moved))
     written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), sampling=sampling)
     return [
-        Piece(composition.notes, n_bars, beginning.name, 1)
+        written_piece(composition, composition.notes, beginning.name, model)
         for composition, beginning in zip(written, beginnings, strict=True)
     ]
 
@@ -103,14 +117,21 @@ def begun(
     n_bars: int,
     sampling: Sampling | None = None,
 ) -> list[Piece]:
-    """Pieces by testing model 2, in keys drawn from the corpus's."""
+    """Pieces by testing model 2, in keys and metres drawn from the corpus's."""
+    rng = np.random.default_rng(1)
     shifts = [shift(corpus, int(piece)) for piece in corpus.pieces("training")]
-    keys = np.random.default_rng(1).choice(shifts, n)
-    written = model.compose([None] * n, bars=n_bars, seeds=range(n), sampling=sampling)
-    return [
-        Piece(transpose(composition.notes, -int(key)), n_bars, f"noise {i}")
-        for i, (composition, key) in enumerate(zip(written, keys, strict=True))
-    ]
+    keys = rng.choice(shifts, n)
+    numbers = rng.choice(corpus.bar_metres, n)
+    pieces: dict[int, Piece] = {}
+    for number in np.unique(numbers):
+        seeds = np.flatnonzero(numbers == number).tolist()
+        metre = corpus.metres[number]
+        none = [None] * len(seeds)
+        written = model.compose(none, bars=n_bars, seeds=seeds, sampling=sampling, metre=metre)
+        for i, composition in zip(seeds, written, strict=True):
+            notes = transpose(composition.notes, -int(keys[i]))
+            pieces[i] = written_piece(composition, notes, f"noise {i}", model)
+    return [pieces[i] for i in range(n)]
 
 
 def rolls_of(pieces: list[Piece], n_steps: int) -> Cells:
@@ -156,12 +177,14 @@ def figures(pieces: list[Piece], training: TrainingBars, n_steps: int) -> dict[s
     return rows
 
 
-def part_of(piece: Piece, first_bar: int, n_steps: int) -> Piece:
-    """Five bars of a long piece, from ``first_bar``, counted from 0, on."""
-    begins = piece.notes["start"] - first_bar * n_steps
-    notes = piece.notes[(begins >= 0) & (begins < BARS * n_steps)].copy()
-    notes["start"] -= first_bar * n_steps
-    return Piece(notes, BARS, piece.name)
+def part_of(piece: Piece, first_bar: int, n_steps: int) -> Notes:
+    """The notes of five bars of a long piece, from ``first_bar``, counted from 0, on."""
+    starts = measures.pieces.starts_of(piece, n_steps=n_steps)
+    begin, end = starts[[first_bar, first_bar + BARS]]
+    start = piece.notes["start"]
+    notes: Notes = piece.notes[(start >= begin) & (start < end)].copy()
+    notes["start"] -= begin
+    return notes
 
 
 def written(
@@ -209,7 +232,7 @@ def measured(sets: Sets, long: Sets, corpus: Corpus, *, classifiers: bool) -> Co
     for name, pieces in long.items():
         for where, first_bar in (("first", 0), ("last", LONG_BARS - BARS)):
             parts = [part_of(piece, first_bar, n_steps) for piece in pieces[:500]]
-            value = measures.diversity([part.notes for part in parts])
+            value = measures.diversity(parts)
             columns[name][f"diversity of the {where} 5 bars"] = round(value, 3)
         for lag, alike in zip(LAGS, likeness(pieces, n_steps), strict=True):
             columns[name][f"likeness at lag {lag}"] = alike

@@ -535,7 +535,7 @@ def test_a_users_file_keeps_its_key_whatever_key_the_model_writes_in(in_common_k
     given = written.notes[written.notes["start"] < 48]
     assert sorted(given["pitch"].tolist()) == sorted(in_d.notes["pitch"].tolist())
     # What the model wrote in C stands two semitones higher behind the tune in D.
-    in_c = nextbar.Beginning(in_d.notes, in_d.n_bars, in_d.rolls, in_d.name, 0)
+    in_c = nextbar.Beginning(in_d.notes, in_d.metres, in_d.rolls, in_d.name, 0)
     (untransposed,) = composer.compose([in_c], bars=2, seeds=[0])
     ours, theirs = (x.notes[x.notes["start"] >= 48]["pitch"] for x in (written, untransposed))
     n = min(len(ours), len(theirs))

@@ -22,6 +22,7 @@ from .fixtures import write_tune
 from .test_readme import ROOT, commands
 
 SMALLER = {
+    "beats": "--typeset FOLDER",
     "ablation": "--minutes 0.001 --seeds 1 --steps dropout --pieces 4 --long 2 --no-classifiers",
     "controls": "--pieces 2",
     "generate": "--pieces 3 --single 2",
@@ -43,6 +44,9 @@ def place(tmp_path_factory):
     for number in range(12):
         write_tune(place / "FOLDER" / f"tune{number:02}.mid", n_bars=36, seed=number)
     corpus = nextbar.prepare(place / "FOLDER", place / "CORPUS")
+    for song in sorted((place / "FOLDER").glob("*.mid"))[:2]:  # at 120, in 4/4
+        beats = "".join(f"{0.5 * beat} {beat % 4 + 1}\n" for beat in range(145))
+        song.with_suffix(".beats.txt").write_text(beats)
     run = json.loads((SHIPPED / "run.json").read_text())
     run["origin"]["corpus"] |= {"path": str(corpus.path), "fingerprint": corpus.fingerprint}
     (place / "RUN").mkdir()
@@ -107,6 +111,15 @@ def check_metres(figures):
     assert figures["alike"] == figures["on a line"] == figures["bars"] == 3 * 36
 
 
+def check_beats(figures):
+    assert figures["songs"] == 2
+    assert figures["taken with beat files"] == figures["onsets within a fifth of a sixteenth"] == 1
+    assert figures["beat F"] > 0.98  # the last beat of the file is behind the notes
+    assert figures["pretty_midi, beat F"] > 0.9
+    assert figures["typeset"]["tunes"] == 12
+    assert figures["typeset"]["false alarms"] == 0
+
+
 def check_ablation(figures):
     (step,) = figures["steps"]["dropout"]
     assert step["epochs"] == 1
@@ -114,6 +127,7 @@ def check_ablation(figures):
 
 
 CHECKS = {
+    "beats": check_beats,
     "training": check_training,
     "recipe": check_recipe,
     "ablation": check_ablation,

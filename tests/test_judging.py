@@ -8,8 +8,11 @@ import pytest
 import nextbar
 from nextbar.errors import UsageError
 from nextbar.judging import PLAIN_BARS, pieces_of_corpus, read_folder
+from nextbar.measures import report_files
 from nextbar.measures.copying import TrainingBars
+from nextbar.measures.figures import draw_figure_3
 from nextbar.measures.pieces import metres_of_bars
+from nextbar.music.picture import draw_contact_sheet
 from nextbar.music.score import to_score, write_midi
 from nextbar.writing.folder import read_record
 
@@ -141,3 +144,24 @@ def test_bars_of_seconds_have_no_metre(tmp_path):
     assert report.metres is None
     assert "metres" not in report.to_json()
     assert np.isfinite(report.measures["overlap_grooves"]["generated"].mean)
+
+
+def test_pictures_are_of_bars_as_they_are_beside_real_windows_in_the_same_metres(
+    corpus, tmp_path, monkeypatch
+):
+    write(tmp_path / "a.mid", *[beats(WALTZ, 62, every=2)] * 2)
+    shown = {}
+
+    def draw_rows(rows, **_):
+        shown["rows"] = list(rows)
+        return draw_figure_3(rows)
+
+    def draw_panels(panels, **_):
+        shown["panels"] = [(panel.starts.tolist(), panel.metres) for panel in panels]
+        return draw_contact_sheet(panels)
+
+    monkeypatch.setattr(report_files, "draw_figure_3", draw_rows)
+    monkeypatch.setattr(report_files, "draw_contact_sheet", draw_panels)
+    report = nextbar.evaluate(tmp_path, reference=corpus.path, out=tmp_path / "report")
+    assert shown["rows"][1] == f"{report.n_reference} real windows"
+    assert shown["panels"] == [([0, 12, 24], (WALTZ, WALTZ))]

@@ -2,15 +2,19 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
+import mido
 import pytest
 
 import nextbar
 from nextbar.cli import DEMO, app, main
+from nextbar.frames.config import override
 from nextbar.training.presets import Preset
 
 from .fixtures import TINY
+from .music.midi_files import midi, signature, track
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -45,12 +49,17 @@ def test_every_make_target_in_the_readme_exists():
 
 
 def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path, monkeypatch):
-    """Letter for letter, on a folder of small tunes; only the epochs are fewer."""
+    """Letter for letter, on a folder of small tunes, one of them a jig; the default is small."""
     pytest.importorskip("midirenderer", reason="needs the extra `audio`")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my-midi-files").symlink_to(trained / "tunes")
+    shutil.copytree(trained / "tunes", tmp_path / "my-midi-files")
+    jig = track([(240 * i, 240, 62 + i % 7, 80) for i in range(6 * 8)])
+    data = midi(mido.MidiTrack([signature(6, 8)]), jig)
+    (tmp_path / "my-midi-files" / "jig.mid").write_bytes(data)
     (tmp_path / "mytune.mid").symlink_to(trained / "tunes" / "tune01.mid")
-    monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=nextbar.Config(**TINY)))
+    few = {"encoder_channels": (8, 8), "generator_channels": (8, 8), "latent": 2, "epochs": 1}
+    small = override(nextbar.PRESETS["default"].config, latent_mixture=2, **few)
+    monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=small))
     ran = 0
     for words in commands():
         if words[0] == "nextbar" and words[1] not in LONG and "--devices" not in words:

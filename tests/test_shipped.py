@@ -18,6 +18,8 @@ from nextbar.shipped import FOLDER
 from nextbar.writing.folder import RECORD
 
 N_PIECES, N_BARS = 150, 8
+N_STEPS = 16
+"""Of a bar of 4/4, in sixteenths."""
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,7 @@ def write(shipped):
                 bars=N_BARS,
                 seeds=range(N_PIECES),
                 sampling=Sampling(temperature=temperature, follow=follow),
+                metre=(4, 4),
             )
             known[how] = [Piece(c.notes, c.n_bars, str(c.seed)) for c in compositions]
         return known[how]
@@ -58,7 +61,7 @@ def alike(a, b):
 
 
 def test_it_is_small_and_says_what_it_is():
-    assert (FOLDER / WEIGHTS).stat().st_size <= 3e6
+    assert (FOLDER / WEIGHTS).stat().st_size <= 3.2e6  # one place for each metre is new
     card = (FOLDER / "card.md").read_text("utf-8")
     for part in ("## Data", "## Recipe", "## Measures", "## Limits", "Ryan's Mammoth Collection"):
         assert part in card
@@ -90,23 +93,22 @@ def test_the_temperature_raises_the_diversity_step_by_step(write):
     temperatures = (0, 0.3, 0.6, 0.9, 1.2, 1.5)
     # the paper's diversity: edit distances as they are, for at a high temperature notes are more
     rising = [
-        diversity_as_published([piece.notes for piece in write(temperature=t)], n_steps=16)
+        diversity_as_published([piece.notes for piece in write(temperature=t)], n_steps=N_STEPS)
         for t in temperatures
     ]
     assert rising[0] == 0, "without temperature all are one piece"
     assert all(a < b for a, b in pairwise(rising)), rising
     distinct = [
-        len({bar.tobytes() for piece in bars_of(write(temperature=t), 16) for bar in piece})
+        len({bar.tobytes() for piece in bars_of(write(temperature=t), N_STEPS) for bar in piece})
         for t in temperatures
     ]
     assert all(a < b for a, b in pairwise(distinct)), distinct
 
 
-def test_the_more_closely_a_bar_follows_the_more_it_is_like_the_bars_before(shipped, write):
-    n_steps = shipped.kind.n_steps
+def test_the_more_closely_a_bar_follows_the_more_it_is_like_the_bars_before(write):
     following, beyond = [], []
     for follow in (0, 0.25, 0.5, 0.75, 1):
-        bars = bars_of(write(follow=follow), n_steps)
+        bars = bars_of(write(follow=follow), N_STEPS)
         following.append(alike(bars[:, 1:], bars[:, :-1]))
         # less the bars of another piece: what all bars have in common is no following
         beyond.append(following[-1] - alike(bars[:, 1:], np.roll(bars, 1, axis=0)[:, :-1]))
@@ -115,8 +117,21 @@ def test_the_more_closely_a_bar_follows_the_more_it_is_like_the_bars_before(ship
     assert beyond[4] > beyond[2] > beyond[0] + 0.01, beyond
 
 
-def test_a_seed_is_recognised_at_another_temperature(shipped, write):
-    n_steps = shipped.kind.n_steps
-    usual, warmer = (bars_of(write(temperature=t), n_steps)[:, 0] for t in (0.9, 1.0))
+def test_a_seed_is_recognised_at_another_temperature(write):
+    usual, warmer = (bars_of(write(temperature=t), N_STEPS)[:, 0] for t in (0.9, 1.0))
     same, other = alike(usual, warmer), alike(usual, np.roll(warmer, 1, axis=0))
     assert same > 3 * other, "the first bar of one seed at two temperatures, and of two seeds"
+
+
+def test_it_writes_in_each_of_its_metres_what_fits_the_metre(shipped):
+    """Reels in 2/4, clogs in 4/4, jigs in 6/8, slip jigs in 9/8."""
+    assert shipped.kind.metres[:4] == ((2, 4), (4, 4), (6, 8), (9, 8))
+    for metre in shipped.kind.metres[:4]:
+        pieces = shipped.compose([None] * 32, bars=8, seeds=range(32), metre=metre)
+        starts = shipped.kind.starts_of([metre])[1]
+        onsets = np.concatenate([piece.notes["start"] for piece in pieces]) % starts
+        on_the_bar = (onsets == 0).sum() / (32 * 8)
+        assert on_the_bar > 0.8, f"nearly every bar in {metre} has a note on its first beat"
+        if metre[1] == 8:  # three eighths are a beat: the second eighth of three bears least
+            thirds = np.bincount(onsets % 6, minlength=6)
+            assert thirds[0] > thirds[4] > thirds[1], f"{metre}: {thirds}"

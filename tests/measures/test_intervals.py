@@ -171,3 +171,18 @@ def test_very_many_pieces_are_drawn_a_few_weightings_at_a_time(monkeypatch):
 def test_one_number_can_be_divided_by_many_and_many_by_one():
     assert divide(np.array([1.0]), np.array([2.0, 4.0])).tolist() == [0.5, 0.25]
     assert divide(np.array([1.0, 3.0]), 2.0).tolist() == [0.5, 1.5]
+
+
+def test_pieces_that_count_more_do_so_in_every_draw():
+    # Two windows of one tune, 0 and 4; the second counts 3: (0 + 12) / 4, and in each draw too.
+    mean = mean_of(np.array([0.0, 4]))
+    together, counting = np.zeros(2, np.int64), np.array([1.0, 3])
+    found = bootstrap({"": mean}, together, rng=np.random.default_rng(0), counting=counting)[""]
+    assert vars(found) == {"mean": 3, "low": 3, "high": 3}
+    [found] = bootstrap_curve(
+        lambda weights: mean(weights)[:, None],
+        together,
+        rng=np.random.default_rng(0),
+        counting=counting,
+    )
+    assert vars(found) == {"mean": 3, "low": 3, "high": 3}

@@ -7,7 +7,9 @@ import pytest
 
 from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
-from nextbar.music.grid import quantise_to_metre
+from nextbar.music.bars import bar_starts
+from nextbar.music.grid import lay_metre_grid, quantise_all, quantise_to_metre
+from nextbar.music.metre import SHORT_BARS, steps_of
 from nextbar.music.midi import parse_tunes, read_tunes
 
 from .midi_files import metre_of_all, only_tune
@@ -152,13 +154,76 @@ def test_real_tunes_begin_their_bars_on_bar_lines():
     on_line = first = 0
     for path in sorted(folder.glob("*Hornpipe.abc"))[:60]:
         [tune], _ = read_tunes(path)
-        metre = metre_of_all(tune)
-        notes = quantise_to_metre(tune).notes
+        laid = lay_metre_grid(tune)
+        notes = quantise_all([laid])[0].notes
+        codes, _ = laid.bars.up_to(int((notes["start"] + notes["duration"]).max()))
         loud = notes["start"][notes["velocity"] == 105]
-        on_line += int(np.count_nonzero(loud % (4 * 4 * metre[0] // metre[1]) == 0))
+        on_line += int(np.isin(loud, bar_starts(steps_of(codes, 4))).sum())
         first += len(loud)
     assert first > 1000
-    assert on_line / first > 0.85  # 0.27 if pickups were not padded; the rest are notated so
+    # 0.27 if pickups were not padded, 0.89 if short bars were not filled up.
+    assert on_line / first > 0.96
+
+
+def bars_of(text):
+    """Where each D begins, in eighths, how many bars there are, and what is told of them."""
+    laid = lay_metre_grid(only_tune(text.encode(), "a.abc"))
+    notes = quantise_all([laid])[0].notes
+    codes, told = laid.bars.up_to(int((notes["start"] + notes["duration"]).max()))
+    return (notes["start"][notes["pitch"] == 62] / 2).tolist(), len(codes), told
+
+
+def test_a_short_bar_that_nothing_completes_is_filled_up_and_told():
+    # 8, 6 and again 8, 6 eighths, then 8: the bars behind each of the short ones begin on lines.
+    text = tune_in("4/4", "|:DEFG ABcc|D2B2A2:|D4 E4|")
+    assert bars_of(text) == ([0, 8, 16, 24, 32], 5, {SHORT_BARS: 2})
+
+
+def test_a_bar_that_a_pickup_completes_at_a_repeat_is_not_filled_up():
+    # A pickup of 2 eighths, then 8 and 6, played twice: 6 + 2 are a bar that the repeat cuts.
+    text = tune_in("4/4", "|:D2|DEFG ABcc|D2B2A2:|")
+    assert bars_of(text) == ([6, 8, 16, 22, 24, 32], 5, {})
+
+
+def test_a_pickup_between_whole_bars_is_filled_up():
+    # 2, 8, 8 and again: the second pickup stands alone.
+    text = tune_in("4/4", "|:D2|DEFG ABcc|D8:|")
+    assert bars_of(text) == ([6, 8, 16, 24, 32, 40], 6, {SHORT_BARS: 1})
+
+
+@pytest.mark.parametrize(
+    "music",
+    [
+        "DEFG ABcc|z2 c2 A2 e2|D8|",  # a bar begins with a rest
+        "DEFG A4-|A4 c4|D8|",  # or within a tied note
+        "DEFG A2.c2|c4 .c4|D8|",  # or behind one that is played short
+        "DEFG A2!staccato!c2|c4 c2(3ABc|D8|",
+    ],
+)
+def test_however_a_bar_begins_it_does_not_seem_short(music):
+    assert bars_of(tune_in("4/4", music)) == ([0, 16], 3, {})
+
+
+def test_bars_of_first_and_second_endings_are_told_apart():
+    # 8, 8, the first ending; 8, 6, the second one, which is short; then a whole one.
+    text = tune_in("4/4", "|:D8|1 D8:|2 D6|D8|]")
+    assert bars_of(text) == ([0, 8, 16, 24, 32], 5, {SHORT_BARS: 1})
+
+
+def test_a_pickup_is_seen_where_a_sign_stands_between_it_and_the_bar_line():
+    tune = only_tune(tune_in("2/4", "E2 S|A2A2|B2B2|").encode(), "a.abc")
+    assert tune.pickup_quarters == 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        tune_in("none", "CDE|FGAB|cd|efg|C8|"),  # as long as it likes
+        tune_in("4/4", "CDE|FGABc|B|ef|gab|CDEFG|C|"),  # most bars are short
+    ],
+)
+def test_in_free_metre_no_bar_is_filled_up(text):
+    assert only_tune(text.encode(), "a.abc").short_bars == ()
 
 
 def eighths(music, head="X:1\nT:t\nM:4/4\nL:1/8\nK:C\n", *, encoding="utf-8", **options):

@@ -361,6 +361,10 @@ def test_a_note_held_over_a_filled_bar_lasts_as_much_longer():
         ([(4, 2), (2, 2), (4, 2)], [(4, 5)]),
         ([(4, 2), (2, 3), (4, 2)], [(4, 2), (2, 3), (4, 2)]),
         ([(4, 2), (2, 1)], [(4, 2), (2, 1)]),
+        # Half a bar, and half a one at the end, are a pickup and what completes it.
+        ([(2, 1), (4, 3), (2, 1)], [(4, 5)]),
+        # At the end 2/4 completes no pickup of 1/4.
+        ([(1, 1), (4, 3), (2, 1)], [(4, 4), (2, 1)]),
     ],
 )
 def test_each_bar_is_in_the_metre_that_is_stated_for_it(metres, found):
@@ -419,6 +423,26 @@ def test_a_change_that_stands_a_little_beside_a_bar_line_stands_on_it(ticks):
     assert metres_of(tune) == [((4, 4), 1), ((3, 4), 2)]
     assert starts(tune) == list(range(10))
     assert told_of(tune) == {}
+
+
+def test_a_part_that_ends_before_the_others_has_bars_up_to_its_end():
+    events = mido.MidiTrack([signature(4, 4), signature(3, 4, time=3840)])
+    whole = track([(480 * i, 480, 60, 90) for i in range(14)])
+    tune = only_tune(midi(events, whole))
+    bars = lay_metre_grid(tune).bars  # at 0 and 16 of 4/4, at 32 and 44 of 3/4
+    counts = {end: len(bars.up_to(end)[0]) for end in (1, 16, 17, 32, 33, 44, 45)}
+    assert counts == {1: 1, 16: 1, 17: 2, 32: 2, 33: 3, 44: 3, 45: 4}
+
+
+def test_what_stands_beside_bar_lines_does_not_add_up():
+    # Eight bars, 4/4 and 3/4 in turns, each 20 ticks longer than it should be: 160 in the end.
+    events, notes, now = [], [], 0
+    for nth in range(8):
+        n_beats = 4 - nth % 2
+        notes.append((now, 480, 60 + nth, 90))
+        events.append(signature(n_beats, 4, time=0 if nth == 0 else notes[-1][0] - notes[-2][0]))
+        now += 480 * n_beats + 20
+    assert starts(tune_with(*events, notes=notes)) == [0, 4, 7, 11, 14, 18, 21, 25]
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,18 @@ def test_drums_are_counted_and_can_be_taken_as_pitches():
         ("ﾒﾛﾃﾞｨ", "shift_jis"),
         ("ピアノ", "utf-8"),
         ("Piano", "ascii"),
+        ("主旋律", "gbk"),
+        ("钢琴", "gbk"),  # which might be half-width kana
+        ("左手 2", "gbk"),
+        ("今天下雨", "gbk"),
+        ("Мелодия", "cp1251"),
+        ("гитара соло", "cp1251"),
+        ("Бас", "cp1251"),
+        ("СКРИПКА Ёлка", "cp1251"),
+        ("Мелодия", "koi8_r"),
+        ("Hände", "latin-1"),
+        ("Señor Ñandú", "latin-1"),
+        ("Åäö", "utf-8"),
     ],
 )
 def test_a_tracks_name_is_shown_as_it_was_written_and_can_be_chosen(text, encoding):

@@ -583,10 +583,10 @@ def test_the_corpus_does_not_depend_on_the_number_of_workers(folder, tmp_path, n
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
-def parse_or_die(data, *, name, options):
+def parse_or_die(data, *, name, options, **more):
     if name == "05.mid":
         os.kill(os.getpid(), signal.SIGKILL)  # as native code that goes wrong is ended
-    return parse_file(data, name=name, options=options)
+    return parse_file(data, name=name, options=options, **more)
 
 
 def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, monkeypatch):
@@ -613,10 +613,10 @@ def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
     (folder / "07.mid").write_bytes(tune_bytes(transpose=30))
     log = tmp_path / "parsed"
 
-    def parse_and_log(data, *, name, options):
+    def parse_and_log(data, *, name, options, **more):
         with log.open("a") as file:
             file.write(f"{name}\n")
-        return parse_file(data, name=name, options=options)
+        return parse_file(data, name=name, options=options, **more)
 
     monkeypatch.setattr(spool, "parse_file", parse_and_log)
     prepare(folder, tmp_path / "corpus", onsets=True)

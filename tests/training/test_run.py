@@ -143,6 +143,16 @@ def test_a_run_says_how_to_write_with_it_and_what_it_was_computed_in(trained, tm
     assert nextbar.inspect(run)["origin"]["precision"] == "bfloat16", "what it was begun with"
 
 
+def test_a_run_says_how_many_bars_of_each_metre_its_corpus_has_where_that_is_known(
+    trained, tmp_path
+):
+    of = nextbar.inspect(trained / "run")["origin"]["corpus"]
+    assert of["bars_in"] == {"4/4": 72}  # 12 tunes of 6 bars
+    corpus = nextbar.prepare(trained / "tunes", tmp_path / "corpus", grid="seconds", page=False)
+    run = nextbar.train(corpus, tmp_path / "run", **QUICK)
+    assert nextbar.inspect(run.path)["origin"]["corpus"]["bars_in"] == {}  # a second has no metre
+
+
 def test_tensorboard_shows_the_figures_of_the_history(trained):
     scalars = {(tag, step): value for tag, step, value in events(trained / "run")}
     history = read_history(trained / "run")

@@ -11,13 +11,23 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import symusic  # noqa: F401  (importing it sets SYMUSIC_ABC2MIDI)
 from symusic.core import ScoreTick
 
-from nextbar.music.musicxml import CHORD_SYMBOLS, GRACE_NOTES
+from nextbar.music.musicxml import (
+    CHORD_SYMBOLS,
+    GRACE_NOTES,
+    TICKS_PER_QUARTER,
+    Bar,
+    find_short_bars,
+)
+from nextbar.music.tunes import last_note_end
 
 SECONDS_A_TUNE: Final = 20.0
 """A tune for which abc2midi needs longer is given up; folk tunes take 0.005 s."""
@@ -27,8 +37,8 @@ CUT_TIES: Final = "ties over a repeat sign or into an ending, cut"
 
 _RHYTHM_FIELD: Final = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.MULTILINE)
 _FIRST_KEY: Final = re.compile(r"^K:.*$", re.MULTILINE)
+_FREE_METRE: Final = re.compile(r"^M:\s*(none)?\s*$", re.MULTILINE | re.IGNORECASE)
 _FIELD_OR_COMMENT: Final = re.compile(r"[A-Za-z]:(?![|:])|%")
-_ANNOTATION: Final = re.compile(r'"[^"\n]*"|![^!|\n]*!|(?<!\\)%.*$')
 _QUOTED: Final = re.compile(r'"([^"\n]*)"')
 _PLACES: Final = tuple("^_<>@")
 """What a quoted text begins with that is no chord symbol."""
@@ -40,8 +50,13 @@ _TIE_AT_REPEAT: Final = re.compile(
 """Before a repeat sign or an ending."""
 _UNSEEN_BAR_LINE: Final = re.compile(r"[H-Wh-w~.]*\[\|\](\s*(?=[:|]|\[\|))?")
 """With what is set on it, as a fermata, and whether another bar line stands behind it."""
-_LEADING_BAR_LINES: Final = re.compile(r"^(?:\s|\\$|\[?\|[|\]:]*|::?)+")
-_BAR_LINE: Final = re.compile(r":*\||::")
+_NO_MUSIC: Final = re.compile(r'("[^"\n]*"|![^!|\n]*!|\[[A-Za-z]:[^\]\n]*\])')
+_BAR_LINE: Final = re.compile(r"[H-Wh-w~\s]*(?::+\|+[\]:]*|\[\||\|+[\]:]*|::+)")
+"""With what is set on it, as a sign."""
+_BETWEEN: Final = "X:1\nM:4/4\nL:1/8\nK:C\nC8|C8|\n"
+_ALL_SOUNDING: Final = str.maketrans("zx", "CC", "-.")
+_LINE_CONTROL: Final = 85
+"""A MIDI control without a meaning, to mark bar lines with."""
 
 
 def split_tunes(text: str) -> list[str]:
@@ -55,13 +70,12 @@ def split_tunes(text: str) -> list[str]:
 class Converted(NamedTuple):
     """A tune as a MIDI file (None where abc2midi makes none), and what is to be told of it.
 
-    pickup_quarters: what sounds before the first bar line, which abc2midi does
-    not pad; 0.0 where the music begins with a whole bar. remarks: what was
-    left out, and how often. plays_chords: whether chord symbols are played.
+    bar_lines: in quarters, as they are played. remarks: what was left out, and how
+    often. plays_chords: whether chord symbols are played.
     """
 
     midi: bytes | None
-    pickup_quarters: float
+    bar_lines: list[Fraction]
     remarks: dict[str, int]
     plays_chords: bool = False
 
@@ -77,13 +91,10 @@ def convert_tune(text: str, *, chords: bool = False) -> Converted:
     """
     text, remarks = _written_notes(_RHYTHM_FIELD.sub("", text), chords=chords)
     n_played = remarks.pop(PLAYED_CHORDS, 0)
-    # In one run, as starting abc2midi takes longer than its work. The probe comes
-    # first: what a tune leaves open, as a triplet, abc2midi takes into the next.
-    probe, tune = _run_abc2midi([_pickup_alone(text), text])
-    score = None if probe is None else _parse(probe)
-    return Converted(
-        tune, 0.0 if score is None else _last_onset_quarters(score), remarks, n_played > 0
-    )
+    # In one run, as starting abc2midi takes longer than its work. What a tune leaves
+    # open, as a triplet, abc2midi takes into the next: so there is one between the two.
+    tune, _, probe = _run_abc2midi([text, _BETWEEN, _with_marked_lines(text)])
+    return Converted(tune, _read_bar_lines(probe), remarks, n_played > 0)
 
 
 def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
@@ -126,6 +137,27 @@ def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
     return text[: key.end()] + body, dict(+remarks)
 
 
+def _with_marked_lines(text: str) -> str:
+    """The tune with a control before each bar line.
+
+    abc2midi writes no bar lines, but plays a control where it stands, each time
+    that it comes there: when the note before it ends. So rests are notes here, and
+    ties and staccato dots are left out.
+    """
+    key = _FIRST_KEY.search(text)
+    if key is None:
+        return text
+    mark = rf"[I:MIDI control {_LINE_CONTROL} 1]\g<0>"
+    lines = []
+    for line in text[key.end() :].split("\n"):
+        if not _FIELD_OR_COMMENT.match(line):
+            parts = _NO_MUSIC.split(line.partition("%")[0])
+            parts[::2] = [_BAR_LINE.sub(mark, part.translate(_ALL_SOUNDING)) for part in parts[::2]]
+            line = "".join(part for part in parts if not part.startswith("!"))
+        lines.append(line)
+    return text[: key.end()] + "\n".join(lines)
+
+
 def _run_abc2midi(texts: list[str]) -> list[bytes | None]:
     """The MIDI file of each tune, None where there is none, from one run."""
     program = os.environ["SYMUSIC_ABC2MIDI"]
@@ -163,37 +195,40 @@ def _parse(data: bytes) -> ScoreTick | None:
         return None
 
 
-def _pickup_alone(text: str) -> str:
-    """The tune up to its first bar line, with one more note: the onset of that is the bar line's.
+def _read_bar_lines(probe: bytes | None) -> list[Fraction]:
+    """When the bar lines of the first part are, in quarters, ascending, to a 48th."""
+    score = None if probe is None else _parse(probe)
+    if score is None:
+        return []
+    for track in score.tracks:
+        controls = track.controls.numpy()
+        ticks = np.unique(controls["time"][controls["number"] == _LINE_CONTROL])
+        if len(ticks):
+            found = np.unique(np.round(48 * ticks / score.ticks_per_quarter)).astype(int)
+            return [Fraction(n, 48) for n in found.tolist()]
+    return []
 
-    The end of the last note before the bar line would not do: abc2midi
-    shortens staccato notes.
+
+def find_bars(
+    text: str, score: ScoreTick, bar_lines: list[Fraction]
+) -> tuple[float, tuple[tuple[int, int], ...]]:
+    """The pickup in quarters, 0.0 without one, and (tick, ticks) of bars to be filled up.
+
+    Those are bars that are too short and not completed by the next: where they
+    end, and what they lack. None are in a tune of which most bars would be
+    filled up, as in free metre.
     """
-    key = _FIRST_KEY.search(text)
-    if key is None:
-        return ""
-    header = re.sub(r"^P:.*\n", "", text[: key.end()], flags=re.MULTILINE)
-    lines = [header]
-    begun = False
-    for line in text[key.end() :].lstrip("\n").splitlines():
-        if not line.strip():
-            continue
-        if _FIELD_OR_COMMENT.match(line):
-            lines.append(line)
-            continue
-        music = _ANNOTATION.sub("", line)
-        music = music if begun else _LEADING_BAR_LINES.sub("", music)
-        begun = begun or bool(music.strip(" \t\\"))
-        bar_line = _BAR_LINE.search(music)
-        music = music[: bar_line.start()] if bar_line else music.rstrip("\\ \t")
-        lines.append(music.replace("-", ""))  # a tie would take the probing note
-        if bar_line:
-            break
-    # An empty line would end the tune before the probing note.
-    return "\n".join([*filter(str.strip, lines), "|C,,,|", ""])
-
-
-def _last_onset_quarters(score: ScoreTick) -> float:
-    """When the last note begins, to a 96th of a quarter: abc2midi is a tick late in places."""
-    onsets = [int(t.notes.numpy()["time"].max()) for t in score.tracks if len(t.notes)]
-    return round(max(onsets, default=0) / score.ticks_per_quarter * 96) / 96
+    tpq = score.ticks_per_quarter
+    stated = sorted((s.time / tpq, s.numerator, s.denominator) for s in score.time_signatures)
+    wholes = [(since - 1 / 48, Fraction(4 * n, d)) for since, n, d in stated if d]
+    bars = []
+    end_of_all = Fraction(round(48 * last_note_end(score) / tpq), 48)
+    lines = [Fraction(0), *(line for line in bar_lines if line)]
+    for begin, end in pairwise([*lines, max(end_of_all, lines[-1])]):
+        whole = next((whole for since, whole in wholes[::-1] if since <= begin), Fraction(4))
+        bars.append(Bar(begin, end - begin, whole))
+    pickup, found = find_short_bars([bar for bar in bars if bar.length])
+    if _FREE_METRE.search(text) or 2 * len(found) > len(bars):
+        found = ()
+    unit = tpq / TICKS_PER_QUARTER
+    return float(pickup), tuple((round(tick * unit), round(n * unit)) for tick, n in found)

@@ -31,7 +31,7 @@ from nextbar.music.spool import (
 
 ROWS_AT_ONCE: Final = 2**18
 BYTES_AT_ONCE: Final = 2**24
-READER: Final = f"3, symusic {symusic.__version__}"
+READER: Final = f"5, symusic {symusic.__version__}"
 """Raised whenever the same file may give other notes: then nothing is taken from earlier runs."""
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import ceil
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -239,8 +239,11 @@ def _end_at(short_bars: Sequence[tuple[int, int]], stretches: list[Stretch]) -> 
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class LaidBars:
+_NO_CODES: Final = np.zeros(0, np.uint16)
+_NO_TICKS: Final = np.zeros(0)
+
+
+class LaidBars(NamedTuple):
     """Bars on a grid: those that are counted out, and what repeats from there to the tune's end.
 
     steps_per_quarter: of the grid. shift_steps: by how much the first bar line is
@@ -253,21 +256,23 @@ class LaidBars:
     steps_per_quarter: int
     again: tuple[Metre, ...]
     shift_steps: float = 0.0
-    codes: MetreCodes = field(default_factory=lambda: np.zeros(0, np.uint16))
-    ticks: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    lacking: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    told: dict[str, int] = field(default_factory=dict)
-    told_again: dict[str, int] = field(default_factory=dict)
+    codes: MetreCodes = _NO_CODES
+    ticks: npt.NDArray[np.float64] = _NO_TICKS
+    lacking: npt.NDArray[np.float64] = _NO_TICKS
+    told: Mapping[str, int] = MappingProxyType({})
+    told_again: Mapping[str, int] = MappingProxyType({})
 
     def up_to(self, end: int) -> tuple[MetreCodes, dict[str, int]]:
         """The metres of the bars up to the step ``end``, and what is to be told of them."""
         widths = [bar_steps(metre, self.steps_per_quarter) for metre in self.again]
+        if not len(self.codes) and len(widths) == 1 and not self.told_again:
+            return np.full(-(-end // widths[0]), code_of(self.again[0]), np.uint16), {}
         codes, left = self.codes, end
         if len(codes):
             starts = np.cumsum(steps_of(codes, self.steps_per_quarter))
             left = end - int(starts[-1])
             if left <= 0:
-                return codes[: int(np.searchsorted(starts, end)) + 1], self.told
+                return codes[: int(np.searchsorted(starts, end)) + 1], dict(self.told)
         times, rest = divmod(left, sum(widths))
         n_more = len(widths) * times
         while rest > 0:
@@ -539,7 +544,12 @@ def read_changes(changes: Sequence[Sequence[Any]], n_bars: int) -> tuple[Metre, 
 
 
 def find_tempo(tune: Tune) -> float:
-    """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated."""
+    """Quarters a minute at the tune's first note; 120.0 where none, or none usable, is stated.
+
+    Of a tune that was set to its beats it is the middle tempo: its first beat says little.
+    """
+    if tune.beats is not None:
+        return tune.beats.tempo
     stated = sorted(tune.score.tempos, key=lambda tempo: tempo.time)
     usable = [(t.time, t.mspq) for t in stated if 60_000 <= t.mspq <= 6_000_000]
     if len(usable) == 1 and usable[0][0] <= 0:

@@ -141,6 +141,7 @@ def _parse_notated(
             remarks=notated.remarks,
             short_bars=notated.short_bars,
             plays_chords=notated.plays_chords,
+            notated=True,
         )
         return [_checked(tune, drums=drums)], []
     except MusicFileError as error:
@@ -266,11 +267,16 @@ def _tune_from_abc(text: str, name: str, chords: bool) -> Tune:
     if converted.midi is None:
         raise refuse(name, "damaged", "abc2midi makes nothing of this tune")
     score, remarks = read_score(converted.midi, name)
-    stated = [s for s in score.time_signatures if s.time == 0 and s.denominator]
-    bar = 4 * stated[-1].numerator / stated[-1].denominator if stated else 4.0
-    pickup = converted.pickup_quarters if converted.pickup_quarters < bar else 0.0
-    told = {**converted.remarks, **remarks}
-    return Tune(name, score, pickup, remarks=told, plays_chords=converted.plays_chords)
+    pickup, short_bars = abc_tunes.find_bars(text, score, converted.bar_lines)
+    return Tune(
+        name,
+        score,
+        pickup,
+        remarks={**converted.remarks, **remarks},
+        short_bars=short_bars,
+        plays_chords=converted.plays_chords,
+        notated=True,
+    )
 
 
 def _checked(tune: Tune, *, drums: bool = False) -> Tune:

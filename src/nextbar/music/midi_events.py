@@ -7,7 +7,7 @@ tell by itself whether a file is such a one; :func:`read_parts` reads those.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -318,28 +318,73 @@ def _grace_notes(ticks: list[int], is_on: list[bool]) -> list[int]:
 
 
 def show_bytes(name: bytes) -> str:
-    """A name in a file as text: UTF-8 or, by what its bytes look like, Shift-JIS or Latin-1.
+    """A name in a file as text: UTF-8 or what its bytes look like, else Latin-1.
 
-    Japanese has many characters in a row whose first bytes are controls in
-    Latin-1, or half-width kana, three or more in a row.
+    Japanese (Shift-JIS) has many characters in a row whose first bytes are
+    controls in Latin-1, or half-width kana, three or more in a row. Chinese (GBK)
+    has pairs of accented letters, the first of each among those of common
+    characters; Russian (Windows-1251, KOI8-R) has three or more in a row.
     """
-    for encoding in ("utf-8", "shift_jis"):
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    for encoding, is_likely in _ENCODINGS:
         try:
             text = name.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if encoding == "utf-8" or _is_japanese(name, text):
+        if is_likely(name, text):
             return text
     return name.decode("cp1252", "replace")
 
 
 _KANA: Final = re.compile(rb"[\xa1-\xdf]{3}")
 _CONTROL_BYTE: Final = re.compile(rb"[\x80-\x9f]")
+_ACCENTED: Final = re.compile(rb"[\x80-\xff]+")
+_COMMON_CHINESE: Final = re.compile(rb"(?:[\xb0-\xd7][\xa1-\xfe]){2,}")
+_CHINESE_OF_MUSIC: Final = frozenset(
+    "钢琴吉他贝斯司鼓主旋律伴奏弦乐提大小中二胡笛和低高音人声合唱左右手轨箫筝琵琶电吹管号键盘打击独歌曲"
+)
+_RUSSIAN_WORD: Final = re.compile("[\u0410-\u044f\u0401\u0451]{3,}")
+
+
+def _is_chinese_music(_: bytes, text: str) -> bool:
+    """Whether it speaks of music in Chinese; some of that might be half-width kana too."""
+    chinese = [character for character in text if character > "\x7f"]
+    known = sum(character in _CHINESE_OF_MUSIC for character in chinese)
+    return len(chinese) > 1 and 2 * known >= len(chinese)
+
+
+def _is_chinese(name: bytes, _: str) -> bool:
+    """Whether all that is not ASCII are common characters, two or more in a row."""
+    runs = _ACCENTED.findall(name)
+    return all(_COMMON_CHINESE.fullmatch(run) for run in runs) and not _is_capitals(name)
+
+
+def _is_capitals(name: bytes) -> bool:
+    """Whether it might be Russian capitals throughout."""
+    return all(0xC0 <= byte <= 0xDF for byte in name if byte > 0x7F)
+
+
+def _is_russian(_: bytes, text: str) -> bool:
+    words = _RUSSIAN_WORD.findall(text)
+    return bool(words) and all(word[1:] == word[1:].lower() or word.isupper() for word in words)
 
 
 def _is_japanese(name: bytes, text: str) -> bool:
     row = max((len(found) for found in re.findall(r"[^\x00-\x7f]+", text)), default=0)
     return bool((row >= 2 and _CONTROL_BYTE.search(name)) or _KANA.search(name))
+
+
+_ENCODINGS: Final[tuple[tuple[str, Callable[[bytes, str], bool]], ...]] = (
+    ("gbk", _is_chinese_music),
+    ("shift_jis", _is_japanese),
+    ("gbk", _is_chinese),
+    ("cp1251", _is_russian),
+    ("koi8_r", _is_russian),
+)
+"""Tried in turn, with what tells whether it is so."""
 
 
 def to_arrays(notes: Ints) -> dict[str, npt.NDArray[Any]]:

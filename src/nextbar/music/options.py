@@ -8,6 +8,7 @@ from nextbar.settings import check_settings, setting
 
 Grid = Literal["metre", "seconds"]
 Duplicates = Literal["auto", "refuse", "keep"]
+BeatsFrom = Literal["auto", "stated", "estimate"]
 ALL_METRES: Final = "all"
 
 
@@ -27,6 +28,14 @@ class CorpusOptions:
         ALL_METRES,
         "all, or one as 6/8: then pieces in it, and of pieces that change metre the passages in "
         "it, are taken. It says nothing to the seconds grid.",
+    )
+    beats: BeatsFrom = setting(
+        "auto",
+        "Where the beats of the metre grid come from. auto: SONG.beats.txt beside SONG.mid, where "
+        "there is one (a line for each beat: its time in seconds, its number in the bar); else, "
+        "where the notes lie on no grid, as someone played them, an estimate from the notes, and "
+        "a piece whose beats are not clear is refused; else what the file states. stated: always "
+        "what the file states. estimate: always an estimate.",
     )
     track: int | str = setting(
         "all",
@@ -82,6 +91,8 @@ class CorpusOptions:
             object.__setattr__(self, "onsets", in_bars)
         if self.common_key is None:
             object.__setattr__(self, "common_key", in_bars and not self.augment)
+        if self.beats != "auto" and not in_bars:
+            raise UsageError("beats have no meaning on the seconds grid; leave them out")
         if self.metre != ALL_METRES:
             from nextbar.music.metre import bar_steps, cut_long, parse_metre, show_metre  # NumPy
 
@@ -111,6 +122,7 @@ class OptionsGiven(TypedDict, total=False):
 
     grid: Grid
     metre: str
+    beats: BeatsFrom
     track: int | str
     onsets: bool | None
     common_key: bool | None

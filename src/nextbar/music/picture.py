@@ -206,7 +206,7 @@ def _draw_ground(axes: Axes, panel: Panel, pitches: tuple[int, int]) -> None:
 def _draw_beats(axes: Axes, panel: Panel, steps_per_quarter: int) -> None:
     """Lines of the beats within each bar."""
     bars = list(pairwise(panel.starts.tolist()))
-    sizes = [_beat_steps(metre, steps_per_quarter) for metre in panel.metres]
+    sizes = [beat_steps(metre, steps_per_quarter) for metre in panel.metres]
     beats = [
         beat
         for (start, end), size in zip(bars, sizes or [steps_per_quarter] * len(bars), strict=True)
@@ -215,7 +215,7 @@ def _draw_beats(axes: Axes, panel: Panel, steps_per_quarter: int) -> None:
     axes.vlines(beats, *axes.get_ylim(), color=BEAT_LINE, linewidth=0.6, zorder=2)
 
 
-def _beat_steps(metre: Metre, steps_per_quarter: int) -> float:
+def beat_steps(metre: Metre, steps_per_quarter: int) -> float:
     """Steps of a beat: dotted where the metre is compound, else a quarter, or less as it counts."""
     unit = 4 * steps_per_quarter / metre[1]
     return 3 * unit if is_compound(metre) else min(unit, steps_per_quarter)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
 from nextbar.music.bars import BarStarts, Notes, bar_starts, sort_notes
+from nextbar.music.beats import beat_file_name, find_beats, set_to_beats
 from nextbar.music.grid import (
     GridNotes,
     OffGrid,
@@ -85,7 +86,8 @@ class ReadPiece:
     fitting_steps: the steps a quarter of a grid on which lie nearly all the
     onsets that this one moves, as of triplets and swing; None where there are
     few, or no such grid. left_out: what was left out or mended, and how often.
-    tune: what it was read from. track: the tracks that were asked for.
+    tune: what it was read from. track: the tracks that were asked for. first_bar:
+    which of the tune's bars its first one is, from 0.
     """
 
     name: str
@@ -100,6 +102,7 @@ class ReadPiece:
     left_out: dict[str, int]
     tune: Tune = field(repr=False)
     track: int | str = "all"
+    first_bar: int = 0
 
     @property
     def n_bars(self) -> int:
@@ -165,13 +168,14 @@ class Refusal:
 class FileResult:
     """What one file gave. n_bytes, sha256: of its content; 0 and "" where it has none to read.
 
-    n_tunes: how many it has, refused ones among them.
+    n_tunes: how many it has, refused ones among them. beats_sha256: of its beat file, or "".
     """
 
     file: str
     sha256: str
     n_bytes: int = 0
     n_tunes: int = 0
+    beats_sha256: str = ""
     pieces: list[ReadPiece] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
 
@@ -192,9 +196,13 @@ def read_pieces(
     shown = show_path(name)
     try:
         data = read_bytes(path, name=shown)
+        beat_file = read_beats_beside(path, name=shown)
     except MusicFileError as error:
         return FileResult(shown, "", refusals=[refusal_of(error, command=command)])
-    return pieces_from_bytes(data, name=shown, options=options, tune=tune, command=command)
+    parsed = parse_file(
+        data, name=shown, options=options, tune=tune, command=command, beat_file=beat_file
+    )
+    return finish([parsed], options, command=command)[0]
 
 
 def pieces_from_bytes(
@@ -226,6 +234,17 @@ def read_tune(
         return result.pieces[0]
     refusal = result.refusals[0]
     raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def read_beats_beside(path: Path, *, name: str) -> bytes | None:
+    """The bytes of the beat file beside a MIDI file; None where there is none.
+
+    Raises MusicFileError where it cannot be read.
+    """
+    beside = beat_file_name(str(path))
+    if beside is None or not os.path.isfile(beside):
+        return None
+    return read_bytes(beside, name=name)
 
 
 def split_tune_number(text: str) -> tuple[Path, int | None]:
@@ -267,8 +286,9 @@ def parse_file(
     options: CorpusOptions,
     tune: int | None = None,
     command: Command = "prepare",
+    beat_file: bytes | None = None,
 ) -> ParsedFile:
-    """The tunes in a file's bytes, and refusals of what is none."""
+    """The tunes in a file's bytes, and refusals of what is none. beat_file: the one beside it."""
     drums, chords = options.track == DRUM_TRACK, options.track == CHORDS
     tunes, errors = parse_tunes(data, name=name, drums=drums, chords=chords)
     n_tunes = len(tunes) + len(errors)
@@ -278,22 +298,26 @@ def parse_file(
         errors = [error for error in errors if error.name == wanted]
         if not (tunes or errors):
             errors = [refuse(name, "no such tune", f"it has {n_tunes} tunes, and no tune {tune}")]
-    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data), n_tunes)
+    beats_sha256 = "" if beat_file is None else hashlib.sha256(beat_file).hexdigest()
+    result = FileResult(name, hashlib.sha256(data).hexdigest(), len(data), n_tunes, beats_sha256)
     result.refusals.extend(refusal_of(error, command=command) for error in errors)
     parsed = []
     for one in tunes:
         try:
-            parsed.append(_parse_tune(one, options))
+            parsed.append(_parse_tune(one, options, beat_file))
         except MusicFileError as error:
             result.refusals.append(refusal_of(error, command=command))
     return ParsedFile(result, parsed)
 
 
-def _parse_tune(tune: Tune, options: CorpusOptions) -> ParsedTune:
+def _parse_tune(tune: Tune, options: CorpusOptions, beat_file: bytes | None) -> ParsedTune:
     track, pedal = options.track, options.pedal
     if options.grid == "seconds":
         laid = lay_seconds_grid(tune, track=track, steps_per_second=STEPS_PER_SECOND, pedal=pedal)
         return ParsedTune(tune, laid)
+    beats = find_beats(tune, options.beats, beat_file)
+    if beats is not None:
+        tune = set_to_beats(tune, beats)
     laid = lay_metre_grid(
         tune,
         track=track,
@@ -315,6 +339,7 @@ class _Passage(NamedTuple):
     grid: GridNotes
     bars: MetreCodes | None
     told: dict[str, int]
+    first_bar: int = 0
 
 
 def finish(
@@ -369,7 +394,7 @@ def _passages(
         if len(notes):
             part = replace(grid, notes=notes)
             of_bars = f"{name} bars {first + 1}-{last}"
-            found.append(_Passage(parsed, of_bars, part, codes[first:last], told))
+            found.append(_Passage(parsed, of_bars, part, codes[first:last], told, first))
             grid, told = replace(grid, n_dropped=0, n_merged=0), {}  # told once
     return found or [_refuse_metre(name, codes, runs, options, command)]
 
@@ -448,6 +473,7 @@ def _piece_of(passage: _Passage, outline: Outline, options: CorpusOptions) -> Re
         left_out={**parsed.tune.remarks_on(options.track), **told},
         tune=parsed.tune,
         track=options.track,
+        first_bar=passage.first_bar,
     )
 
 
@@ -484,9 +510,20 @@ def describe_piece(piece: ReadPiece, options: CorpusOptions) -> dict[str, Any]:
         "off_grid_ms": round(piece.grid.mean_shift_steps * step_ms, 2),
         "dropped_notes": piece.grid.n_dropped,
         "merged_notes": piece.grid.n_merged,
+        **_describe_beats(piece),
         **({"fitting_steps": piece.fitting_steps} if piece.fitting_steps else {}),
         **({"left_out": piece.left_out} if piece.left_out else {}),
     }
+
+
+def _describe_beats(piece: ReadPiece) -> dict[str, Any]:
+    """How its beats were found, of one that was played, and its tempo in each bar."""
+    found = piece.tune.beats
+    if found is None:
+        return {}
+    sure = {} if found.sure is None else {"sure": round(found.sure, 3)}
+    curve = found.curve[piece.first_bar :][: piece.n_bars]
+    return {"beats": found.source, **sure, "tempo_curve": list(curve)}
 
 
 def _describe_metres(piece: ReadPiece) -> dict[str, Any]:
@@ -495,9 +532,11 @@ def _describe_metres(piece: ReadPiece) -> dict[str, Any]:
     changes: (bar, metre), bars from 1.
     """
     codes = piece.codes
+    lines = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+    if not len(lines):
+        return {"metres": [show_metre(metre_of(int(codes[0])))]}
     metres = {"metres": [show_metre(metre) for metre in main_metres(codes)]}
-    lines = np.flatnonzero(np.diff(codes)) + 1
-    if not 0 < len(lines) <= MOST_CHANGES:
+    if len(lines) > MOST_CHANGES:
         return metres
     begins = [0, *lines.tolist()]
     changes = [[bar + 1, show_metre(metre_of(int(codes[bar])))] for bar in begins]

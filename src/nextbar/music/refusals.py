@@ -52,6 +52,15 @@ ADVICE: Final[dict[str, Advice]] = {
     "no such track": _both("choose another with --track, or leave --track out"),
     "bad times": _SAVE_ANEW,
     "too long": _both("cut it, or delete the stray event at its end"),
+    # its beats
+    "bad beat file": Advice(
+        "correct it, take it away, or --beats stated", "correct it, or take it away"
+    ),
+    "no beats": Advice(
+        "put a beat file beside it (SONG.beats.txt), or --beats auto takes it as it states",
+        "put a beat file beside it (SONG.beats.txt: for each beat its seconds and its number in "
+        "the bar)",
+    ),
     # its metre
     "unusable metre": _both("correct its time signature in a music program"),
     "metre": Advice(

@@ -179,6 +179,7 @@ def _sheet(corpus: Corpus) -> str:
         notes = corpus.notes(bars.start, bars.stop)
         starts = corpus.starts(bars.start, bars.stop)
         metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
-        panels.append(Panel(notes, starts, title=short, metres=metres))
+        in_metres = metres if corpus.kind.grid == "metre" else ()
+        panels.append(Panel(notes, starts, title=short, metres=in_metres))
     figure = draw_contact_sheet(panels, n_columns=3)
     return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")

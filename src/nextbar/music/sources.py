@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from nextbar.errors import CorpusError, MusicFileError
+from nextbar.music.beats import BEAT_SUFFIX, beat_file_name
 from nextbar.music.midi import LARGEST_FILE_BYTES, MUSIC_SUFFIXES, read_bytes
 from nextbar.music.refusals import refuse
 
@@ -94,6 +95,7 @@ def find_music_files(folder: Path) -> FoundFiles:
     root = folder.resolve()
     names: list[str] = []
     archives: list[str] = []
+    beat_files: list[str] = []
     ignored: Counter[str] = Counter()
     places = [""]  # folders still to be looked into, as prefixes of names
     while places:
@@ -110,6 +112,9 @@ def find_music_files(folder: Path) -> FoundFiles:
                 archives.append(before + entry.name)
             else:
                 ignored[suffix or "no suffix"] += 1
+                if entry.name.endswith(BEAT_SUFFIX):
+                    beat_files.append(before + entry.name)
+    _without_beat_files(ignored, beat_files, names)
     ignored = +ignored
     return FoundFiles(sorted(names), dict(sorted(ignored.items())), sorted(archives))
 
@@ -170,6 +175,40 @@ def _open_archive(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
+def read_beat_file_of(folder: Path, item: str) -> bytes | None:
+    """The bytes of the beat file beside a music file, in its folder or archive; None without one.
+
+    Raises MusicFileError as :func:`read_source` does.
+    """
+    archive, inside, member = item.rpartition(INSIDE)
+    name = beat_file_name(member)
+    if name is None:
+        return None
+    if inside:
+        try:
+            found = _open_archive(str(folder / archive)).getinfo(name)
+        except KeyError:
+            return None
+        _check_member(show_name(item), PurePosixPath(name.replace("\\", "/")), found)
+    else:
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path) or (
+            os.path.islink(path) and not Path(path).resolve().is_relative_to(folder.resolve())
+        ):
+            return None
+    return read_source(folder, archive + inside + name)
+
+
+def _without_beat_files(
+    ignored: Counter[str], beat_files: Iterable[str], names: Iterable[str]
+) -> None:
+    """Takes those from what is passed over that are of one of the music files of these names."""
+    beat_files = set(beat_files)
+    if beat_files:
+        read = beat_files & {beat_file_name(name) for name in names}
+        ignored[os.path.splitext(BEAT_SUFFIX)[1]] -= len(read)
+
+
 def list_archive(item: str, *, folder: Path) -> bytes:
     """What an archive holds, as JSON, for :func:`unpack_listing`; runs in a worker.
 
@@ -190,8 +229,11 @@ def list_archive(item: str, *, folder: Path) -> bytes:
     else:
         for member in members:
             _take_member(item, member, listing)
+        beat_files = (item + INSIDE + member.filename for member in members)
+        beat_files = (name for name in beat_files if name.endswith(BEAT_SUFFIX))
+        _without_beat_files(listing.ignored, beat_files, listing.names)
     refused = [(e.name, e.reason, str(e)) for e in listing.refused]
-    return json.dumps([listing.names, refused, listing.ignored]).encode()
+    return json.dumps([listing.names, refused, +listing.ignored]).encode()
 
 
 @dataclass(frozen=True)

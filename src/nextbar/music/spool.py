@@ -37,7 +37,7 @@ from nextbar.music.reading import (
     parse_file,
     refusal_of,
 )
-from nextbar.music.sources import read_source, show_name
+from nextbar.music.sources import read_beat_file_of, read_source, show_name
 from nextbar.workers import CRASHED, TOO_LONG, TOO_MUCH
 
 Header = dict[str, Any]
@@ -91,6 +91,7 @@ def describe_file(header: Header) -> dict[str, Any]:
         "file": header["file"],
         "bytes": header["bytes"],
         "sha256": header["sha256"],
+        **({"beats_sha256": header["beats_sha256"]} if header.get("beats_sha256") else {}),
         "pieces": len(header["pieces"]),
         "refused": len(refusals),
         "reasons": count_up(refusal["reason"] for refusal in refusals) if refusals else {},
@@ -213,13 +214,15 @@ def read_source_file(
     name = show_name(item)
     try:
         data = read_source(folder, item)
+        beat_file = read_beat_file_of(folder, item)
     except MusicFileError as error:
         return ParsedFile(FileResult(name, "", refusals=[refusal_of(error)]), [])
     if earlier is not None:
-        number = earlier.find(name, hashlib.sha256(data).hexdigest())
+        of_beats = "" if beat_file is None else hashlib.sha256(beat_file).hexdigest()
+        number = earlier.find(name, hashlib.sha256(data).hexdigest(), of_beats)
         if number is not None:
             return earlier.take(number)
-    return parse_file(data, name=name, options=options)
+    return parse_file(data, name=name, options=options, beat_file=beat_file)
 
 
 def refused_file(error: MusicFileError) -> FileParts:
@@ -229,9 +232,15 @@ def refused_file(error: MusicFileError) -> FileParts:
     return FileParts(header, [])
 
 
-def find_key(name: str, sha256: str) -> bytes:
-    """What a file's result depends on but for the options: its name and its content."""
-    return hashlib.sha256(f"{name}\0{sha256}".encode()).hexdigest().encode()
+def find_key(name: str, sha256: str, beats_sha256: str = "") -> bytes:
+    """What a file's result depends on but for the options: its name, its content, its beats."""
+    key = f"{name}\0{sha256}\0{beats_sha256}"
+    return hashlib.sha256(key.encode()).hexdigest().encode()
+
+
+def _key_of(line: dict[str, Any]) -> bytes:
+    """The same of a file that is a line of ``files.jsonl``."""
+    return find_key(line["file"], line["sha256"], line.get("beats_sha256", ""))
 
 
 def pack_all(files: list[ParsedFile | FileParts], options: CorpusOptions) -> bytes:
@@ -270,6 +279,7 @@ def _parts_of(result: FileResult, cut: Iterator[PieceBars], options: CorpusOptio
         "file": result.file,
         "bytes": result.n_bytes,
         "sha256": result.sha256,
+        "beats_sha256": result.beats_sha256,
         "pieces": [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces],
         "refusals": [show_refusal(refusal) for refusal in result.refusals],
     }
@@ -429,7 +439,7 @@ class Earlier:
         keys, counts = [], []
         for line in self._files:
             is_fleeting = not line["sha256"] or FLEETING & set(line["reasons"])
-            keys.append(b"" if is_fleeting else find_key(line["file"], line["sha256"]))
+            keys.append(b"" if is_fleeting else _key_of(line))
             counts.append((line["pieces"], line["refused"]))
         begins = np.cumsum(np.array([(0, 0), *counts], np.int64), axis=0)
         self._begins: npt.NDArray[np.int64] = begins
@@ -440,9 +450,9 @@ class Earlier:
     def __len__(self) -> int:
         return len(self._files)
 
-    def find(self, name: str, sha256: str) -> int | None:
+    def find(self, name: str, sha256: str, beats_sha256: str = "") -> int | None:
         """The number of the file of this name and content, if it need not be read anew."""
-        key = find_key(name, sha256)
+        key = find_key(name, sha256, beats_sha256)
         at = int(np.searchsorted(self._keys, key))
         return int(self._order[at]) if at < len(self._keys) and self._keys[at] == key else None
 
@@ -454,6 +464,7 @@ class Earlier:
             "file": line["file"],
             "bytes": line["bytes"],
             "sha256": line["sha256"],
+            "beats_sha256": line.get("beats_sha256", ""),
             "pieces": [self._pieces[i] for i in range(piece, piece_end)],
             "refusals": [self._refused[i] for i in range(refusal, refusal_end)],
         }

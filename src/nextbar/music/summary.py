@@ -24,6 +24,8 @@ MOST_PIECES: Final = 200_000
 FEW_PAIRS: Final = 2_000
 """About what a model of a few minutes' training learns by heart instead of learning from it."""
 FEW_HELD_OUT: Final = 5
+GUESSED: Final = 0.5
+"""How sure estimated beats are at most that are little more than a guess."""
 FEW_BARS: Final = 200
 """In one metre: some ten tunes, of which a bar or two of each is held out."""
 
@@ -37,7 +39,9 @@ class Summary:
     them differ from each other as the networks see them. repeated: the share
     of notes that begin where a note of their pitch ends. left_out: what was
     left out or mended in reading, by kind, and in how many pieces. fitting_steps:
-    how many pieces would be on a grid of so many steps a quarter. examples: for
+    how many pieces would be on a grid of so many steps a quarter. beats: of the
+    pieces whose beats were found, "file" or "estimated", how sure each is (1 of
+    those from a file) and, as "ms", by how much the onsets of each were moved. examples: for
     each reason of refusal, the first sentences.
     """
 
@@ -57,6 +61,7 @@ class Summary:
     left_out: Counter[str] = field(default_factory=Counter)
     pieces_left_out: Counter[str] = field(default_factory=Counter)
     fitting_steps: Counter[int] = field(default_factory=Counter)
+    beats: dict[str, list[float]] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
     advice: list[str] = field(default_factory=list)
 
@@ -123,6 +128,9 @@ def _count_pieces(corpus: Corpus, summary: Summary) -> None:
             summary.pieces_left_out[kind] += 1
         if "fitting_steps" in piece:
             summary.fitting_steps[piece["fitting_steps"]] += 1
+        if "beats" in piece:
+            summary.beats.setdefault(piece["beats"], []).append(piece.get("sure", 1.0))
+            summary.beats.setdefault("ms", []).append(piece["off_grid_ms"])
         moved += piece["off_grid_steps"] * piece["notes"]
         notes += piece["notes"]
     summary.off_grid_steps = moved / max(notes, 1)
@@ -136,8 +144,36 @@ def advise(manifest: dict[str, Any], summary: Summary, n_held_out: int) -> list[
         *_advise_on_notes(manifest, summary),
         *_advise_on_refusals(manifest),
     ]
-    told = [*_tell_left_out(summary), *_tell_passed_over(manifest)]
+    told = [*_tell_beats(summary), *_tell_left_out(summary), *_tell_passed_over(manifest)]
     return [*(found or ["Nothing here stands in the way of training."]), *told]
+
+
+def _tell_beats(summary: Summary) -> Iterator[str]:
+    """Of pieces that were played: how their beats were found, and what that cost."""
+    by_file, sure = len(summary.beats.get("file", [])), summary.beats.get("estimated", [])
+    if by_file:
+        pieces = "piece was" if by_file == 1 else "pieces were"
+        yield f"{by_file:,} {pieces} read by the beat files beside them."
+    if sure:
+        pieces, have = ("piece was", "has") if len(sure) == 1 else ("pieces were", "have")
+        yield (
+            f"{len(sure):,} {pieces} played freely and {have} estimated beats, of whose bars about"
+            f" {np.mean(sure):.0%} begin where they should (the least sure: {min(sure):.0%}):"
+            " beat files (SONG.beats.txt) are surer, and --grid seconds needs none."
+        )
+    guessed = sum(each < GUESSED for each in sure)
+    if guessed:
+        pieces = "piece are" if guessed == 1 else "pieces are"
+        yield (
+            f"The beats of {guessed:,} {pieces} little more than guessed (sure under {GUESSED:.0%};"
+            " pieces.jsonl says which)."
+        )
+    if by_file or sure:
+        moved = np.mean(summary.beats["ms"])
+        yield (
+            "Their expressive timing was levelled: beats are even, and onsets were moved by"
+            f" {moved:.0f} ms more on average; pieces.jsonl keeps the tempo of each bar."
+        )
 
 
 def _tell_left_out(summary: Summary) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,23 @@ Metre = tuple[int, int]
 """(numerator, denominator), as (6, 8)."""
 RawNotes = dict[str, npt.NDArray[Any]]
 """Arrays ``time``, ``duration`` (ticks or seconds), ``pitch`` and ``velocity``, of one length."""
+
+
+class FoundBeats(NamedTuple):
+    """How the beats of a tune were found that says nothing of them itself.
+
+    sure: of estimated ones, 0-1; None of those from a beat file. tempo: quarters a
+    minute, by the middle one of the beats. curve: the same of each bar, rounded.
+    """
+
+    sure: float | None
+    tempo: float
+    curve: tuple[int, ...]
+
+    @property
+    def source(self) -> str:
+        """A "file", or "estimated"."""
+        return "file" if self.sure is None else "estimated"
 
 
 @dataclass(frozen=True)
@@ -82,7 +99,9 @@ class Tune:
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
-    plays_chords: whether some of its notes are chord symbols, played.
+    plays_chords: whether some of its notes are chord symbols, played. notated:
+    whether it comes from notation, which has bar lines, and was not played. beats:
+    of one that was played freely and is set to its beats, how they were found.
     """
 
     name: str
@@ -93,6 +112,8 @@ class Tune:
     short_bars: tuple[tuple[int, int], ...] = ()
     plays_chords: bool = False
     number: int = 1
+    notated: bool = False
+    beats: FoundBeats | None = None
 
     @cached_property
     def pitched(self) -> list[PitchedTrack]:

@@ -143,13 +143,17 @@ def _add_reading(app: FastAPI, shelf: Shelf) -> None:
         run: Run,
         name: Annotated[str, Query(max_length=200)] = "upload.mid",
         track: Annotated[str, Query(max_length=80)] = "all",
+        tune: Annotated[
+            int | None, Query(ge=1, le=2**31, description="Of a book, from 1; else the first.")
+        ] = None,
     ) -> dict[str, Any]:
         """The notes of a MIDI or ABC file (the request's body), on the grid of the run's music."""
         desk = await shelf.desk(run)
         data = await request.body()
+        kind = desk.kind.to_json()
         async with reading:
             return await run_in_threadpool(
-                uploads.read_upload, data, name=name, track=track, kind=desk.kind.to_json()
+                uploads.read_upload, data, name=name, track=track, tune=tune, kind=kind
             )
 
     @app.get("/api/piano.wav", response_class=Response)

@@ -22,6 +22,7 @@ from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.metre import bar_steps, parse_metre, read_metre, show_metre
 from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
+from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
@@ -109,6 +110,8 @@ class Desk:
             "name": corpus.piece_name(number),
             "bars": len(bars),
             "metres": [show_metre(corpus.metres[n]) for n in corpus.bar_metres[bars]],
+            "known": [True] * len(bars),
+            "starts": corpus.starts(bars.start, bars.stop).tolist(),
             "notes": notes.tolist(),
             "transposed": 0,
         }
@@ -204,19 +207,28 @@ class Desk:
         }
 
     def _width_of(self, metre: Metre) -> Json:
+        """A bar's metre, and in steps how long it is and each of its beats."""
+        steps_per_quarter = self.kind.steps_per_quarter
         return {
             "metre": show_metre(metre),
-            "n_steps": bar_steps(metre, self.kind.steps_per_quarter),
+            "n_steps": bar_steps(metre, steps_per_quarter),
+            "beat": picture.beat_steps(metre, steps_per_quarter),
         }
 
     def _metres(self) -> list[Json]:
-        """The metres that the model knows, the most frequent first; ``bars``: it has learned from.
+        """The metres that the model knows, the most frequent first.
 
-        Null where that is not recorded.
+        ``bars``: of the corpus in that metre, null where that is not recorded.
+        ``is_little_known``: whether these are few.
         """
-        seen = self.composer.origin.get("corpus", {}).get("bars_in", {})
-        known = [self._width_of(metre) for metre in self.kind.metres]
-        return [{**each, "bars": seen.get(each["metre"])} for each in known]
+        recorded = self.composer.origin.get("corpus", {}).get("bars_in") or {}
+        known = []
+        for metre in self.kind.metres:
+            n_bars = recorded.get(show_metre(metre))
+            is_little_known = n_bars is not None and n_bars < FEW_BARS
+            more = {"bars": n_bars, "is_little_known": is_little_known}
+            known.append({**self._width_of(metre), **more})
+        return known
 
     def _mark(self, roll: Rolls, metre: Metre) -> Json:
         """How near a written bar is to the training bar of its metre most like it, and which."""

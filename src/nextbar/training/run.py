@@ -282,7 +282,7 @@ def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, A
             "fingerprint": corpus.fingerprint,
             "pieces": corpus.n_pieces,
             "bars": corpus.n_bars,
-            "bars_in": corpus.manifest["bars_in"],
+            "bars_in": corpus.manifest.get("bars_in", {}),  # the seconds grid has no metres
             **corpus.kind.to_json(),
         },
     }

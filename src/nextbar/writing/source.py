@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.beats import beat_file_name
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.reading import (
@@ -132,6 +133,15 @@ class Source:
                 f"{name}: {silent} silent and left out; the piece begins with its bar "
                 f"{n_silent + 1}"
             )
+        beats = piece.tune.beats
+        if beats is not None and beats.sure is None:
+            yield f"{name}: its beats are those of the beat file beside it"
+        elif beats is not None:
+            yield (
+                f"{name}: it was played freely, and its beats were estimated (sure: "
+                f"{beats.sure:.2f} of 1); if its bars begin at wrong places, put a beat file "
+                f"beside it: {beat_file_name(name)}"
+            )
         for what, n in self.left_out.items():
             yield f"{name}: {n} {what}"
         if piece.fitting_steps:
@@ -156,6 +166,7 @@ class Source:
 
     def to_json(self) -> dict[str, Any]:
         """What is to be recorded of it."""
+        beats = self.piece.tune.beats
         return {
             "file": self.found.file,
             "sha256": self.found.sha256,
@@ -164,6 +175,7 @@ class Source:
             "track": self.piece.track,
             "of_bars": self.piece.n_bars,
             "left_out": self.left_out,
+            **({} if beats is None else {"beats": beats.source, "sure": beats.sure}),
         }
 
 
@@ -195,7 +207,7 @@ def source_from_bytes(
 
 
 def _source_of(found: FileResult, kind: BarKind) -> Source:
-    usable = [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
+    usable = usable_pieces(found, kind)
     if usable:
         return Source(kind, found, usable[0])
     if found.pieces:
@@ -209,6 +221,11 @@ def _source_of(found: FileResult, kind: BarKind) -> Source:
         )
     refusal = found.refusals[0]
     raise MusicFileError(refusal.message, name=refusal.file, reason=refusal.reason)
+
+
+def usable_pieces(found: FileResult, kind: BarKind) -> list[ReadPiece]:
+    """The pieces of a file that can be gone on from: some bar is in a metre of that kind."""
+    return [piece for piece in found.pieces if {*piece.metres} & {*kind.metres}]
 
 
 def say_metre(piece: ReadPiece, kind: BarKind) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -31,7 +32,20 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def address(trained):
     """The address of a studio whose model sounds."""
-    app = make_app([trained / "run"])
+    with _sounding(trained / "run") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def address_of_two(run_of_two):
+    """The address of one with a run of two metres."""
+    with _sounding(run_of_two) as address:
+        yield address
+
+
+@contextmanager
+def _sounding(run):
+    app = make_app([run])
     with serving(app) as address:
         while app.state.shelf.is_loading:
             time.sleep(0.05)
@@ -99,31 +113,68 @@ class Page:
             "studio.state.piece.bars.map((bar) => bar.notes.map((note) => note.slice(0, 3)))"
         )
 
+    def metres(self):
+        """The metre of every bar."""
+        return self.page.evaluate("studio.state.piece.bars.map((bar) => bar.metre)")
+
+    def taken(self, kind):
+        """The bytes of the file that is taken away."""
+        with self.page.expect_download() as waiting:
+            self.page.click(f'[data-kind="{kind}"]')
+        return waiting.value.path().read_bytes()
+
+    def upload(self, data, name="own.mid"):
+        """Chooses a file of one's own, and waits until it is read."""
+        self.page.get_by_role("radio", name="My file").check()
+        file = {"name": name, "mimeType": "audio/midi", "buffer": data}
+        self.page.set_input_files("#file", file)
+        self.page.locator("#file-choices").wait_for()
+
     def choose(self, bar):
         """Selects a bar, counted from 1."""
         self.page.locator("#ruler button").nth(bar - 1).click()
 
 
+WIDE = {"viewport": {"width": 1440, "height": 900}}
+NARROW = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
 @pytest.fixture
 def page(chromium, address):
     """A fresh page on a wide screen; it may not have had an error."""
-    opened = Page(chromium, address, viewport={"width": 1440, "height": 900})
-    yield opened
-    opened.context.close()
-    assert opened.errors == []
+    with _fresh(chromium, address, WIDE) as opened:
+        yield opened
 
 
 @pytest.fixture
 def phone(chromium, address):
     """A fresh page on a phone."""
-    opened = Page(
-        chromium,
-        address,
-        viewport={"width": 390, "height": 844},
-        device_scale_factor=2,
-        has_touch=True,
-        is_mobile=True,
-    )
+    with _fresh(chromium, address, NARROW) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page_of_two(chromium, address_of_two):
+    """A fresh page on a wide screen, of a run of two metres."""
+    with _fresh(chromium, address_of_two, WIDE) as opened:
+        yield opened
+
+
+@pytest.fixture
+def phone_of_two(chromium, address_of_two):
+    """The same on a phone."""
+    with _fresh(chromium, address_of_two, NARROW) as opened:
+        yield opened
+
+
+@contextmanager
+def _fresh(chromium, address, options):
+    opened = Page(chromium, address, **options)
     yield opened
     opened.context.close()
     assert opened.errors == []

@@ -143,6 +143,17 @@ def test_one_of_ten_alternatives_is_seen_heard_and_used(page):
     assert page.bars()[1] == shown
 
 
+def test_alternatives_of_a_piece_go_with_it(page):
+    page.compose(bars=3)
+    page.choose(2)
+    page.page.click("#alternatives")
+    page.page.locator(".strip button").first.click()
+    page.compose(bars=3, seed=2)
+    page.until("document.querySelector('#candidates').hidden")
+    shown = page.page.evaluate("studio.roll.bars.map((b) => b.notes.map((n) => n.slice(0, 3)))")
+    assert shown == page.bars()
+
+
 def test_a_blend_has_audible_steps_from_one_bar_to_another(page):
     page.compose(bars=3)
     bars = page.bars()
@@ -165,6 +176,7 @@ def test_the_controls_have_their_bounds_from_the_server_and_begin_as_the_model_s
         for bound in {"min", "max", "step"} & {*control}:
             assert float(page.page.get_attribute(f"#{name}", bound)) == control[bound]
     assert page.page.input_value("#bars") == str(CONTROLS["bars"]["value"])
+    assert page.page.inner_text("#bars-now") == str(CONTROLS["bars"]["value"])
     for name, own in (("temperature", OWN.temperature), ("follow", OWN.follow)):
         assert float(page.page.input_value(f"#{name}")) == own
         assert page.page.inner_text(f"#{name}-now") == f"{own:.2f}"

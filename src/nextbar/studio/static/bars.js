@@ -14,10 +14,11 @@ function element(tag, { text, ...attributes } = {}, ...children) {
 }
 
 export class BarPanel {
-  // studio: what main.js can do: busy(work), hearBar(bar), rollAgain(bar, following), newSeed(), fail.
+  // studio: what main.js can do: busy(work), hearBar(bar), rollAgain(bar, following), newSeed(), fail,
+  // isInOneMetre.
   constructor(state, studio) {
     Object.assign(this, { state, studio });
-    this.candidates = null;   // {bar, list, chosen}
+    this.candidates = null;   // {piece, bar, list, chosen}: of a bar of that piece
     $("lock").addEventListener("click", () => state.toggleLock(state.selected));
     $("roll-again").addEventListener("click", () => this.rollAgain());
     $("alternatives").addEventListener("click", () => this.showAlternatives());
@@ -35,10 +36,11 @@ export class BarPanel {
     const bar = state.piece?.bars[state.selected];
     $("bar-hint").hidden = Boolean(bar);
     $("bar-tools").hidden = !bar;
-    if (this.candidates && this.candidates.bar !== state.selected) this.close();
+    const { candidates } = this;
+    if (candidates && (candidates.bar !== state.selected || candidates.piece !== state.piece)) this.close();
     if (!bar) return;
     const isLocked = state.isLocked(state.selected);
-    $("bar-title").textContent = `Bar ${state.selected + 1}`;
+    $("bar-title").textContent = `Bar ${state.selected + 1}${this.studio.isInOneMetre ? "" : `, ${bar.metre}`}`;
     $("lock").setAttribute("aria-pressed", String(isLocked));
     $("lock").textContent = isLocked ? "Locked" : "Lock";
     for (const id of ["lock", "roll-again", "alternatives", "blend", "with-following"]) {
@@ -71,7 +73,7 @@ export class BarPanel {
     };
     const answer = await studio.busy((signal) => post("/api/alternatives", body, signal));
     if (!answer) return;
-    this.candidates = { bar, list: answer.bars, chosen: -1 };
+    this.candidates = { piece: state.piece, bar, list: answer.bars, chosen: -1 };
     const cards = answer.bars.map((each, i) => {
       const canvas = element("canvas", { "aria-hidden": "true" });
       const button = element("button", { "aria-pressed": "false" }, canvas,
@@ -82,7 +84,7 @@ export class BarPanel {
     });
     const strip = element("div", { class: "strip", role: "group", "aria-label": "Ten alternatives" }, ...cards);
     this.open(element("p", { class: "hint", text: `Press one to see and hear it in the place of bar ${bar + 1}.` }), strip);
-    cards.forEach((card, i) => drawSmall(card.firstChild, [answer.bars[i]], state.run.n_steps));
+    cards.forEach((card, i) => drawSmall(card.firstChild, [answer.bars[i]]));
     cards[0].focus();
   }
 
@@ -90,9 +92,10 @@ export class BarPanel {
 
   showBlend() {
     const { state } = this;
-    const written = state.piece.bars.map((bar, i) => [bar, i]).filter(([bar]) => !bar.given);
+    const { metre } = state.piece.bars[state.selected];
+    const written = state.piece.bars.map((bar, i) => [bar, i]).filter(([bar]) => !bar.given && bar.metre === metre);
     if (written.length < 2) {
-      this.studio.fail(new Error("A blend needs two written bars; compose more."));
+      this.studio.fail(new Error(`A blend needs two written bars in ${metre}; compose more.`));
       return;
     }
     const options = () => written.map(([, i]) => new Option(`bar ${i + 1}`, i));
@@ -112,7 +115,7 @@ export class BarPanel {
     this.open(
       element("p", { class: "hint", text: `Steps on the way from one bar to another, as the model sees them; bar ${here + 1} becomes the one you choose.` }),
       line, slider);
-    this.candidates = { bar: here, list: [], chosen: -1 };
+    this.candidates = { piece: state.piece, bar: here, list: [], chosen: -1 };
     load();
   }
 

@@ -4,7 +4,7 @@ import { download, get, post, stream } from "./api.js";
 import { BarPanel } from "./bars.js";
 import { Beginnings } from "./begin.js";
 import { linkTo, recipeInAddress } from "./link.js";
-import { drawSmall, joinBars, Roll } from "./roll.js";
+import { barStarts, drawSmall, joinBars, Roll } from "./roll.js";
 import { Sound } from "./sound.js";
 import { State } from "./state.js";
 
@@ -59,8 +59,8 @@ function showPiece(at = -1, candidate = null) {
   if (candidate) bars[at] = candidate;
   roll.selected = state.selected;
   roll.locked = (bar) => state.isLocked(bar);
-  const { n_steps: nSteps, steps_per_quarter: perQuarter } = runOfPiece() ?? { n_steps: 16, steps_per_quarter: 4 };
-  roll.show(bars, { nSteps, perQuarter });
+  const metres = runOfPiece()?.metres ?? [];
+  roll.show(bars, metres.length === 1 ? metres[0].metre : null);
   document.body.classList.toggle("fresh", !bars.length && !roll.drawing);
   $("empty").hidden = bars.length > 0 || Boolean(roll.drawing);
 }
@@ -87,6 +87,29 @@ const settings = {
   get follow() { return Number($("follow").value); },
 };
 
+// The metre that is to be composed in; null is that of the bar before, of a first one the most frequent.
+function metreNow() { return $("metre").value || null; }
+
+// A metre to draw bars in, as the run describes it.
+function metreToDraw() {
+  const metres = state.run?.metres ?? [{ metre: "4/4", n_steps: 16, beat: 4 }];
+  return metres.find(({ metre }) => metre === metreNow()) ?? metres[0];
+}
+
+function listMetres({ metres }) {
+  const before = $("metre").value;
+  const seen = (bars) => `${bars.toLocaleString("en")} ${bars === 1 ? "bar" : "bars"}`;
+  $("metre").replaceChildren(
+    new Option("goes on as before", ""),
+    ...metres.map(({ metre, bars, is_little_known: isLittleKnown }) => {
+      const says = bars === null ? metre : `${metre}: ${seen(bars)}`;
+      return new Option(isLittleKnown ? `${says}, little known` : says, metre);
+    }),
+  );
+  $("metre").value = metres.some(({ metre }) => metre === before) ? before : "";
+  $("metre-control").hidden = metres.length < 2;
+}
+
 // Its bounds, step or value; the bounds first, for a value beyond them is not taken.
 function setNumber(id, { value, ...bounds }) {
   Object.assign($(id), bounds);
@@ -96,7 +119,7 @@ function setNumber(id, { value, ...bounds }) {
 
 function showNumber(id) {
   const shown = $(`${id}-now`);
-  if (shown) shown.textContent = Number($(id).value).toFixed($(id).step < 1 ? 2 : 0);
+  if (shown) shown.textContent = Number($(id).value).toFixed(Number($(id).step || 1) < 1 ? 2 : 0);
 }
 
 function newSeed() { return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000; }
@@ -162,20 +185,22 @@ async function compose({ fresh = true } = {}) {
   } catch (error) { fail(error); return; }
   stop();
   const bars = Number($("bars").value);
+  const metre = metreNow();
   if (state.piece?.begun === JSON.stringify(asked)) {
-    await follow("/api/recompose", { piece: state.piece.recipe, bars, seed, ...settings }, state.piece);
+    const now = { metre: fresh ? metre : null };   // what a control changes is heard in the same metres
+    await follow("/api/recompose", { piece: state.piece.recipe, bars, seed, ...now, ...settings }, state.piece);
     return;
   }
   const begun = await busy((signal) => post("/api/begin", asked, signal));
   if (!begun) return;
   begun.begun = JSON.stringify(asked);
   if (beginnings.kind === "draw") roll.drawing = null;
-  const outcome = await follow("/api/compose", { piece: begun.recipe, bars, seed, ...settings }, begun);
+  const outcome = await follow("/api/compose", { piece: begun.recipe, bars, seed, metre, ...settings }, begun);
   if (!outcome && beginnings.kind === "draw") beginnings.choose("draw");
 }
 
 async function writeMore(bars, seed) {
-  await follow("/api/compose", { piece: state.piece.recipe, bars, seed, ...settings }, state.piece);
+  await follow("/api/compose", { piece: state.piece.recipe, bars, seed, metre: metreNow(), ...settings }, state.piece);
 }
 
 async function rollAgain(bar, withFollowing) {
@@ -192,7 +217,7 @@ async function openRecipe(recipe) {
   if (!piece) return false;
   if (run && run !== state.run) chooseRun(run);
   const isOfThis = state.piece?.begun && sameGiven(state.piece.recipe, piece.recipe);
-  if (!isOfThis) beginnings.show(piece.recipe);
+  if (!isOfThis) beginnings.show(piece);
   state.put({ ...piece, begun: isOfThis ? state.piece.begun : JSON.stringify(beginnings.asked) });
   return true;
 }
@@ -205,7 +230,8 @@ async function openKept(recipe) {
 }
 
 function sameGiven(one, other) {
-  return one.run === other.run && JSON.stringify(one.given_notes) === JSON.stringify(other.given_notes);
+  const given = ({ run, given_notes: notes, given_metres: metres }) => JSON.stringify([run, notes, metres]);
+  return given(one) === given(other);
 }
 
 // A control was moved: the piece is made again with the same seed, so that its effect is seen.
@@ -233,22 +259,21 @@ function takeTempoOfBeginning() {
 
 // The recipe as it now sounds.
 function withTempo(recipe) {
-  const { metre } = runOfPiece();
-  return { ...recipe, sound: { program: 0, name: "", metre, ...recipe.sound, tempo } };
+  return { ...recipe, sound: { program: 0, name: "", ...recipe.sound, tempo } };
 }
 
 function secondsPerStep() { return 60 / tempo / (state.run?.steps_per_quarter ?? 4); }
 
 function play(at) {
   if (!state.piece?.bars.length) return;
-  const nSteps = runOfPiece().n_steps;
+  const starts = barStarts(roll.bars);   // of what is shown, a candidate too
   const repeat = $("repeat").value;
   const isBar = repeat === "bar" && state.selected >= 0;
-  const from = isBar ? state.selected * nSteps : 0;
-  const to = isBar ? from + nSteps : state.piece.bars.length * nSteps;
-  const start = at ?? (isBar ? from : state.selected >= 0 ? state.selected * nSteps : 0);
+  const from = isBar ? starts[state.selected] : 0;
+  const to = isBar ? starts[state.selected + 1] : starts.at(-1);
+  const start = at ?? starts[Math.max(state.selected, 0)];
   sound.play({
-    notes: joinBars(roll.bars, nSteps), at: start, from, to,   // what is shown, a candidate too
+    notes: joinBars(roll.bars), at: start, from, to,
     repeats: repeat !== "off", secondsPerStep: secondsPerStep(), onend: showStopped,
   }).then(showPlaying).catch(fail);
 }
@@ -285,7 +310,7 @@ function togglePlay() {
     roll.playhead = here;
     roll.paint();
   } else {
-    const goesOn = paused && paused.selected === state.selected && paused.here < state.piece?.bars.length * runOfPiece().n_steps;
+    const goesOn = paused && paused.selected === state.selected && paused.here < barStarts(state.piece?.bars ?? []).at(-1);
     play(goesOn ? paused.here : undefined);
     paused = null;
   }
@@ -296,18 +321,17 @@ function stop() {
   showStopped();
 }
 
-function hearNotes(notes, bars, run = state.run) {
-  const nSteps = run.n_steps;
+function hearNotes(notes, steps) {
   stop();
   sound.play({
     notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
       .sort((a, b) => a.start - b.start),
-    at: 0, from: 0, to: bars * nSteps, repeats: false, secondsPerStep: secondsPerStep(),
+    at: 0, from: 0, to: steps, repeats: false, secondsPerStep: secondsPerStep(),
   }).catch(fail);
   sound.isPreview = true;   // the playhead is of the piece, and stays away
 }
 
-function hearBar(bar) { hearNotes(bar.notes, 1, runOfPiece()); }
+function hearBar(bar) { hearNotes(bar.notes, bar.n_steps); }
 
 // --------------------------------------------------------------------- keeping and taking away
 
@@ -389,7 +413,9 @@ function showTray() {
     away.setAttribute("aria-label", `Discard ${entry.title}`);
     away.addEventListener("click", () => { state.discard(index); showTray(); });
     line.append(open, away);
-    queueMicrotask(() => drawSmall(picture, entry.bars, entry.nSteps));
+    // What was kept before bars had a width of their own says one for all.
+    const bars = entry.bars.map((bar) => ({ n_steps: entry.nSteps, ...bar }));
+    queueMicrotask(() => drawSmall(picture, bars));
     return line;
   }));
 }
@@ -400,7 +426,7 @@ function keep() {
   const seed = Object.values(recipe.made)[0]?.seed ?? "";
   const kept = state.keep({
     title: `${bars.length} bars, seed ${seed}, ${when}`,
-    recipe, bars: bars.map(({ notes, given }) => ({ notes, given })), nSteps: runOfPiece().n_steps,
+    recipe, bars: bars.map(({ notes, given, n_steps }) => ({ notes, given, n_steps })),
   });
   if (!kept) fail(new Error("This browser does not let the page keep anything; take the recipe away instead."));
   showTray();
@@ -416,7 +442,10 @@ async function measure() {
   measured = piece;
   try {
     const answer = await post("/api/measures", { piece: piece.recipe });
-    if (state.piece === piece) $("measures").replaceChildren(...answer.measures.map(showMeasure));
+    if (state.piece !== piece) return;
+    $("measures").replaceChildren(...answer.measures.map(showMeasure));
+    const isAlone = runOfPiece()?.tunes && answer.measures.every(({ low }) => low === null);
+    $("measures-alone").hidden = !isAlone;
   } catch (error) { $("measures").textContent = error.message; }
 }
 
@@ -456,6 +485,8 @@ function chooseRun(run) {
   state.setRun(run);
   $("run").value = run.fingerprint;
   for (const id of ["temperature", "follow"]) setNumber(id, { value: run[id] });
+  listMetres(run);
+  beginnings.takeMetre();
   takeTempoOfBeginning();
   document.querySelector('[name="begin"][value="tune"]').disabled = !run.tunes;
   if (!changed) return;
@@ -503,7 +534,7 @@ async function restore() {
 // --------------------------------------------------------------------- wiring
 
 const beginnings = new Beginnings({
-  state, roll, sound, fail, onhear: hearNotes,
+  state, roll, sound, fail, metre: metreToDraw, onhear: hearNotes,
   onchange: () => { takeTempoOfBeginning(); showPiece(); refresh(); },
 });
 beginnings.onrecipe = openFile;
@@ -511,6 +542,7 @@ const panel = new BarPanel(state, {
   busy, fail, rollAgain, hearBar, openRecipe, showPiece, newSeed,
   get settings() { return { temperature: settings.temperature, follow: settings.follow }; },
   get isBusy() { return Boolean(working); },
+  get isInOneMetre() { return roll.metreNames.every((name) => !name); },
 });
 
 $("compose").addEventListener("click", () => compose());
@@ -535,6 +567,7 @@ for (const id of ["bars", "temperature", "follow"]) {
   $(id).addEventListener("input", () => showNumber(id));
   $(id).addEventListener("change", recompose);
 }
+$("metre").addEventListener("change", () => beginnings.takeMetre());
 $("seed").addEventListener("change", () => { $("new-seed").checked = false; recompose(); });
 for (const button of document.querySelectorAll(".downloads button")) {
   button.addEventListener("click", () => takeAway(button.dataset.kind));

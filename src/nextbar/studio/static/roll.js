@@ -14,20 +14,27 @@ export function shade(rgb, velocity) {
   return `rgb(${rgb.map((c) => Math.round(255 - strength * (255 - c))).join()})`;
 }
 
+// Where bars begin that follow each other from step 0, and where the last one ends.
+export function barStarts(bars) {
+  const starts = [0];
+  for (const bar of bars) starts.push(starts.at(-1) + bar.n_steps);
+  return starts;
+}
+
 // The bars' notes as the piece's: tied ones joined to those they go on from.
-export function joinBars(bars, nSteps) {
-  const notes = [];
+export function joinBars(bars) {
+  const notes = [], starts = barStarts(bars);
   let open = new Map();  // pitch -> note that ends at the bar line
   bars.forEach((bar, number) => {
     const held = new Map();
     for (const [start, duration, pitch, velocity, tied] of bar.notes) {
       const before = tied && start === 0 ? open.get(pitch) : undefined;
       const note = before ?? {
-        start: number * nSteps + start, duration: 0, pitch, velocity, given: bar.given,
+        start: starts[number] + start, duration: 0, pitch, velocity, given: bar.given,
       };
       note.duration += duration;
       if (!before) notes.push(note);
-      if (start + duration === nSteps) held.set(pitch, note);
+      if (start + duration === bar.n_steps) held.set(pitch, note);
     }
     open = held;
   });
@@ -35,17 +42,17 @@ export function joinBars(bars, nSteps) {
 }
 
 // A small picture of some bars, for cards and the tray.
-export function drawSmall(canvas, bars, nSteps) {
+export function drawSmall(canvas, bars) {
   const scale = window.devicePixelRatio || 1;
   const width = canvas.clientWidth || 84, height = canvas.clientHeight || 52;
   canvas.width = Math.round(width * scale);
   canvas.height = Math.round(height * scale);
   const pen = canvas.getContext("2d");
   pen.scale(scale, scale);
-  const notes = joinBars(bars, nSteps);
+  const notes = joinBars(bars);
   const pitches = notes.map((note) => note.pitch);
   const low = Math.min(...pitches, 60) - 2, high = Math.max(...pitches, 72) + 2;
-  const row = height / (high - low + 1), step = width / (Math.max(bars.length, 1) * nSteps);
+  const row = height / (high - low + 1), step = width / Math.max(barStarts(bars).at(-1), 1);
   for (const note of notes) {
     pen.fillStyle = shade(note.given ? COLOURS.given : COLOURS.written, note.velocity);
     pen.fillRect(note.start * step, (high - note.pitch) * row,
@@ -56,15 +63,14 @@ export function drawSmall(canvas, bars, nSteps) {
 export class Roll {
   constructor({ box, space, ruler, canvas }) {
     Object.assign(this, { box, space, ruler, canvas });
-    this.bars = [];
-    this.nSteps = 16;
-    this.perQuarter = 4;
+    this.bars = [];        // as the server gives them: each with its metre, n_steps and beat
+    this.usual = null;     // the metre that need not be named, where a model knows one only
     this.stepWidth = 9;
     this.fits = true;
     this.selected = -1;
     this.locked = () => false;
     this.playhead = null;
-    this.drawing = null;   // {bars, notes, cursor} while notes are drawn
+    this.drawing = null;   // {bars, notes, cursor} while notes are drawn, into bars without notes
     this.onselect = () => {};
     box.addEventListener("scroll", () => this.paint());
     new ResizeObserver(() => { if (this.fits) this.fit(); else this.layout(); }).observe(box);
@@ -76,13 +82,22 @@ export class Roll {
     this.watchPinch();
   }
 
-  get nBars() { return this.drawing ? this.drawing.bars : this.bars.length; }
+  get shown() { return this.drawing?.bars ?? this.bars; }
+  get starts() { return barStarts(this.shown); }
+  get end() { return this.starts.at(-1); }
 
-  show(bars, { nSteps, perQuarter }) {
-    const grew = bars.length !== this.bars.length;
-    Object.assign(this, { bars, nSteps, perQuarter });
-    this.notes = joinBars(bars, nSteps);
+  show(bars, usual) {
+    const grew = barStarts(bars).at(-1) !== barStarts(this.bars).at(-1);
+    Object.assign(this, { bars, usual });
+    this.notes = joinBars(bars);
     if (this.fits && grew) this.fit(); else this.layout();
+  }
+
+  // Of each bar the metre where it begins to be another, else "". One that is always there has no name.
+  get metreNames() {
+    const metres = this.shown.map((bar) => bar.metre);
+    if (metres.every((metre) => metre === this.usual)) return metres.map(() => "");
+    return metres.map((metre, number) => (metre === metres[number - 1] ? "" : metre));
   }
 
   range() {
@@ -99,7 +114,7 @@ export class Roll {
     [this.low, this.high] = this.range();
     const rows = this.high - this.low + 1;
     this.rowHeight = Math.max(9, (height - RULER) / rows);
-    const total = KEYS + this.nBars * this.nSteps * this.stepWidth + 8;
+    const total = KEYS + this.end * this.stepWidth + 8;
     this.space.style.width = `${Math.max(total, width)}px`;
     this.space.style.height = `${RULER + rows * this.rowHeight}px`;
     const scale = window.devicePixelRatio || 1;
@@ -113,7 +128,7 @@ export class Roll {
 
   fit() {
     this.fits = true;
-    const steps = Math.max(this.nBars, 1) * this.nSteps;
+    const steps = this.end || 16;
     this.stepWidth = Math.min(Math.max((this.box.clientWidth - KEYS - 10) / steps, 2.6), 26);
     this.layout();
   }
@@ -154,8 +169,8 @@ export class Roll {
 
   // A button for each bar, in the ruler: by these bars are chosen with mouse, touch and keys.
   placeBars() {
-    const barWidth = this.nSteps * this.stepWidth;
     const wanted = this.drawing ? 0 : this.bars.length;
+    const { starts, metreNames } = this;
     while (this.ruler.children.length > wanted) this.ruler.lastChild.remove();
     while (this.ruler.children.length < wanted) {
       const button = document.createElement("button");
@@ -172,12 +187,13 @@ export class Roll {
       const button = this.ruler.children[number];
       const [label, mark] = button.children;
       const isLocked = this.locked(number);
-      button.style.left = `${KEYS + number * barWidth + 1}px`;
+      const barWidth = bar.n_steps * this.stepWidth;
+      button.style.left = `${KEYS + starts[number] * this.stepWidth + 1}px`;
       button.style.width = `${Math.max(barWidth - 2, 8)}px`;
       label.textContent = barWidth > 22 || number % 4 === 0 ? number + 1 : "";
       button.className = `${bar.given ? "given" : ""} ${isLocked ? "locked" : ""}`;
       button.setAttribute("aria-pressed", String(number === this.selected));
-      const says = describe(bar);
+      const says = (metreNames[number] && `in ${bar.metre} from here, `) + describe(bar);
       button.setAttribute("aria-label", `Bar ${number + 1}, ${says}${isLocked ? ", locked" : ""}`);
       button.title = `Bar ${number + 1}: ${says}`;
       mark.hidden = bar.nearness === undefined || bar.nearness === null;
@@ -196,6 +212,7 @@ export class Roll {
     this.topY = -this.box.scrollTop;
     this.paintGround(pen, width, height);
     this.paintNotes(pen, width);
+    this.paintMetres(pen);
     this.paintPlayhead(pen, height);
     this.paintKeys(pen, height);
   }
@@ -204,27 +221,54 @@ export class Roll {
   yOf(pitch) { return this.topY + (this.high - pitch) * this.rowHeight; }
 
   paintGround(pen, width, height) {
-    const end = this.xOf(this.nBars * this.nSteps);
-    const given = this.drawing ? this.nBars : this.bars.filter((bar) => bar.given).length;
+    const { starts, shown } = this;
+    const end = this.xOf(starts.at(-1));
+    const given = this.drawing ? shown.length : shown.filter((bar) => bar.given).length;
     pen.fillStyle = "#fdf6ee";
-    pen.fillRect(this.xOf(0), 0, given * this.nSteps * this.stepWidth, height);
-    if (this.selected >= 0 && !this.drawing) {
+    pen.fillRect(this.xOf(0), 0, starts[given] * this.stepWidth, height);
+    const selected = this.drawing ? undefined : shown[this.selected];
+    if (selected) {
       pen.fillStyle = "#e3f0f4aa";
-      pen.fillRect(this.xOf(this.selected * this.nSteps), 0, this.nSteps * this.stepWidth, height);
+      pen.fillRect(this.xOf(starts[this.selected]), 0, selected.n_steps * this.stepWidth, height);
     }
     pen.fillStyle = "#1f30380d";
     for (let pitch = this.low; pitch <= this.high; pitch++) {
       if (BLACK.has(pitch % 12)) pen.fillRect(KEYS, this.yOf(pitch), end - KEYS, this.rowHeight);
     }
-    for (let step = 0; step <= this.nBars * this.nSteps; step++) {
-      const x = Math.round(this.xOf(step)) + 0.5;
-      if (x < KEYS || x > width) continue;
-      const isBar = step % this.nSteps === 0;
-      const isBeat = step % this.perQuarter === 0;
-      if (!isBar && !(isBeat && this.stepWidth > 3.5) && !(this.drawing && this.stepWidth > 8)) continue;
-      pen.fillStyle = isBar ? "#b4bac0" : isBeat ? "#e3e5e7" : "#f1f1f1";
-      pen.fillRect(x - 0.5, 0, 1, height);
+    for (const { step, kind } of this.lines) {
+      const x = Math.round(this.xOf(step));
+      if (x + 0.5 < KEYS || x + 0.5 > width) continue;
+      pen.fillStyle = { bar: "#b4bac0", beat: "#e3e5e7", step: "#f1f1f1" }[kind];
+      pen.fillRect(x, 0, 1, height);
     }
+  }
+
+  // Lines of bars, of their beats where there is room, and of steps where notes are drawn.
+  get lines() {
+    const { starts } = this, found = [];
+    const within = (start, bar, apart, kind) => {
+      for (let step = apart; step < bar.n_steps; step += apart) found.push({ step: start + step, kind });
+    };
+    this.shown.forEach((bar, number) => {
+      if (this.drawing && this.stepWidth > 8) within(starts[number], bar, 1, "step");
+      if (this.stepWidth > 3.5) within(starts[number], bar, bar.beat, "beat");
+    });
+    return [...found, ...starts.map((step) => ({ step, kind: "bar" }))];
+  }
+
+  // Each metre where it begins, above the notes; where there is no room, it stays away.
+  paintMetres(pen) {
+    const { starts } = this;
+    let free = -Infinity;
+    pen.font = "600 10px system-ui, sans-serif";
+    pen.textBaseline = "top";
+    this.metreNames.forEach((name, number) => {
+      const x = this.xOf(starts[number]) + 3;
+      if (!name || x < free) return;
+      free = x + pen.measureText(name).width + 2;
+      pen.fillStyle = "#59646b";
+      pen.fillText(name, x, 3);
+    });
   }
 
   paintNotes(pen, width) {
@@ -296,7 +340,7 @@ export class Roll {
     const box = this.canvas.getBoundingClientRect();
     const step = Math.floor((event.clientX - box.left - this.left) / this.stepWidth);
     const pitch = this.high - Math.floor((event.clientY - box.top - this.topY) / this.rowHeight);
-    const inside = event.clientX - box.left >= KEYS && step >= 0 && step < this.nBars * this.nSteps;
+    const inside = event.clientX - box.left >= KEYS && step >= 0 && step < this.end;
     return inside && pitch >= this.low && pitch <= this.high ? { step, pitch } : null;
   }
 }

@@ -1,0 +1,440 @@
+"""Where the beats of a played tune are, and the tune set to them.
+
+Who plays freely leaves a file whose ticks say seconds and no beats: its notes
+lie on no grid, and the bars that it states mean nothing. Such a tune is
+recognised (:func:`is_played`), its beats are read from a beat file
+(:func:`read_beat_file`) or estimated (``beat_tracking.py``), and
+:func:`set_to_beats` moves its notes so that beat k lies k quarters from the
+beginning. Whatever comes after reads it as it does a typeset one.
+"""
+
+import math
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from symusic.core import (
+    ControlChangeTick,
+    NoteTickList,
+    ScoreTick,
+    TempoTick,
+    TimeSignatureTick,
+    TrackTick,
+)
+
+from nextbar.errors import MusicFileError
+from nextbar.music.beat_tracking import (
+    PERFECT_FIT,
+    Played,
+    describe_beats,
+    find_beats_by_click,
+    find_click,
+    find_downbeats,
+    how_sure,
+    track_beats,
+    weigh_places,
+)
+from nextbar.music.midi import LONGEST_QUARTERS, MIDI_SUFFIXES
+from nextbar.music.options import BeatsFrom
+from nextbar.music.refusals import refuse
+from nextbar.music.tunes import DEFAULT_MSPQ, SUSTAIN, FoundBeats, Tune
+
+BEAT_SUFFIX: Final = ".beats.txt"
+"""``song.beats.txt`` holds the beats of ``song.mid``."""
+TICKS_PER_QUARTER: Final = 480
+MOST_BEYOND: Final = 0.1
+"""What share of the onsets may lie before the first beat of a file or behind its last."""
+FEW_NOTES: Final = 32
+LOOKED_AT: Final = 128
+SHORTEST_SECONDS: Final = 5.0
+LONGEST_SECONDS: Final = 2_400
+FEWEST_TICKS: Final = 48
+"""Ticks a quarter: in fewer all notes lie in few places."""
+PLACES, FULLEST, GATHERED = 24, 4, 0.4
+"""Of so many places in a sixteenth the fullest four have this share of a typeset tune's onsets."""
+CLEARLY: Final = 2.0
+"""How many times more weight another place must have than the file's quarters, to be the beat."""
+TEMPO_CHANGE: Final = 0.001
+"""By how much of itself a tempo has to change to be stated anew."""
+
+
+def beat_file_name(name: str) -> str | None:
+    """The name of the beat file of a MIDI file; None for a file of another kind."""
+    stem, suffix = os.path.splitext(name)
+    return stem + BEAT_SUFFIX if suffix.lower() in MIDI_SUFFIXES else None
+
+
+@dataclass(frozen=True)
+class Beats:
+    """The beats of a tune.
+
+    seconds: (beats,) float64, ascending. downbeats: (beats,) bool, which of them
+    begin a bar, at least one. sure: 0-1, how much speaks for them against other
+    readings, of estimated ones; None of those from a file. unit: a beat is a
+    quarter (4) or an eighth (8).
+    """
+
+    seconds: npt.NDArray[np.float64]
+    downbeats: npt.NDArray[np.bool_]
+    sure: float | None = None
+    unit: int = 4
+
+
+def read_beat_file(data: bytes, *, name: str) -> Beats:
+    """The beats in a beat file's bytes; MusicFileError ("bad beat file") that names the line.
+
+    A line for each beat: its time in seconds, then in one column its number in
+    the bar, 1 for a downbeat (as madmom and mir_eval write), or 1 for a downbeat
+    and 0 for others; or, as POP909 has it, in two columns whether it is a
+    downbeat, counted in short and in long bars. The long bars are taken, but
+    those that are longer than most are cut where a short one begins: six
+    beats among bars of four are four and two. Where most are six, in twice
+    three, beats are eighths. Empty lines and those that begin with # are passed
+    over.
+    """
+    rows: list[tuple[float, ...]] = []
+    numbers: list[int] = []
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise refuse(name, "bad beat file", "it is no text in UTF-8") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        row = _numbers_in(line)
+        if row is None:
+            raise _bad_line(name, number, line, "a time in seconds and one or two whole numbers")
+        if rows and len(row) != len(rows[0]):
+            raise _bad_line(name, number, line, f"{len(rows[0])} columns, as the lines before have")
+        if rows and row[0] <= rows[-1][0]:
+            raise _bad_line(name, number, line, "a later time than the line before has")
+        rows.append(row)
+        numbers.append(number)
+    if len(rows) < 2:
+        raise refuse(name, "bad beat file", f"it has {len(rows)} beats, of 2 needed")
+    table = np.array(rows)
+    marks = table[:, 1:].astype(np.int64)
+    is_flag = marks.max() <= 1
+    if marks.shape[1] == 2 and not is_flag:
+        wrong = int(np.flatnonzero(marks.max(axis=1) > 1)[0])
+        raise _bad_line(name, numbers[wrong], str(rows[wrong]), "two flags that are 0 or 1")
+    if not is_flag:
+        counted = marks[:, 0]
+        follows = (counted[1:] == 1) | (counted[1:] == counted[:-1] + 1)
+        if counted[0] < 1 or not follows.all():
+            wrong = 0 if counted[0] < 1 else int(np.flatnonzero(~follows)[0]) + 1
+            why = "1 or the number after that of the beat before"
+            raise _bad_line(name, numbers[wrong], str(rows[wrong]), why)
+    downbeats = _cut_long_bars(marks[:, 0] == 1, marks[:, -1] == 1)
+    if not downbeats.any():
+        raise refuse(name, "bad beat file", "none of its lines marks a downbeat with a 1")
+    in_six = marks.shape[1] == 2 and _usual(downbeats) == 6 and _usual(marks[:, 0] == 1) == 3
+    return Beats(table[:, 0], downbeats, unit=8 if in_six else 4)
+
+
+def _numbers_in(line: str) -> tuple[float, ...] | None:
+    """The time and the whole numbers behind it; None for what is none."""
+    try:
+        row = tuple(float(word) for word in line.replace(",", " ").split())
+    except ValueError:
+        return None
+    if not 2 <= len(row) <= 3 or not all(map(math.isfinite, row)) or row[0] < 0:
+        return None
+    return row if all(mark.is_integer() and 0 <= mark <= 64 for mark in row[1:]) else None
+
+
+def _bad_line(name: str, number: int, seen: str, wanted: str) -> MusicFileError:
+    return refuse(
+        name, "bad beat file", f"line {number} is {seen.strip()[:60]!r}; it needs {wanted}"
+    )
+
+
+def _cut_long_bars(
+    short: npt.NDArray[np.bool_], long: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Where bars begin: with the long ones, and where a short one begins within too long a one."""
+    begins = np.flatnonzero(long)
+    if len(begins) < 2:
+        return long if len(begins) else short
+    lengths, usual = np.diff(begins), _usual(long)
+    found = long.copy()
+    for begin, length in zip(begins[:-1], lengths, strict=True):
+        if length > usual:
+            within = np.flatnonzero(short[begin + 1 : begin + length]) + 1
+            # What is left in front is a usual bar where that can be.
+            cut = within[within == usual] if usual in within else within[-1:]
+            found[begin + cut] = True
+    return found
+
+
+def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats | None:
+    """The beats that the tune is to be set to; None where what the file states is believed.
+
+    source: the option. Raises MusicFileError: "bad beat file", "no beats".
+    """
+    if source == "stated":
+        return None
+    if source == "auto" and beat_file is not None:
+        return read_beat_file(beat_file, name=tune.name)
+    if source == "auto" and (
+        tune.notated or not is_played(tune) or why_no_beats(played_notes(tune))
+    ):
+        return None
+    return estimate_beats(tune)
+
+
+def is_played(tune: Tune) -> bool:
+    """Whether the tune was played, and the beats that its file states are none.
+
+    It was, if its onsets lie anywhere between the file's sixteenths: if they
+    gather neither in a few places there, as those of a typeset tune do with
+    all its triplets and ornaments, nor around one, as of who plays to a click.
+    Who does may be off the file's beats too: then hardly any weight is where it has
+    its quarters; or its bars may be of 1/4, as of programs that know of none. A
+    tune of few notes counts as typeset: they tell nothing.
+    """
+    tpq = tune.score.ticks_per_quarter
+    if tpq % 4 == 0:
+        # Nearly all files are typeset, and a look at one track tells it of nearly all of these.
+        some = tune.pitched[0].notes["time"][:LOOKED_AT] % (tpq // 4)
+        if len(some) >= FEW_NOTES and 4 * np.count_nonzero(some) <= len(some):
+            return False
+    times = [part.notes["time"] for part in tune.pitched]
+    if sum(map(len, times)) < FEW_NOTES or tpq < FEWEST_TICKS:
+        return False
+    onsets = np.concatenate(times).astype(np.int64)
+    if tpq % 4 == 0 and 2 * np.count_nonzero(onsets % (tpq // 4)) <= len(onsets):
+        return False
+    quarters = onsets / tpq
+    click = find_click(quarters)
+    if click is None:
+        between = np.floor(quarters * 4 * PLACES + 0.5).astype(np.int64) % PLACES
+        gathered = np.sort(np.bincount(between, minlength=PLACES))[-FULLEST:].sum()
+        return bool(gathered < GATHERED * len(onsets))
+    signatures = sorted(tune.score.time_signatures, key=lambda signature: signature.time)
+    stated = {s.time: (int(s.numerator), int(s.denominator)) for s in signatures}
+    weight = weigh_places(played_notes(tune), *click)
+    is_beside = bool(weight.max() > CLEARLY * weight[0])
+    if set(stated.values()) == {(1, 4)}:
+        return is_beside or not _is_exact(quarters, 12, rounding=0.5 / tpq)
+    return is_beside and len(set(stated.values())) < 2
+
+
+def _is_exact(quarters: npt.NDArray[np.float64], parts: int, *, rounding: float) -> bool:
+    """Whether nearly all onsets lie on that grid."""
+    away = np.abs(quarters * parts - np.round(quarters * parts)) / parts
+    return bool((away <= rounding).mean() > 0.9)
+
+
+def played_notes(tune: Tune) -> Played:
+    """The pitched notes of the tune, as they were played."""
+    notes = {
+        key: np.concatenate([part.notes[key] for part in tune.pitched]).astype(np.float64)
+        for key in ("time", "duration", "pitch", "velocity")
+    }
+    return Played(
+        seconds_at(tune.score, notes["time"]),
+        seconds_at(tune.score, notes["time"] + notes["duration"]),
+        notes["pitch"],
+        notes["velocity"],
+        notes["time"] / tune.score.ticks_per_quarter,
+    )
+
+
+def why_no_beats(played: Played) -> str:
+    """Why no beats are looked for in these notes; "" where they are."""
+    seconds = float(np.ptp(played.onset)) if len(played.onset) else 0.0
+    if len(played.onset) < FEW_NOTES or seconds < SHORTEST_SECONDS:
+        return f"it has {len(played.onset)} notes in {seconds:.1f} s, too few for beats"
+    if seconds > LONGEST_SECONDS:
+        return f"it lasts {seconds:,.0f} s, of {LONGEST_SECONDS:,} in which beats are looked for"
+    return ""
+
+
+def estimate_beats(tune: Tune) -> Beats:
+    """The beats that its notes tell, however sure: see ``beat_tracking.py``.
+
+    Raises MusicFileError ("no beats") where there is too little, or too much, to look at.
+    """
+    played = played_notes(tune)
+    if why := why_no_beats(played):
+        raise refuse(tune.name, "no beats", why)
+    click = find_click(played.quarters)
+    if click is not None:
+        quarters = find_beats_by_click(played, *click)
+        seconds, fit = seconds_at(tune.score, quarters * tune.score.ticks_per_quarter), PERFECT_FIT
+    else:
+        seconds, fit = track_beats(played)
+    begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)
+    notes = {"time": begin, "duration": end - begin}
+    notes |= {"pitch": played.pitch, "velocity": played.velocity}
+    downbeats, chance = find_downbeats(describe_beats(notes, len(seconds)))
+    return Beats(seconds, downbeats, how_sure(fit, chance))
+
+
+def _usual(downbeats: npt.NDArray[np.bool_]) -> int:
+    """How many beats most bars have; 4 where there is none that ends."""
+    lengths = np.diff(np.flatnonzero(downbeats)).tolist()
+    return int(Counter(lengths).most_common(1)[0][0]) if lengths else 4
+
+
+def seconds_at(score: ScoreTick, ticks: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """When each tick is, in seconds, by the score's tempi."""
+    stated = sorted(score.tempos, key=lambda tempo: tempo.time)
+    times = np.array([0, *(max(tempo.time, 0) for tempo in stated)], np.float64)
+    lengths = np.array([DEFAULT_MSPQ, *(tempo.mspq for tempo in stated)], np.float64)
+    lengths /= 1e6 * score.ticks_per_quarter
+    begins = np.concatenate([[0.0], np.cumsum(np.diff(times) * lengths[:-1])])
+    governs = np.maximum(np.searchsorted(times, ticks, side="right") - 1, 0)
+    return np.asarray(begins[governs] + (ticks - times[governs]) * lengths[governs])
+
+
+def onsets_of(tune: Tune) -> npt.NDArray[np.int64]:
+    """The onset of every pitched note, in ticks, as the tracks have them."""
+    return np.concatenate([part.notes["time"] for part in tune.pitched]).astype(np.int64)
+
+
+def set_to_beats(tune: Tune, beats: Beats) -> Tune:
+    """The tune in ticks that count beats, its bars as the beats have them.
+
+    Between two beats time is even, before the first and behind the last it goes
+    on as there. A bar line is at tick 0: where notes are before the first
+    downbeat, bars of the usual length go before it. Signatures stand where bars
+    change their length, a tempo at every beat that brings another. A note
+    that had a length keeps one. Raises MusicFileError ("bad beat file") where many
+    onsets lie beyond the beats, and "too long".
+    """
+    onsets = seconds_at(tune.score, onsets_of(tune))
+    first, last = float(beats.seconds[0]), float(beats.seconds[-1])
+    margin = float(np.diff(beats.seconds).max())
+    beyond = (onsets < first - margin) | (onsets > last + margin)
+    if beyond.mean() > MOST_BEYOND:
+        raise refuse(
+            tune.name,
+            "bad beat file",
+            f"its beats are from {first:.1f} to {last:.1f} s, its notes from {onsets.min():.1f} to"
+            f" {onsets.max():.1f} s",
+        )
+    grid = _Grid.of(beats, _beats_at(beats.seconds, onsets.min(keepdims=True))[0])
+    score = ScoreTick(TICKS_PER_QUARTER)
+    for track in tune.score.tracks:
+        score.tracks.append(_moved(track, tune.score, grid))
+    end = score.end()
+    if end > LONGEST_QUARTERS * TICKS_PER_QUARTER:
+        why = f"by its beats it has {end // TICKS_PER_QUARTER:,} quarters, of {LONGEST_QUARTERS:,}"
+        raise refuse(tune.name, "too long", f"{why} allowed")
+    for tick, length in grid.signatures():
+        score.time_signatures.append(TimeSignatureTick(tick, length, beats.unit))
+    for tick, quarter in grid.tempi():
+        score.tempos.append(TempoTick(tick, mspq=quarter))
+    found = FoundBeats(beats.sure, grid.tempo, grid.curve(end))
+    return replace(tune, score=score, pickup_quarters=0.0, short_bars=(), beats=found)
+
+
+def _beats_at(
+    seconds: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How many beats after the first each time is."""
+    at = np.clip(np.searchsorted(seconds, times, side="right") - 1, 0, len(seconds) - 2)
+    return np.asarray(at + (times - seconds[at]) / (seconds[at + 1] - seconds[at]))
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Beats and the bars over them. origin: the beat of the first bar line; it may be below 0.
+
+    lines: the beats of all bar lines up to the last that is known, from origin.
+    usual: how many beats most bars have. ticks_per_beat: 480 for a quarter.
+    """
+
+    seconds: npt.NDArray[np.float64]
+    origin: int
+    lines: npt.NDArray[np.int64]
+    usual: int
+    ticks_per_beat: int
+
+    @classmethod
+    def of(cls, beats: Beats, first_onset: float) -> "_Grid":
+        """first_onset: in beats."""
+        begins = np.flatnonzero(beats.downbeats)
+        usual = _usual(beats.downbeats)
+        # A note that is hardly before the first downbeat belongs to it.
+        missing = begins[0] - min(math.floor(first_onset + 1 / 8), 0)
+        before = -(-int(missing) // usual) if first_onset < begins[0] - 1 / 8 else 0
+        early = begins[0] - usual * np.arange(before, 0, -1)
+        lines, per_beat = np.append(early, begins), TICKS_PER_QUARTER * 4 // beats.unit
+        return cls(beats.seconds, int(lines[0]), lines, usual, per_beat)
+
+    def ticks(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The tick of each time."""
+        at = (_beats_at(self.seconds, seconds) - self.origin) * self.ticks_per_beat
+        return np.maximum(np.floor(at + 0.5), 0).astype(np.int64)
+
+    def seconds_of(self, beats: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """When beats are, those before the first and behind the last too."""
+        at = np.clip(beats, 0, len(self.seconds) - 2)
+        return np.asarray(
+            self.seconds[at] + (beats - at) * (self.seconds[at + 1] - self.seconds[at])
+        )
+
+    @property
+    def tempo(self) -> float:
+        """Quarters a minute, by the middle one of all beats."""
+        return float(60 / np.median(np.diff(self.seconds)) * self._quarters)
+
+    @property
+    def _quarters(self) -> float:
+        return self.ticks_per_beat / TICKS_PER_QUARTER
+
+    def signatures(self) -> list[tuple[int, int]]:
+        """(tick, beats in a bar) where bars begin to be of that length."""
+        found: list[tuple[int, int]] = []
+        lengths = [*np.diff(self.lines).tolist(), self.usual]
+        for line, length in zip(self.lines.tolist(), lengths, strict=True):
+            if not found or found[-1][1] != length:
+                found.append(((line - self.origin) * self.ticks_per_beat, length))
+        return found
+
+    def tempi(self) -> list[tuple[int, int]]:
+        """(tick, microseconds a quarter) where they change."""
+        found: list[tuple[int, int]] = []
+        for beat, length in enumerate(np.diff(self.seconds).tolist()):
+            mspq = round(length * 1e6 / self._quarters)
+            if not found or abs(mspq - found[-1][1]) > TEMPO_CHANGE * found[-1][1]:
+                tick = (beat - self.origin) * self.ticks_per_beat if found else 0
+                found.append((max(tick, 0), mspq))
+        return found
+
+    def curve(self, end: int) -> tuple[int, ...]:
+        """Quarters a minute of each bar up to the tick ``end``, rounded."""
+        last = self.origin + -(-end // self.ticks_per_beat)
+        more = np.arange(self.lines[-1] + self.usual, last + self.usual, self.usual)
+        lines = np.append(self.lines, more)
+        lines = lines[: np.searchsorted(lines, last) + 1]
+        lengths = np.diff(self.seconds_of(lines))
+        tempi = 60 * np.diff(lines) * self._quarters / lengths
+        return tuple(np.round(tempi).astype(int).tolist())
+
+
+def _moved(track: TrackTick, score: ScoreTick, grid: _Grid) -> TrackTick:
+    """The track with its notes and its sustain pedal where the grid has them."""
+    moved = TrackTick(track.name, track.program, track.is_drum)
+    notes = track.notes.numpy()
+    time = notes["time"].astype(np.int64)
+    begin, end = (
+        grid.ticks(seconds_at(score, ticks)) for ticks in (time, time + notes["duration"])
+    )
+    sign = np.sign(notes["duration"])
+    duration = np.where(sign == 0, 0, sign * np.maximum(sign * (end - begin), 1))
+    moved.notes = NoteTickList.from_numpy(
+        begin.astype(np.int32), duration.astype(np.int32), notes["pitch"], notes["velocity"]
+    )
+    controls = track.controls.numpy()
+    is_pedal = controls["number"] == SUSTAIN
+    times = grid.ticks(seconds_at(score, controls["time"][is_pedal].astype(np.int64)))
+    for tick, value in zip(times.tolist(), controls["value"][is_pedal].tolist(), strict=True):
+        moved.controls.append(ControlChangeTick(tick, SUSTAIN, value))
+    return moved
