@@ -36,7 +36,7 @@ from nextbar.frames.contracts import (
     Verdict,
     levels_of,
 )
-from nextbar.frames.emission import Below
+from nextbar.frames.emission import LIKELY, Below
 
 
 def columns_of(frames: Frames) -> Float[Tensor, "batch width rows"]:
@@ -454,8 +454,8 @@ class ColumnGenerator(nn.Module):
         cells = [] if current is None else [columns_of(current) > 0]
         if n_given < len(gates):
             cells.append(self.below.write(gates[n_given:].detach()) > 0)
-        there: Tensor = torch.cat(cells).to(gates.dtype)
-        return self.below(gates, there)
+        given: Tensor = self.below(gates, torch.cat(cells).to(gates.dtype))
+        return torch.cat([given[:n_given], given[n_given:] - LIKELY])
 
 
 class ColumnDiscriminator(nn.Module):
