@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 LIKELY = math.log(1 / 2)
-"""The logit from which a cell is written, of one chance in three. Each cell that is left out makes
-those behind it less likely, too: from one chance in two on, a tenth of all notes would be missing."""
+"""The logit from which a cell is written, of one chance in three. A cell that is left out makes
+those behind it less likely, too: from one chance in two on, a sixth of all notes is missing."""
 
 Cells = Float[Tensor, "batch width cells"]
 """The cells of each column: all rows of the first channel, then of the next."""
