@@ -98,6 +98,9 @@ BESIDE = {
         {"adversarial_weight": 1.0},
     ),
     "latent of 4": Step("half the numbers for each step of the bar", "default", {"latent": 4}),
+    "cells by themselves": Step(
+        "each cell is decided by the latent alone", "default", {"emission": "independent"}
+    ),
     "prior weight 1": Step("the KL counts in full", "default", {"prior_weight": 1.0}),
     "attention": Step(
         "parts look for their like in all of the history, and weights decay",

@@ -36,6 +36,7 @@ from nextbar.frames.contracts import (
     Verdict,
     levels_of,
 )
+from nextbar.frames.emission import LIKELY, Below
 
 
 def columns_of(frames: Frames) -> Float[Tensor, "batch width rows"]:
@@ -388,7 +389,8 @@ class ColumnGenerator(nn.Module):
 
     A projection, then maps of each of ``generator_channels``, two residual
     blocks behind each, and one more convolution to all rows of all channels,
-    which says where something is (a gate) apart from how much (a level).
+    which says where something is (a gate) apart from how much (a level). With a
+    causal emission a gate also depends on the cells before it (:class:`Below`).
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
@@ -409,6 +411,7 @@ class ColumnGenerator(nn.Module):
             last.product.bias[: channels * height] = 2 * FIRST_BIAS
         self.latent = config.latent
         self.layers = Layers(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
+        self.below = Below(channels, height) if config.emission == "causal" else None
 
     def forward(self, latent: Latents, there: There | None = None) -> Frames:
         """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1].
@@ -418,17 +421,41 @@ class ColumnGenerator(nn.Module):
         return self.decode(latent, there=there)[0].frames()
 
     def decode(
-        self, *latents: Float[Tensor, "_ latent"], there: There | None = None
+        self,
+        *latents: Float[Tensor, "_ latent"],
+        there: There | None = None,
+        current: Frames | None = None,
     ) -> list[Drawn]:
-        """What is drawn of several batches of latents, each (B, width * latent), in one pass."""
+        """What is drawn of several batches of latents, each (B, width * latent), in one pass.
+
+        current: (B, C, H, W), the frames that the first latents were read off; with a causal
+        emission the gates of these are then given its cells, and not given those drawn before.
+        """
         channels, height, _ = self.shape
         latent = torch.cat(latents)
         latent = latent.view(len(latent), -1, self.latent)  # (all B, W, latent)
         of_all = None if there is None else there.repeat(len(latents), 1)
         columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
+        if self.below is not None:
+            gates, levels = columns.chunk(2, dim=2)
+            columns = torch.cat([self._given_cells(gates.float(), current), levels], dim=2)
         maps = columns.transpose(1, 2).float().unflatten(1, (2, channels, height))
         drawn = [Drawn(levels_of(p[:, 1]), p[:, 0]) for p in maps.split(list(map(len, latents)))]
         return [each.within(there) for each in drawn]
+
+    def _given_cells(
+        self, gates: Float[Tensor, "all width cells"], current: Frames | None
+    ) -> Float[Tensor, "all width cells"]:
+        """Gates of columns, (all B, W, C H), given the cells before each: of current, or drawn."""
+        assert self.below is not None
+        if current is None and not torch.is_grad_enabled():
+            return self.below.write(gates)
+        n_given = 0 if current is None else len(current)
+        cells = [] if current is None else [columns_of(current) > 0]
+        if n_given < len(gates):
+            cells.append(self.below.write(gates[n_given:].detach()) > 0)
+        given: Tensor = self.below(gates, torch.cat(cells).to(gates.dtype))
+        return torch.cat([given[:n_given], given[n_given:] - LIKELY])
 
 
 class ColumnDiscriminator(nn.Module):

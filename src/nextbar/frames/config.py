@@ -11,6 +11,7 @@ from nextbar.errors import ConfigError, UsageError
 from nextbar.settings import check_names, check_settings, setting
 
 Layout = Literal["plane", "columns"]
+Emission = Literal["independent", "causal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,12 @@ class Config:
         "this or that can be likely and nothing between",
         low=1,
         high=256,
+        only="columns",
+    )
+    emission: Emission = setting(
+        "independent",
+        "columns only: independent: the latent alone says which cells are there; causal: so do "
+        "the cells of lower rows, and those of the column before, so that cells go together",
         only="columns",
     )
     attention_heads: int = setting(

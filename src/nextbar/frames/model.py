@@ -122,11 +122,11 @@ class Model(nn.Module):
             latent = only_there(latent, there)
         prior = reading.given(latent) if isinstance(reading, Chain) else None
         if self.discriminator is None:
-            (drawn,) = self._decode(latent, there=there)
+            (drawn,) = self._decode(latent, there=there, current=current)
             return Synthesis(drawn, drawn.shown(), None, latent, own, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
         other = reading.draw(noise) if isinstance(reading, Chain) else noise
-        drawn, sampled = self._decode(latent, other, there=there)
+        drawn, sampled = self._decode(latent, other, there=there, current=current)
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 
     def read(self, history: History, kinds: Kinds | None = None) -> Gaussian | Chain:
@@ -139,9 +139,9 @@ class Model(nn.Module):
         frames: Frames = self.generator(*_with(latent, there))
         return frames
 
-    def _decode(self, *latents: Latents, there: There | None) -> list[Drawn]:
+    def _decode(self, *latents: Latents, there: There | None, current: Frames) -> list[Drawn]:
         if isinstance(self.generator, ColumnGenerator):
-            return self.generator.decode(*latents, there=there)
+            return self.generator.decode(*latents, there=there, current=current)
         return self.generator.decode(*latents)
 
     def there_in(self, kinds: Kinds | None, width: int) -> Bool[Tensor, "batch width"] | None:

@@ -40,6 +40,7 @@ _DEFAULT: Final = Preset(
         forget=0.6,
         latent=8,
         latent_mixture=16,
+        emission="causal",
         dropout=0.2,
         encoder_channels=(96, 192),
         generator_channels=(96, 96),
