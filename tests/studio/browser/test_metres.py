@@ -91,6 +91,7 @@ def test_bars_of_two_metres_have_their_widths_lines_and_names(page_of_two):
     assert "from here" not in labels[3].get_attribute("aria-label")
 
 
+@pytest.mark.slow
 def test_lines_are_painted_where_bars_begin(page_of_two):
     compose(page_of_two)
     add_four(page_of_two, "4/4")
@@ -165,6 +166,7 @@ def test_another_metre_is_of_what_is_composed_next_and_remakes_nothing(page_of_t
     assert page_of_two.metres() == ["4/4"] * 8
 
 
+@pytest.mark.slow
 def test_a_bar_is_played_from_where_it_begins_to_where_it_ends(page_of_two):
     compose(page_of_two)
     add_four(page_of_two, "4/4")
@@ -180,6 +182,7 @@ def test_a_bar_is_played_from_where_it_begins_to_where_it_ends(page_of_two):
     page_of_two.page.click("#play")
 
 
+@pytest.mark.slow
 def test_only_bars_of_one_metre_are_offered_for_a_blend(page_of_two):
     compose(page_of_two)
     add_four(page_of_two, "4/4")
@@ -237,6 +240,7 @@ def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_w
     assert page_of_two.bars()[0] == [[2 * i, 2, pitch] for i, pitch in enumerate(pitches)]
 
 
+@pytest.mark.slow
 def test_a_piece_that_goes_on_from_two_metres_opens_again_as_it_is(page_of_two, tmp_path):
     page_of_two.upload(eighths(((4, 4), 1), ((6, 8), 2)))
     page_of_two.compose(bars=1)
@@ -282,6 +286,7 @@ def test_a_tune_of_a_book_is_chosen(page_of_two):
     assert page_of_two.page.locator("#file-tune").is_hidden()
 
 
+@pytest.mark.slow
 def test_a_training_tune_in_another_metre_is_gone_on_from(page_of_two):
     page_of_two.page.get_by_role("radio", name="A tune").check()
     page_of_two.page.fill("#tune-search", "05")
@@ -293,6 +298,7 @@ def test_a_training_tune_in_another_metre_is_gone_on_from(page_of_two):
     assert page_of_two.metres() == ["6/8"] * 3
 
 
+@pytest.mark.slow
 def test_what_was_kept_before_bars_had_widths_of_their_own_is_still_shown(page_of_two):
     compose(page_of_two)
     page_of_two.page.click("#keep")
@@ -315,6 +321,7 @@ def test_what_was_kept_before_bars_had_widths_of_their_own_is_still_shown(page_o
     assert new != page_of_two.page.evaluate(blank)
 
 
+@pytest.mark.slow
 def test_a_piece_beside_which_no_real_passage_stands_says_so(page_of_two):
     page_of_two.compose(bars=2)
     page_of_two.page.locator(".measure svg").first.wait_for()
@@ -323,6 +330,7 @@ def test_a_piece_beside_which_no_real_passage_stands_says_so(page_of_two):
     page_of_two.page.locator("#measures-alone").wait_for()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["page_of_two", "phone_of_two"])
 def test_an_automated_check_finds_no_barrier_in_two_metres(kind, request):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs [dev]")
