@@ -197,6 +197,7 @@ def test_the_end_of_the_latest_frame_is_what_the_first_part_begins_from(columns)
     assert ends.tolist() == [[10, 11], [4, 5], [10, 11]]
 
 
+@pytest.mark.slow
 @pytest.mark.trains
 def test_kinds_of_one_width_are_told_apart_from_the_first_frame_on(columns, alone):
     config = override(
