@@ -17,7 +17,6 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +37,6 @@ from nextbar.measures import Piece, TrainingBars
 from nextbar.music.bars import Notes, draw_rolls
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import transpose
-from nextbar.music.tunes import Metre
 from nextbar.training.run import sequences_of
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Beginning, Composition
@@ -61,12 +59,7 @@ def tune(corpus: Corpus, piece: int) -> Piece:
     bars = corpus.bars_of(piece)
     notes = transpose(corpus.notes(bars.start, bars.stop), -shift(corpus, piece))
     starts = corpus.starts(bars.start, bars.stop)
-    return Piece(notes, len(bars), corpus.piece_name(piece), 0, metres_of(corpus, bars), starts)
-
-
-def metres_of(corpus: Corpus, bars: Sequence[int]) -> tuple[Metre, ...]:
-    """The metre of each of these bars."""
-    return tuple(corpus.metres[number] for number in corpus.bar_metres[list(bars)])
+    return Piece(notes, len(bars), corpus.piece_name(piece), 0, corpus.metres_of(bars), starts)
 
 
 def written_piece(composition: Composition, notes: Notes, name: str, model: Composer) -> Piece:
@@ -101,7 +94,7 @@ def continued(
         moved = shift(corpus, piece)
         notes = transpose(corpus.notes(bar, bar + 1), -moved)
         name = corpus.piece_name(piece)
-        metres = metres_of(corpus, [bar])
+        metres = corpus.metres_of(range(bar, bar + 1))
         beginnings.append(Beginning(notes, metres, corpus.rolls([bar]), name, moved))
     written = model.compose(beginnings, bars=n_bars - 1, seeds=range(n), sampling=sampling)
     return [

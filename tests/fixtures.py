@@ -36,6 +36,16 @@ REMEMBERING = {
     "precision": "float32",
 }
 """The same with all that goes beyond the paper: it looks at up to four bars."""
+SEVERAL_METRES = {
+    "preset": "small",
+    "encoder_channels": (8, 8),
+    "generator_channels": (8, 8),
+    "latent": 2,
+    "latent_mixture": 2,
+    "epochs": 1,
+    "batch": 16,
+}
+"""What trains in a second, on bars of several metres too."""
 
 
 def write_tune(path: Path, *, n_bars: int = 6, seed: int = 0) -> Path:

@@ -317,7 +317,6 @@ def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
     for number in corpus.pieces(part):
         bars = corpus.bars_of(number)
         notes = corpus.notes(bars.start, bars.stop)
-        metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
         piece = Piece(notes, len(bars), corpus.piece_name(number))
-        pieces.append(in_metres(piece, metres, kind))
+        pieces.append(in_metres(piece, corpus.metres_of(bars), kind))
     return pieces

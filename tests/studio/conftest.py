@@ -13,20 +13,10 @@ from fastapi.testclient import TestClient
 
 from nextbar.studio.app import make_app
 
-from ..fixtures import let_it_sound
+from ..fixtures import SEVERAL_METRES, let_it_sound
 from ..music.midi_files import midi, signature, track
 
 ADDRESS = "http://127.0.0.1:8765"
-SMALL = {
-    "preset": "small",
-    "encoder_channels": (8, 8),
-    "generator_channels": (8, 8),
-    "latent": 2,
-    "latent_mixture": 2,
-    "epochs": 1,
-    "batch": 16,
-}
-"""What trains in a second, on bars of several metres too."""
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +41,7 @@ def run_of_two(tmp_path_factory):
         metre, n_bars = ((6, 8), 12) if number % 3 == 2 else ((4, 4), 25)
         (place / "tunes" / f"{number:02}.mid").write_bytes(eighths((metre, n_bars), pitch=number))
     corpus = nextbar.prepare(place / "tunes", place / "corpus", common_key=False, page=False)
-    nextbar.train(corpus, place / "run", **SMALL)
+    nextbar.train(corpus, place / "run", **SEVERAL_METRES)
     return place / "run"
 
 

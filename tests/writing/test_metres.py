@@ -16,19 +16,10 @@ from nextbar.writing.piece import Before, Draw
 from nextbar.writing.sketch import Sketch
 from nextbar.writing.workbench import Workbench
 
-from ..fixtures import let_it_sound
+from ..fixtures import SEVERAL_METRES, let_it_sound
 from ..music.midi_files import make_notes, midi, signature, track
 
 PLAIN = {"sampling": Sampling()}
-TINY = {
-    "preset": "small",
-    "encoder_channels": (8, 8),
-    "generator_channels": (8, 8),
-    "latent": 2,
-    "latent_mixture": 2,
-    "epochs": 1,
-    "batch": 8,
-}
 
 
 def tune_in(metre, n_bars, *, pitch=60):
@@ -48,7 +39,7 @@ def run(tmp_path_factory):
         data = tune_in(metre, 10 if metre == (6, 8) else 8, pitch=55 + number)
         (place / "tunes" / f"{number:02}.mid").write_bytes(data)
     corpus = nextbar.prepare(place / "tunes", place / "corpus", page=False)
-    nextbar.train(corpus, place / "run", **TINY)
+    nextbar.train(corpus, place / "run", **SEVERAL_METRES)
     return place / "run"
 
 

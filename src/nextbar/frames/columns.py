@@ -153,7 +153,7 @@ class ChainEncoder(nn.Module):
         super().__init__()
         self.channels, height, width = shape[0] // len(config.history), shape[1], shape[2]
         self.latent, self.n_frames = config.latent, len(config.history)
-        self.latest, self.width = config.history.index(min(config.history)), width
+        self.latest, self.width = config.latest, width
         first, maps = config.encoder_channels
         n_heads = config.attention_heads
         self.each = Layers(

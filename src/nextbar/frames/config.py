@@ -217,6 +217,11 @@ class Config:
             )
 
     @property
+    def latest(self) -> int:
+        """The place in the history of its latest frame, in the paper the only one."""
+        return self.history.index(min(self.history))
+
+    @property
     def has_adversary(self) -> bool:
         """Whether there is a discriminator: whether anything is learned from one."""
         return self.feature_weight > 0 or self.adversarial_weight > 0

@@ -161,8 +161,7 @@ class Model(nn.Module):
         """
         assert self.discriminator is not None
         if self.config.layout == "columns":
-            history = self.config.history
-            nth, channels = history.index(min(history)), self.shape[0]
+            nth, channels = self.config.latest, self.shape[0]
             last = previous[:, nth * channels : (nth + 1) * channels]
             missing = (0, self.shape[2] - frames.shape[3])
             frames = torch.cat([F.pad(self.shown(last), missing), F.pad(frames, missing)], dim=3)

@@ -179,11 +179,12 @@ def find_beats(tune: Tune, source: BeatsFrom, beat_file: bytes | None) -> Beats 
         return None
     if source == "auto" and beat_file is not None:
         return read_beat_file(beat_file, name=tune.name)
-    if source == "auto" and (
-        tune.notated or not is_played(tune) or why_no_beats(played_notes(tune))
-    ):
+    if source == "estimate":
+        return estimate_beats(tune)
+    if tune.notated or not is_played(tune):
         return None
-    return estimate_beats(tune)
+    played = played_notes(tune)
+    return None if why_no_beats(played) else _beats_of(played, tune.score)
 
 
 def is_played(tune: Tune) -> bool:
@@ -262,10 +263,15 @@ def estimate_beats(tune: Tune) -> Beats:
     played = played_notes(tune)
     if why := why_no_beats(played):
         raise refuse(tune.name, "no beats", why)
+    return _beats_of(played, tune.score)
+
+
+def _beats_of(played: Played, score: ScoreTick) -> Beats:
+    """The beats that notes tell of which there are neither too few nor too many."""
     click = find_click(played.quarters)
     if click is not None:
         quarters = find_beats_by_click(played, *click)
-        seconds, fit = seconds_at(tune.score, quarters * tune.score.ticks_per_quarter), PERFECT_FIT
+        seconds, fit = seconds_at(score, quarters * score.ticks_per_quarter), PERFECT_FIT
     else:
         seconds, fit = track_beats(played)
     begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)

@@ -181,6 +181,11 @@ class Corpus:
         index = self.bar_index[first_bar : last_bar + 1]
         return join_at_bar_lines(self.bar_notes, index, self.starts(first_bar, last_bar))
 
+    def metres_of(self, bars: range) -> tuple[Metre, ...]:
+        """The metre of each of these bars."""
+        numbers = self.bar_metres[bars.start : bars.stop].tolist()
+        return tuple(self.metres[number] for number in numbers)
+
     def starts(self, first_bar: int, last_bar: int) -> BarStarts:
         """Where those bars begin, steps from 0."""
         return self.kind.starts(self.bar_metres[first_bar:last_bar])

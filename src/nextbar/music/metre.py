@@ -561,10 +561,10 @@ def find_tempo(tune: Tune) -> float:
 def bar_steps(metre: Metre, steps_per_quarter: int) -> int:
     """Steps in a bar: 16 for 4/4 at 4 steps a quarter; UsageError if that is no whole number."""
     steps, rest = divmod(4 * metre[0] * steps_per_quarter, metre[1])
-    if rest or not 1 <= steps <= 255:
+    if rest or not 1 <= steps <= MOST_STEPS:
         n, d = metre
         raise UsageError(
             f"a bar of {n}/{d} has {4 * n * steps_per_quarter / d:g} steps at {steps_per_quarter}"
-            " steps a quarter; a whole number from 1 to 255 is needed; choose other steps"
+            f" steps a quarter; a whole number from 1 to {MOST_STEPS} is needed; choose other steps"
         )
     return steps

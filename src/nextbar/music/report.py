@@ -178,8 +178,7 @@ def _sheet(corpus: Corpus) -> str:
         short = name if len(name) <= 44 else "..." + name[-41:]
         notes = corpus.notes(bars.start, bars.stop)
         starts = corpus.starts(bars.start, bars.stop)
-        metres = [corpus.metres[place] for place in corpus.bar_metres[bars.start : bars.stop]]
-        in_metres = metres if corpus.kind.grid == "metre" else ()
+        in_metres = list(corpus.metres_of(bars)) if corpus.kind.grid == "metre" else []
         panels.append(Panel(notes, starts, title=short, metres=in_metres))
     figure = draw_contact_sheet(panels, n_columns=3)
     return picture(png_bytes(figure), f"Piano rolls of the first bars of {len(panels)} pieces")

@@ -109,7 +109,7 @@ class Desk:
         return {
             "name": corpus.piece_name(number),
             "bars": len(bars),
-            "metres": [show_metre(corpus.metres[n]) for n in corpus.bar_metres[bars]],
+            "metres": list(map(show_metre, corpus.metres_of(bars))),
             "known": [True] * len(bars),
             "starts": corpus.starts(bars.start, bars.stop).tolist(),
             "notes": notes.tolist(),

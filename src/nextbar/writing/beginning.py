@@ -57,7 +57,7 @@ def begin_from_bars(corpus: Corpus, bars: Sequence[int], name: str) -> list[Begi
     """A beginning of one bar for each of these bars of a corpus."""
     return [
         Beginning(
-            corpus.notes(bar, bar + 1), (corpus.metres[corpus.bar_metres[bar]],), roll[None], name
+            corpus.notes(bar, bar + 1), corpus.metres_of(range(bar, bar + 1)), roll[None], name
         )
         for bar, roll in zip(bars, corpus.rolls(bars), strict=True)
     ]
