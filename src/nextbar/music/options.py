@@ -94,7 +94,8 @@ class CorpusOptions:
         if self.beats != "auto" and not in_bars:
             raise UsageError("beats have no meaning on the seconds grid; leave them out")
         if self.metre != ALL_METRES:
-            from nextbar.music.metre import bar_steps, cut_long, parse_metre, show_metre  # NumPy
+            from nextbar.music.bar_lines import cut_long  # with NumPy
+            from nextbar.music.metre import bar_steps, parse_metre, show_metre
 
             if not in_bars:
                 raise UsageError("a metre has no meaning on the seconds grid; leave it out")

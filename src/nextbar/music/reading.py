@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import MusicFileError
+from nextbar.music.bar_lines import find_bar_lines
 from nextbar.music.bars import BarStarts, Notes, bar_starts, sort_notes
 from nextbar.music.beats import beat_file_name, find_beats, set_to_beats
 from nextbar.music.grid import (
@@ -34,7 +35,6 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import (
     MetreCodes,
     code_of,
-    find_bar_lines,
     find_tempo,
     metre_of,
     parse_metre,

@@ -95,7 +95,7 @@ class Tune:
     name: the file's name, with ``#3`` for tune 3 of a file of many. number: which
     it is of its file, from 1.
     pickup_quarters: how much sounds before the first bar line; 0.0 for MIDI,
-    where the bars begin at tick 0 (but see ``metre.find_metre``). remarks: what
+    where the bars begin at tick 0 (but see ``bar_lines.py``). remarks: what
     was left out or mended while it was read, and how often. drums: whether
     its notes are those of the drum channel, and not all others. short_bars:
     (tick, ticks) of bars to be filled up: where they end, what they lack.
