@@ -317,6 +317,7 @@ def generate(
     pieces: int = 10,
     bars: int = 16,
     from_bar: str = "noise",
+    between: tuple[str, str] | None = None,
     track: str = "all",
     temperature: float | None = None,
     follow: float | None = None,
@@ -334,7 +335,8 @@ def generate(
     The same command writes the same files.
 
     Examples: nextbar generate --out music, or
-    nextbar generate run --out music --from-bar mytune.mid:8 --bars 16
+    nextbar generate run --out music --from-bar mytune.mid:8 --bars 16, or
+    nextbar generate run --out music --between mytune.mid:8 mytune.mid:12 --bars 3
 
     Parameters
     ----------
@@ -351,6 +353,10 @@ def generate(
         the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8;
         FILE.abc#2:4 behind bar 4 of tune 2 of a file of several. Its tempo, metre and instrument
         are kept.
+    between
+        Two bars that those written stand between: what is gone on from, as above, and what they
+        lead to, FILE.mid:k, whose bars from there on stand behind them. Needs a model that reads
+        ahead, as those of the presets default and small do.
     track
         Of that file: all but drums, the number of a track that has notes, or a part of its name.
     temperature
@@ -385,6 +391,7 @@ def generate(
             pieces=pieces,
             bars=bars,
             from_bar=from_bar,
+            between=between,
             track=track,
             temperature=temperature,
             follow=follow,
