@@ -25,3 +25,4 @@ from .writing.generate import generate as generate
 from .writing.piece import Beginning as Beginning
 from .writing.piece import Composition as Composition
 from .writing.piece import Ending as Ending
+from .writing.wishes import Wishes as Wishes

@@ -324,6 +324,9 @@ def generate(
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
+    density: float | None = None,
+    register: str | None = None,
+    chords: str = "",
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -373,6 +376,13 @@ def generate(
     metre
         Of the written bars, as 6/8, of those that the model knows; by default that of the bar gone
         on from, else the most frequent.
+    density
+        How many notes a bar is to have: of 16 that are drawn the nearest is taken.
+    register
+        How high the bars are to lie: their mean pitch, as C4 or 60; chosen as for density.
+    chords
+        What each bar keeps to, in turn and from the first again: "C Am F G7", or notes as C,E,G;
+        N is any. Nothing else is written. Needs the extra folk.
     seed
         Decides everything that is random.
     wav
@@ -391,6 +401,9 @@ def generate(
             pieces=pieces,
             bars=bars,
             from_bar=from_bar,
+            density=density,
+            register=register,
+            chords=chords,
             between=between,
             track=track,
             temperature=temperature,

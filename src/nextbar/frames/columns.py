@@ -31,6 +31,7 @@ from nextbar.frames.contracts import (
     History,
     Kinds,
     Latents,
+    Rows,
     Shape,
     There,
     Verdict,
@@ -439,29 +440,37 @@ class ColumnGenerator(nn.Module):
         self.layers = Layers(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
         self.below = Below(channels, height) if config.emission == "causal" else None
 
-    def forward(self, latent: Latents, there: There | None = None) -> Frames:
+    def forward(
+        self, latent: Latents, there: There | None = None, rows: Rows | None = None
+    ) -> Frames:
         """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1].
 
         there: (B, W), the columns that are drawn, if not all; the others are 0.
+        rows: (B, H), those in which something may be, if not all.
         """
-        return self.decode(latent, there=there)[0].frames()
+        return self.decode(latent, there=there, rows=rows)[0].frames()
 
     def decode(
         self,
         *latents: Float[Tensor, "_ latent"],
         there: There | None = None,
         current: Frames | None = None,
+        rows: Rows | None = None,
     ) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, width * latent), in one pass.
 
         current: (B, C, H, W), the frames that the first latents were read off; with a causal
         emission the gates of these are then given its cells, and not given those drawn before.
+        rows: where nothing may be, nothing is, and the cells above know of it.
         """
         channels, height, _ = self.shape
         latent = torch.cat(latents)
         latent = latent.view(len(latent), -1, self.latent)  # (all B, W, latent)
         of_all = None if there is None else there.repeat(len(latents), 1)
         columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
+        if rows is not None:
+            never = F.pad(rows.repeat(1, channels), (0, channels * height), value=True)
+            columns = columns.masked_fill(~never[:, None], NEVER)
         if self.below is not None:
             gates, levels = columns.chunk(2, dim=2)
             columns = torch.cat([self._given_cells(gates.float(), current), levels], dim=2)

@@ -26,6 +26,7 @@ from nextbar.frames.contracts import (
     Kinds,
     Latents,
     Noise,
+    Rows,
     Shape,
     There,
     Verdict,
@@ -153,8 +154,14 @@ class Model(nn.Module):
         reading: Gaussian | Chain = self.encoder(*_with(history, kinds))
         return reading
 
-    def draw(self, latent: Latents, there: There | None = None) -> Frames:
-        """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`."""
+    def draw(self, latent: Latents, there: There | None = None, rows: Rows | None = None) -> Frames:
+        """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`.
+
+        rows: (B, H), those in which something may be; in columns only.
+        """
+        if rows is not None:
+            kept: Frames = self.generator(latent, there, rows)
+            return kept
         frames: Frames = self.generator(*_with(latent, there))
         return frames
 

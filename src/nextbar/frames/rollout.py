@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
@@ -60,6 +60,40 @@ def roll_out(
     return torch.cat(groups)
 
 
+def roll_out_choosing(
+    model: Model,
+    first: Consecutive | None,
+    *,
+    seed: int,
+    n_frames: int,
+    choose: Callable[[Frames, Frames, int], int],
+    sampling: Sampling = AS_TRAINED,
+    perceive: Callable[[Frames], Frames] = lambda frames: frames,
+    kinds: Kinds | None = None,
+    after: After | None = None,
+    rows: Bool[Tensor, "written height"] | None = None,
+) -> Written:
+    """One sequence as of :func:`roll_out`, each frame one of ``SLOTS`` drawn side by side.
+
+    first, kinds, after: as there, of one row. choose: of these frames as
+    perceived, (SLOTS, C, H, W), of what they had been with all rows open, and of
+    the frame's number from 0, which is taken. The first is drawn with the seed's
+    own noise: where that is always chosen, the sequence is that of
+    :func:`roll_out`. rows: for each frame those in which something may be; in
+    columns only. A sequence alone costs as much without.
+    """
+    of_others = [np.random.default_rng([seed, other]) for other in range(1, SLOTS)]
+    shape = (n_frames, model.noise_size)
+    others = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for rng in of_others]
+    noise = torch.cat([latent_noise([seed], *shape), torch.stack(others)])
+    start = None if first is None else _pad(first)
+    of_all = None if kinds is None else _pad(kinds)
+    ahead = None if after is None else _of_rows(after, slice(None))
+    with few_threads(model.config):
+        args = (model, start, noise, sampling, perceive, of_all, ahead, choose, rows)
+        return _roll_out_group(*args)[:1]
+
+
 def latent_noise(
     seeds: Sequence[int], n_frames: int, size: int
 ) -> Float[Tensor, "seeds {n_frames} {size}"]:
@@ -84,6 +118,8 @@ def _roll_out_group(
     perceive: Callable[[Frames], Frames],
     kinds: Kinds | None,
     after: After | None,
+    choose: Callable[[Frames, Frames, int], int] | None = None,
+    rows: Bool[Tensor, "written height"] | None = None,
 ) -> Written:
     model.eval()
     device = _device(model)
@@ -99,7 +135,13 @@ def _roll_out_group(
             ahead = ahead._replace(gap=noise.shape[1] - 1 - nth)
         latent = next_latent(model, before, noise_now, sampling, now, ahead)
         there = model.there_in(now, model.shape[2])
-        frames.append(perceive(model.draw(latent, there)))
+        may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
+        drawn = perceive(model.draw(latent, there, may_be))
+        if choose is not None:
+            free = drawn if may_be is None else perceive(model.draw(latent, there))
+            chosen = choose(drawn.cpu(), free.cpu(), nth)
+            drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
+        frames.append(drawn)
     return torch.stack(frames[len(given) :], dim=1).cpu()
 
 

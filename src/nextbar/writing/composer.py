@@ -22,7 +22,7 @@ from nextbar.frames.config import Sampling
 from nextbar.frames.model import After, Model
 from nextbar.frames.record import WEIGHTS, read_description
 from nextbar.frames.replicas import choose_device
-from nextbar.frames.rollout import roll_out
+from nextbar.frames.rollout import roll_out, roll_out_choosing
 from nextbar.music.bars import (
     FULL_VELOCITY,
     Rolls,
@@ -47,6 +47,7 @@ from nextbar.writing.piece import (
     check_tempo,
     check_threshold,
 )
+from nextbar.writing.wishes import Wishes
 
 
 class Composer:
@@ -105,6 +106,7 @@ class Composer:
         temperature: float | None = None,
         follow: float | None = None,
         threshold: float | None = None,
+        wishes: Wishes | None = None,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
@@ -116,7 +118,8 @@ class Composer:
         corpus's most frequent. temperature, follow: how far each bar strays from
         the likeliest, and how closely it follows those before, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
-        threshold: the intensity, 0-1, from which a cell is heard. The same
+        threshold: the intensity, 0-1, from which a cell is heard. wishes: how many
+        notes, how high, on which chords, ``nextbar.Wishes``. The same
         arguments give the same piece.
         """
         sampling = self.asked(temperature, follow)
@@ -125,6 +128,7 @@ class Composer:
             bars=bars,
             seeds=[seed],
             ending=ending,
+            wishes=wishes,
             sampling=sampling,
             threshold=threshold,
             tempo=tempo,
@@ -148,6 +152,7 @@ class Composer:
         tempo: float | None = None,
         metre: Metre | Sequence[Metre] | None = None,
         ending: Ending | None = None,
+        wishes: Wishes | None = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
 
@@ -157,7 +162,8 @@ class Composer:
         bars, or of each; None is that of the last given bar, else the corpus's
         most frequent. Raises UsageError for one that the model does not know.
         ending: what all of them lead to, behind the written bars; UsageError of a
-        model that does not read ahead.
+        model that does not read ahead. wishes: what is asked of the written bars; of a
+        model in columns, and for the price of a whole group of pieces each.
         """
         check_bars(bars)
         check_tempo(tempo)
@@ -170,16 +176,34 @@ class Composer:
         metres = [self.metres_of(beginning, bars, metre, ending) for beginning in beginnings]
         befores = [beginning.last_bars for beginning in given]
         first = to_frames(befores) if given else None
-        frames = roll_out(
-            self.model,
-            first,
-            n_frames=bars,
-            seeds=seeds,
-            sampling=self.sampling if sampling is None else sampling,
-            perceive=lambda drawn: hear(drawn, heard_from),
-            kinds=self.kinds_of(befores, metres),
-            after=None if ending is None else self.after([ending.first_bars] * len(beginnings)),
-        )
+        how: dict[str, Any] = {
+            "n_frames": bars,
+            "sampling": self.sampling if sampling is None else sampling,
+            "perceive": lambda drawn: hear(drawn, heard_from),
+        }
+        kinds = self.kinds_of(befores, metres)
+        after = None if ending is None else self.after([ending.first_bars] * len(beginnings))
+        if wishes is None or not wishes.any:
+            frames = roll_out(self.model, first, seeds=seeds, kinds=kinds, after=after, **how)
+        else:
+            self._check_wishes()
+            each = []
+            for nth, (seed, beginning) in enumerate(zip(seeds, beginnings, strict=True)):
+                this = slice(nth, nth + 1)
+                front = beginning or ending
+                transposed = 0 if front is None else front.transposed
+                written = roll_out_choosing(
+                    self.model,
+                    None if first is None else first[this],
+                    seed=seed,
+                    kinds=None if kinds is None else kinds[this],
+                    after=None if ending is None else self.after([ending.first_bars]),
+                    choose=wishes.chooser(transposed),
+                    rows=wishes.rows(bars, transposed),
+                    **how,
+                )
+                each.append(written)
+            frames = torch.cat(each)
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
         pieces = [
             self.join(beginning, written, seed, of_written, ending)
@@ -212,6 +236,13 @@ class Composer:
             numbers = np.stack([self.kind.numbers_of(each.metres) for each in bars])
             kinds = torch.from_numpy(numbers.astype(np.int64))
         return After(to_frames(bars), kinds=kinds)
+
+    def _check_wishes(self) -> None:
+        if self.model.config.layout != "columns":
+            raise UsageError(
+                f"{self.path} is a model in a plane, as the paper's is, which cannot be asked for "
+                "density, register or chords; leave them out, or train the preset default"
+            )
 
     def check_reads_ahead(self) -> None:
         """Raises UsageError of a model that does not read the bars that come after."""

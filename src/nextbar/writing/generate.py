@@ -1,7 +1,8 @@
 """Many pieces at once, as a folder of files."""
 
+import hashlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from nextbar.writing.piece import (
     check_tempo,
     check_threshold,
 )
+from nextbar.writing.wishes import Wishes, read_chords, read_register
 
 MOST_PIECES: Final = 100_000
 BARS_AT_ONCE: Final = 8_000
@@ -43,6 +45,9 @@ def generate(
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
+    density: float | None = None,
+    register: str | float | None = None,
+    chords: str | Sequence[str] = (),
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -58,7 +63,9 @@ def generate(
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
     what they lead to, see :func:`end_at`. temperature, follow, threshold, tempo,
-    metre: see ``Composer.generate``. Piece i has the seed ``seed + i`` and does not depend
+    metre: see ``Composer.generate``. density, register, chords: notes a bar, the
+    mean pitch ("C4" or 60), and what each bar keeps to ("C Am F G7"), see
+    :class:`nextbar.Wishes`. Piece i has the seed ``seed + i`` and does not depend
     on how many are made with it. A file's name says what decided the piece;
     ``generated.json`` says it in full, with the command that makes it again. say:
     is told, in sentences, what of a file is gone on from before anything is
@@ -81,6 +88,8 @@ def generate(
     wanted = None if metre is None else parse_metre(metre)
     if wanted is not None:
         composer.kind.number_of(wanted)
+    height = None if register is None else read_register(str(register))
+    wishes = Wishes(density=density, register=height, chords=read_chords(chords))
     check_folder(Path(out), composer)
     if between is not None and from_bar != NOISE:
         raise UsageError("from-bar: between says already what is gone on from; give one of the two")
@@ -101,6 +110,9 @@ def generate(
     options |= {} if threshold is None else {"threshold": threshold}
     options |= {} if tempo is None else {"tempo": tempo}
     options |= {} if wanted is None else {"metre": show_metre(wanted)}
+    options |= {} if density is None else {"density": density}
+    options |= {} if register is None else {"register": register}
+    options |= {"chords": chords if isinstance(chords, str) else " ".join(chords)} if chords else {}
 
     def make() -> Iterator[Made]:
         at_once = max(1, BARS_AT_ONCE // bars)
@@ -115,6 +127,7 @@ def generate(
                 tempo=tempo,
                 metre=wanted,
                 ending=ending,
+                wishes=wishes,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
                 start = NOISE if beginning is None else beginning.name
@@ -157,6 +170,13 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     for option in ("follow", "threshold", "tempo"):
         if option in options:
             name += f"-{option}{_show(options[option])}"
+    if "density" in options:
+        name += f"-density{_show(options['density'])}"
+    if "register" in options:
+        name += f"-register{options['register']}"
+    if "chords" in options:
+        name += "-chords"
+        name += hashlib.sha256(options["chords"].encode()).hexdigest()[:6]
     if "metre" in options:
         name += f"-metre{options['metre'].replace('/', '-')}"
     return name
