@@ -42,6 +42,7 @@ from nextbar.writing.piece import (
     Beginning,
     Composition,
     Ending,
+    Towards,
     check_bars,
     check_seed,
     check_tempo,
@@ -225,17 +226,21 @@ class Composer:
             **sound._asdict(),
         )
 
-    def after(self, bars: Sequence[Before]) -> After:
-        """The bars behind those to be written, as a rollout is told; for each piece as many.
+    def after(self, bars: Sequence[Before | Towards]) -> After:
+        """The bars behind those to be written, for each piece, as a rollout is told.
 
         Raises UsageError of a model that does not read ahead.
         """
         self.check_reads_ahead()
-        kinds = None
-        if len(self.kind.metres) > 1:
-            numbers = np.stack([self.kind.numbers_of(each.metres) for each in bars])
-            kinds = torch.from_numpy(numbers.astype(np.int64))
-        return After(to_frames(bars), kinds=kinds)
+        reach = max(self.model.config.ahead)
+        rolls = np.zeros((len(bars), reach, *self.kind.frame_shape), np.uint8)
+        numbers = np.zeros((len(bars), reach), np.int64)
+        for row, of_row, each in zip(rolls, numbers, bars, strict=True):
+            n_bars = min(reach, len(each.rolls))
+            row[:n_bars] = each.rolls[:n_bars]
+            of_row[:n_bars] = self.kind.numbers_of(each.metres[:n_bars])
+        kinds = torch.from_numpy(numbers) if len(self.kind.metres) > 1 else None
+        return After(torch.from_numpy(rolls).float() / FULL_VELOCITY, kinds=kinds)
 
     def _check_wishes(self) -> None:
         if self.model.config.layout != "columns":
