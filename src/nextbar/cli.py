@@ -23,6 +23,7 @@ from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
 from nextbar.music.manifest import REPORT
 from nextbar.music.options import CorpusOptions
+from nextbar.music.public_data import COLLECTIONS
 from nextbar.studio.command import studio
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ else:
 def fetch(
     collection: str = "nottingham", /, *, out: Path | None = None, source: str | None = None
 ) -> None:
-    """Download a public collection of MIDI files: nottingham, the paper's data.
+    """Download a public collection of music: nottingham, the paper's data, or chopin, for piano.
 
     What is there already and complete is not downloaded again.
 
@@ -102,10 +103,12 @@ def fetch(
             source=source,
             progress=lambda done, total: update(done, max(done, total), f"{done:,} bytes"),
         )
+    fetched = COLLECTIONS[collection]
+    terms = f"terms:  {fetched.terms}\n" if fetched.terms else ""
+    words = f"nextbar prepare {shlex.quote(str(folder))} --out CORPUS {fetched.prepare}"
     screen.say(
         console,
-        f"{len(list(folder.iterdir()))} files: {folder}\n"
-        f"next:   nextbar prepare {shlex.quote(str(folder))} --out CORPUS --grid seconds --track 1",
+        f"{len(list(folder.iterdir()))} files: {folder}\n{terms}next:   {words.rstrip()}",
     )
 
 
