@@ -27,7 +27,7 @@ from nextbar.frames.pairs import PairBatches
 from nextbar.measures import Piece
 from nextbar.measures.classifiers import _split, tell_apart, windows_of
 from nextbar.music.bars import join_at_bar_lines, read_rolls
-from nextbar.music.corpus import Corpus, corpus_of
+from nextbar.music.corpus import Corpus, Part, corpus_of
 from nextbar.music.kind import BarKind
 from nextbar.music.tunes import Metre
 from nextbar.training.run import sequences_of
@@ -36,12 +36,12 @@ from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Before, Draw, Towards
 
 
-def places(corpus: Corpus, n: int) -> list[tuple[int, int]]:
-    """(piece, bar) of held-out bars between two that sound."""
+def places(corpus: Corpus, part: Part, n: int) -> list[tuple[int, int]]:
+    """(piece, bar) of bars between two that sound."""
     sounds = np.diff(corpus.bar_index) > 0
     found = [
         (int(piece), bar)
-        for piece in corpus.pieces("held_out")
+        for piece in corpus.pieces(part)
         for bar in corpus.bars_of(int(piece))[1:-1]
         if sounds[bar - 1 : bar + 2].all()
     ]
@@ -56,10 +56,10 @@ def two_bars(rolls: np.ndarray, metres: tuple[Metre, ...], kind: BarKind, name: 
     return Piece(notes, 2, name, 0, metres, starts)
 
 
-def nats(model: Composer, corpus: Corpus, ahead: bool) -> float:
-    """KL of the next bar of held-out tunes, all bars before known, and those after or not."""
+def nats(model: Composer, corpus: Corpus, part: Part, ahead: bool) -> float:
+    """KL of the next bar of those tunes, all bars before known, and those after or not."""
     config, total, n = model.model.config, 0.0, 0
-    pieces = corpus.pieces("held_out")
+    pieces = corpus.pieces(part)
     batches = PairBatches(
         sequences_of(corpus), pieces, 2, 0, config.history, 0.0, config.ahead if ahead else ()
     )
@@ -85,13 +85,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("--bars", type=int, default=1500)
+    parser.add_argument("--part", choices=("held_out", "training", "all"), default="held_out")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = nextbar.load(arguments.run)
     model.model.eval()
     corpus, kind, config = corpus_of(model.origin), model.kind, model.model.config
     reach = max(config.ahead)
-    chosen = places(corpus, arguments.bars)
+    part: Part = arguments.part
+    chosen = places(corpus, part, arguments.bars)
     befores, ends, draws = [], [], []
     for nth, (piece, bar) in enumerate(chosen):
         bars = corpus.bars_of(piece)
@@ -115,7 +117,7 @@ def main() -> None:
         others.append(real[rng.choice(alike)] if alike else real[nth])
     sets["of another tune"] = others
     groups = np.unique(pieces, return_inverse=True)[1]
-    part = _split(np.arange(groups.max() + 1), np.random.default_rng(2))
+    shares = _split(np.arange(groups.max() + 1), np.random.default_rng(2))
     windows = {}
     for name, rolls in sets.items():
         made = [
@@ -129,19 +131,19 @@ def main() -> None:
     table.add_column("told from the real one before the same bar, %")
     figures: dict[str, object] = {"bars": len(chosen)}
     for name in list(sets)[1:]:
-        told = tell_apart(windows[name], windows["real"], part, rng=np.random.default_rng(3))
+        told = tell_apart(windows[name], windows["real"], shares, rng=np.random.default_rng(3))
         low, high = told.accuracy.low, told.accuracy.high
         table.add_row(name, f"{told.accuracy.mean:.1f} [{low:.1f}, {high:.1f}]")
         figures[name] = [round(x, 2) for x in (told.accuracy.mean, low, high)]
     costs = {
-        "with the bars after it": nats(model, corpus, True),
-        "without": nats(model, corpus, False),
+        "with the bars after it": nats(model, corpus, part, True),
+        "without": nats(model, corpus, part, False),
     }
     figures["kl"] = {name: round(value, 3) for name, value in costs.items()}
     console = Console()
     console.print(table)
     for name, value in costs.items():
-        console.print(f"a held-out bar costs {value:.2f} nats of KL {name}")
+        console.print(f"a bar costs {value:.2f} nats of KL {name}")
     print(json.dumps(figures))
 
 
