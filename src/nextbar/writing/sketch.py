@@ -368,5 +368,8 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
 
 
 def _read_own(stored: Mapping[str, Any]) -> Own:
-    rows = [(*map(int, row[:4]), bool(row[4])) for row in stored["notes"]]
+    rows = [
+        (int(start), int(duration), int(pitch), int(velocity), bool(tied))
+        for start, duration, pitch, velocity, tied in stored["notes"]
+    ]
     return Own(tuple(sorted(rows)), _metre_or_none(stored.get("metre")))
