@@ -151,7 +151,10 @@ def test_what_can_be_asked_for_is_bounded_as_everywhere_and_the_page_is_told(stu
         control = studio.get("/api/runs").json()["controls"][name]
         assert low <= control["min"] < control["max"] <= high
     assert schemas["Compose"]["properties"]["seed"]["maximum"] == 2**53 - 1
-    assert studio.get("/api/runs").json()["limits"] == {"given_bars": 256, "file_bytes": 4 * 2**20}
+    assert studio.get("/api/runs").json()["limits"] == {
+        "given_bars": 512 - 64,
+        "file_bytes": 4 * 2**20,
+    }
 
 
 def test_a_bar_says_itself_whether_it_is_near_to_a_training_bar_or_a_copy(studio, monkeypatch):

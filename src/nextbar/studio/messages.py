@@ -14,6 +14,7 @@ from nextbar.writing.sketch import (
     KIND,
     MOST_BARS,
     MOST_GIVEN_NOTES,
+    MOST_OWN_NOTES,
     MOST_RECIPES,
     MOST_SEMITONES,
     MOST_STEPS,
@@ -21,8 +22,8 @@ from nextbar.writing.sketch import (
 
 MOST_SEED: Final = 2**53 - 1
 """The largest whole number that a browser holds exactly."""
-MOST_GIVEN_BARS: Final = 256
-"""Bars that a piece can begin from: half of what it may have."""
+MOST_GIVEN_BARS: Final = MOST_BARS - 64
+"""Bars that a piece can begin from: there is room for as many as the page's control offers."""
 MOST_ALTERNATIVES: Final = 16
 
 
@@ -111,6 +112,28 @@ class Blended(Message):
     share: Share
 
 
+OwnNote = Annotated[
+    tuple[
+        Annotated[int, _whole(0, 254)],
+        Annotated[int, _whole(1, 255)],
+        Annotated[int, _whole(LOWEST_PITCH, LOWEST_PITCH + N_PITCHES - 1)],
+        Annotated[int, _whole(1, FULL_VELOCITY)],
+        Annotated[bool, Field(strict=True)],
+    ],
+    Field(
+        description="start and duration in steps of the bar, pitch, velocity, and whether it goes "
+        "on from the bar before"
+    ),
+]
+
+
+class Own(Message):
+    """A bar of somebody's own: its notes as they stand."""
+
+    notes: Annotated[list[OwnNote], Field(max_length=MOST_OWN_NOTES)]
+    metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
+
+
 class Sound(Message):
     """How a piece sounds; it decides no bar."""
 
@@ -126,17 +149,25 @@ class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = KIND
-    format: Literal[2, 3, 4] = FORMAT
+    format: Literal[2, 3, 4, 5] = FORMAT
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, MOST_BARS)]
     given_metres: Annotated[list[Metre | None], Field(max_length=MOST_BARS)] | None = Field(
         default=None, description="Of each given bar; null is the run's most frequent."
     )
+    given_stands: Annotated[bool, Field(strict=True)] = Field(
+        default=True,
+        description="Whether the given bars stand in the piece, or only decide its oldest bars.",
+    )
     given_notes: Notes
-    transposed: Semitones
-    made: Annotated[dict[Name, Written | Blended], Field(max_length=MOST_RECIPES)]
-    bars: Annotated[list[Name], Field(max_length=MOST_BARS)]
+    transposed: Semitones | None = Field(
+        default=None, description="Semitones to the model's key; null finds them from the notes."
+    )
+    made: Annotated[dict[Name, Written | Blended | Own], Field(max_length=MOST_RECIPES)]
+    bars: Annotated[list[Name | Own], Field(max_length=MOST_BARS)] = Field(
+        description="In order; a bar of somebody's own may stand here without a name."
+    )
     locked: Annotated[list[BarNumber], Field(max_length=MOST_BARS)]
     sound: Sound | None = Field(
         default=None, description="Null is the tempo of the training tunes, and a piano."
@@ -170,7 +201,7 @@ class Drawn(Message):
 class Compose(Drawn):
     """More bars at the end of a piece, or all of it anew but for its locked bars."""
 
-    bars: Annotated[int, _whole(1, 128)]
+    bars: Annotated[int, _whole(1, MOST_BARS)]
     metre: Metre | None = Field(
         default=None, description="Of these bars; null goes on as before, or keeps each one's."
     )

@@ -6,7 +6,7 @@ its own file it goes on as it would have gone on by itself.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from nextbar.frames.replicas import choose_device
 from nextbar.frames.rollout import roll_out, roll_out_choosing
 from nextbar.music.bars import (
     FULL_VELOCITY,
+    BarIndex,
+    BarNotes,
     Rolls,
     join_at_bar_lines,
     read_rolls,
@@ -306,13 +308,17 @@ class Composer:
         seed: int,
         metres: tuple[Metre, ...],
         ending: Ending | None = None,
+        own: Mapping[int, BarNotes] | None = None,
     ) -> Composition:
         """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece.
 
-        metres: of the written bars. ending: what stands behind them.
+        metres: of the written bars. ending: what stands behind them. own: the
+        notes of some of them (from 0), in the key of the rolls, that stand
+        whatever their roll can tell.
         """
         starts = self.kind.starts_of(metres)
-        notes = join_at_bar_lines(*read_rolls(written, starts), starts)
+        rows, index = _with_own(*read_rolls(written, starts), own or {})
+        notes = join_at_bar_lines(rows, index, starts)
         given = [each for each in (beginning, ending) if each is not None]
         if not given:
             return Composition(notes, metres, 0, seed, self.sound)
@@ -332,6 +338,17 @@ class Composer:
             sound=next((each.sound for each in given if each.sound is not None), self.sound),
             n_ending_bars=0 if ending is None else ending.n_bars,
         )
+
+
+def _with_own(
+    rows: BarNotes, index: BarIndex, own: Mapping[int, BarNotes]
+) -> tuple[BarNotes, BarIndex]:
+    """The bar notes and their index, with the own ones in their places."""
+    if not own:
+        return rows, index
+    n_bars = len(index) - 1
+    parts = [own.get(bar, rows[index[bar] : index[bar + 1]]) for bar in range(n_bars)]
+    return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
 
 
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:

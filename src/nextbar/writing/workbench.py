@@ -9,9 +9,9 @@ import numpy as np
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.music.bars import NOTE, BarNotes, Notes, Rolls, sort_notes
+from nextbar.music.bars import BAR_NOTE, NOTE, BarNotes, Notes, Rolls, draw_rolls, sort_notes
 from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
-from nextbar.music.metre import normal_metre
+from nextbar.music.metre import bar_steps, normal_metre
 from nextbar.music.score import Sound
 from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
@@ -23,6 +23,7 @@ from nextbar.writing.sketch import (
     MOST_BARS,
     NOISE,
     Blended,
+    Own,
     Recipe,
     Sketch,
     Written,
@@ -138,8 +139,11 @@ class Workbench:
 
     def metres(self, sketch: Sketch) -> tuple[Metre, ...]:
         """The metre of each bar, given ones first."""
-        given = [metre or self.composer.kind.metre for metre in sketch.given_metres]
+        given = self._given_metres(sketch) if sketch.given_stands else ()
         return (*given, *(self._metre_of(sketch, name) for name in sketch.bars))
+
+    def _given_metres(self, sketch: Sketch) -> tuple[Metre, ...]:
+        return tuple(metre or self.composer.kind.metre for metre in sketch.given_metres)
 
     def _metre_of(self, sketch: Sketch, name: str) -> Metre:
         recipe = sketch.made[name]
@@ -259,6 +263,8 @@ class Workbench:
         for name in (first, second):
             if name not in sketch.made:
                 raise UsageError(f"there is no bar {name[:8]} to blend; choose two written bars")
+            if isinstance(sketch.made[name], Own):
+                raise UsageError("blend: a bar set by hand has no latent; choose two written bars")
         ends = [self._bar(sketch, name) for name in (first, second)]
         shares = [step / (steps - 1) for step in range(steps)]
         written = blend(self.composer, ends[0], ends[1], shares)
@@ -276,8 +282,17 @@ class Workbench:
         rolls = self.rolls(sketch)
         seeds = [recipe.seed for recipe in sketch.made.values() if isinstance(recipe, Written)]
         seed = seeds[0] if seeds else 0
-        beginning = self._beginning(sketch) if sketch.n_given else None
-        made = self.composer.join(beginning, rolls, seed, self.metres(sketch)[sketch.n_given :])
+        beginning = self._beginning(sketch) if sketch.given_metres else None
+        if beginning and not sketch.given_stands:
+            beginning = replace(beginning, notes=np.empty(0, NOTE), metres=())
+        metres = self.metres(sketch)[sketch.n_given :]
+        recipes = [sketch.made[name] for name in sketch.bars]
+        own = {
+            bar: _own_notes(recipe, sketch.transposed)
+            for bar, recipe in enumerate(recipes)
+            if isinstance(recipe, Own)
+        }
+        made = self.composer.join(beginning, rolls, seed, metres, own=own)
         return replace(made, sound=sketch.sound or self.composer.sound)
 
     def notes_of(self, sketch: Sketch, change: Change) -> BarNotes:
@@ -316,9 +331,19 @@ class Workbench:
         if isinstance(recipe, Blended):
             first, second = self._bar(sketch, recipe.first), self._bar(sketch, recipe.second)
             return blend(self.composer, first, second, [recipe.share])[0]
+        if isinstance(recipe, Own):
+            return self._own_bar(recipe, sketch.transposed)
         before = self._before(sketch, recipe.after)
         draw = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
         return write_bars(self.composer, [before], [draw])[0]
+
+    def _own_bar(self, recipe: Own, transposed: int) -> WrittenBar:
+        """The bar as the model hears it, without a latent."""
+        kind, metre = self.composer.kind, recipe.metre or self.composer.kind.metre
+        rows = transpose(_own_notes(recipe), transposed)
+        index, first = np.array([0, len(rows)]), np.zeros(1, np.intp)
+        rolls = draw_rolls(rows, index, first, n_steps=kind.n_steps, onsets=kind.onsets)
+        return WrittenBar(rolls[0], np.zeros(self.composer.model.latent_size, np.float32), metre)
 
     def _before(self, sketch: Sketch, after: tuple[str, ...]) -> Before | None:
         """The bars that a recipe's ``after`` names; noise is None."""
@@ -334,7 +359,7 @@ class Workbench:
         return Before(np.stack(rolls), tuple(metres))
 
     def _beginning(self, sketch: Sketch) -> Beginning:
-        metres = self.metres(sketch)[: sketch.n_given]
+        metres = self._given_metres(sketch)
         heard = transpose(sketch.given, sketch.transposed)
         rolls = rolls_before(heard, metres, self.composer.kind, memory=self.memory)
         return Beginning(sketch.given, metres, rolls, GIVEN, sketch.transposed)
@@ -357,11 +382,16 @@ class Workbench:
         given, kind = sketch.given, self.composer.kind
         metres = self.metres(sketch)
         kind.numbers_of(metres[sketch.n_given :])
-        end = kind.starts_of(metres[: sketch.n_given])[-1]
+        given_metres = self._given_metres(sketch)
+        end = kind.starts_of(given_metres)[-1]
         if len(given) and (given["start"] + given["duration"]).max() > end:
-            raise UsageError(f"given notes: one lasts beyond the {sketch.n_given} given bars")
+            raise UsageError(f"given notes: one lasts beyond the {len(given_metres)} given bars")
         if len(end_at_next_onset(given)) < len(given):
             raise UsageError("given notes: two of one pitch begin together; give one of them")
+        for number, name in enumerate(sketch.bars, start=sketch.n_given + 1):
+            if isinstance(own := sketch.made[name], Own):
+                width = bar_steps(own.metre or kind.metre, kind.steps_per_quarter)
+                _check_own(own, width, number)
 
     def _check_bar(self, sketch: Sketch, bar: int) -> None:
         if not 0 <= bar < len(sketch.bars):
@@ -369,6 +399,25 @@ class Workbench:
                 f"written bar {bar + 1} does not exist; there are {len(sketch.bars)}, and given "
                 "bars stay as they are"
             )
+
+
+def _own_notes(recipe: Own, semitones: int = 0) -> BarNotes:
+    """The notes of a bar of somebody's own, moved up; also beyond the piano, for a way back."""
+    rows = np.array(list(recipe.notes), BAR_NOTE)
+    rows["pitch"] += np.uint8(semitones % 256)  # round about
+    return rows
+
+
+def _check_own(own: Own, n_steps: int, number: int) -> None:
+    """Raises UsageError for notes that overlap, or last beyond the bar."""
+    rows = np.array([note[:4] for note in own.notes], NOTE)
+    if not len(rows):
+        return
+    if (rows["start"] + rows["duration"]).max() > n_steps:
+        raise UsageError(f"bar {number}: a note lasts beyond its {n_steps} steps; shorten it")
+    alone = end_at_next_onset(sort_notes(rows))
+    if alone["duration"].sum() < rows["duration"].sum():
+        raise UsageError(f"bar {number}: two notes of one pitch overlap; shorten one of them")
 
 
 def _first_bars(notes: Notes, end: int) -> Notes:
