@@ -347,7 +347,8 @@ def generate(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`; without one, the model that comes with nextbar.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar: fiddle,
+        which is taken without one, or piano.
     out
         The folder to write to.
     pieces

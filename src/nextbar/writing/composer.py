@@ -37,7 +37,7 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
@@ -393,10 +393,11 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
+    run: also the name of a model that comes with nextbar: fiddle or piano.
     Nothing in the folder is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
-    run = SHIPPED if run is None else Path(run)
+    run = find_run(run)
     _, shape, origin, widths = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])
