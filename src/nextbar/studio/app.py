@@ -89,9 +89,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _wrong_field(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return answer(422, f"{where[:120]}: {first['msg']}"[:400])
+        return answer(422, messages.in_words(error.errors()[0]))
 
     @app.exception_handler(RunError)
     async def _no_run(_: Request, error: RunError) -> JSONResponse:

@@ -277,7 +277,9 @@ def test_everything_is_taken_away_and_opens_again_in_the_library(page, trained):
     pytest.importorskip("midirenderer", reason="needs the extra `audio`")
     music21 = pytest.importorskip("music21", reason="needs the extra `folk`")
     page.compose(bars=3)
-    files = {kind: page.taken_with_name(kind) for kind in ("mid", "wav", "musicxml", "png", "recipe")}
+    files = {
+        kind: page.taken_with_name(kind) for kind in ("mid", "wav", "musicxml", "png", "recipe")
+    }
     assert [name for name, _ in files.values()] == [
         "nextbar-1.mid", "nextbar-1.wav", "nextbar-1.musicxml", "nextbar-1.png", "nextbar-1.json",
     ]  # fmt: skip
