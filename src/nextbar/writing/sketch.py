@@ -10,9 +10,10 @@ a bar was kept while the bars before it were written anew.
 """
 
 import hashlib
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, Final
 
 import numpy as np
@@ -30,8 +31,9 @@ KIND: Final = "nextbar recipe"
 FORMAT: Final = 5
 FORMATS_READ: Final = (2, 3, 4, FORMAT)
 """Format 2 says nothing of how a piece sounds; 2 and 3 know one metre, the model's; none before 5
-has bars of somebody's own."""
-NO_METRE: Final = ("metre", None)
+has bars of somebody's own, or such as lead to others."""
+LATER: Final = (("metre", None), ("towards", ()), ("gap", 0))
+"""What recipes could not say once, and where it is not said is no part of a bar's name."""
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
 """Bars of a sketch, given and written."""
@@ -52,7 +54,8 @@ class Written:
 
     after: what the model looked at, the latest last: names of bars; in front
     of them "given" where it reached back to the given bars; or only "noise".
-    metre: None is the model's most frequent.
+    metre: None is the model's most frequent. towards: the bars that it leads to,
+    the nearest first, and gap: how many stood between it and these.
     """
 
     seed: int
@@ -61,6 +64,8 @@ class Written:
     follow: float
     after: tuple[str, ...]
     metre: Metre | None = None
+    towards: tuple[str, ...] = ()
+    gap: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
@@ -71,6 +76,8 @@ class Written:
                 'after: a bar follows named bars, with "given" in front of them or not, or '
                 'only "noise"'
             )
+        if {GIVEN, NOISE} & {*self.towards} or not 0 <= self.gap <= MOST_BARS:
+            raise UsageError("towards: a bar leads to named bars, with few or none between")
 
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
@@ -157,7 +164,7 @@ class Sketch:
 
     def name_of(self, recipe: Recipe) -> str:
         """The name of the bar that the recipe gives, 32 hexadecimal digits."""
-        fields = [value for name, value in asdict(recipe).items() if (name, value) != NO_METRE]
+        fields = [value for name, value in asdict(recipe).items() if (name, value) not in LATER]
         words = [type(recipe).__name__, self.base, *map(repr, fields)]
         return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
 
@@ -170,6 +177,18 @@ class Sketch:
         if self.n_given and len(names) < memory:
             return (GIVEN, *names)
         return names or (NOISE,)
+
+    def behind(self, bar: int, reach: int, kept: Collection[int]) -> tuple[tuple[str, ...], int]:
+        """What a model that reads ``reach`` bars ahead looks at behind a written bar, and the gap.
+
+        kept: which of the bars behind it stay as they are.
+        """
+        ahead = range(bar + 1, min(len(self.bars), bar + 1 + reach))
+        first = next((each for each in ahead if each in kept), None)
+        if first is None:
+            return (), 0
+        names = takewhile(lambda each: each in kept, range(first, ahead.stop))
+        return tuple(self.bars[each] for each in names), first - bar - 1
 
     def with_bar(self, bar: int, recipe: Recipe) -> "Sketch":
         """The sketch with the recipe's bar as written bar ``bar``; one past the last adds it."""
@@ -337,7 +356,7 @@ def builds_on(recipe: Recipe) -> set[str]:
         return {recipe.first, recipe.second}
     if isinstance(recipe, Own):
         return set()
-    return {*recipe.after} - {GIVEN, NOISE}
+    return {*recipe.after, *recipe.towards} - {GIVEN, NOISE}
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
@@ -364,6 +383,8 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         follow=float(stored["follow"]),
         after=tuple(map(str, stored["after"])),
         metre=_metre_or_none(stored.get("metre")),
+        towards=tuple(map(str, stored.get("towards", ()))),
+        gap=int(stored.get("gap", 0)),
     )
 
 

@@ -1,7 +1,7 @@
 """A model at work on sketches: bars composed, rolled again, laid side by side, blended."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
 from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import Before, Beginning, Composition
+from nextbar.writing.piece import Before, Beginning, Composition, Towards
 from nextbar.writing.sketch import (
     GIVEN,
     MOST_BARS,
@@ -98,6 +98,7 @@ class Workbench:
         self.composer = composer
         kind = composer.kind
         self.memory = composer.model.memory
+        self.reach = max(composer.model.config.ahead, default=0)
         self._known = _Memory(BARS_IN_MIND, kind.frame_shape, composer.model.latent_size)
 
     def begin(
@@ -226,17 +227,39 @@ class Workbench:
 
         with_following: all later bars too; each goes on from what now stands
         before it. Otherwise they stay as they sound. Locked bars stay always.
-        metre: of the bars that are drawn; None is that of each as it is.
+        metre: of the bars that are drawn; None is that of each as it is. A
+        model that reads ahead leads to the bars behind that stay.
+        """
+        last = len(sketch.bars) if with_following else bar + 1
+        yield from self.fill(
+            sketch, bars=range(bar, last), seed=seed, sampling=sampling, metre=metre
+        )
+
+    def fill(
+        self,
+        sketch: Sketch,
+        *,
+        bars: Sequence[int],
+        seed: int,
+        sampling: Sampling,
+        metre: Metre | None = None,
+    ) -> Iterator[tuple[Sketch, Change]]:
+        """The sketch with these written bars drawn anew, in their order, and the change, each.
+
+        All others stay, and so do those of these that are locked; with a model
+        that reads ahead what is drawn fits the bars on both sides. metre: see
+        :meth:`roll_again`.
         """
         self._check(sketch)
-        self._check_bar(sketch, bar)
-        last = len(sketch.bars) if with_following else bar + 1
-        chosen = [each for each in range(bar, last) if each not in sketch.locked]
+        for bar in bars:
+            self._check_bar(sketch, bar)
+        chosen = sorted(each for each in {*bars} if each not in sketch.locked)
         if not chosen:
             raise UsageError("every bar that would be rolled again is locked; unlock one")
         for each in chosen:
             now = metre or self._metre_of(sketch, sketch.bars[each])
-            recipe = self._written(sketch, seed, each, sampling, now)
+            stay = {*range(len(sketch.bars))} - {*chosen}
+            recipe = self._written(sketch, seed, each, sampling, now, stay)
             sketch, change = self._put(sketch, each, recipe)
             yield sketch, change
 
@@ -248,10 +271,12 @@ class Workbench:
         self._check_bar(sketch, bar)
         after = sketch.before(bar, self.memory)
         metre = self._metre_of(sketch, sketch.bars[bar])
-        recipes = [self._written(sketch, seed, bar, sampling, metre) for seed in seeds]
+        stay = {*range(len(sketch.bars))} - {bar}
+        recipes = [self._written(sketch, seed, bar, sampling, metre, stay) for seed in seeds]
         before = self._before(sketch, after)
         draws = [replace(recipe.draw(), metre=metre) for recipe in recipes]
-        written = write_bars(self.composer, [before] * len(seeds), draws)
+        towards = [self._towards(sketch, recipe) for recipe in recipes]
+        written = write_bars(self.composer, [before] * len(seeds), draws, towards)
         return [self._changed(sketch, bar, r, one) for r, one in zip(recipes, written, strict=True)]
 
     def blends(
@@ -292,7 +317,7 @@ class Workbench:
             for bar, recipe in enumerate(recipes)
             if isinstance(recipe, Own)
         }
-        made = self.composer.join(beginning, rolls, seed, metres, own)
+        made = self.composer.join(beginning, rolls, seed, metres, own=own)
         return replace(made, sound=sketch.sound or self.composer.sound)
 
     def notes_of(self, sketch: Sketch, change: Change) -> BarNotes:
@@ -335,7 +360,7 @@ class Workbench:
             return self._own_bar(recipe, sketch.transposed)
         before = self._before(sketch, recipe.after)
         draw = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
-        return write_bars(self.composer, [before], [draw])[0]
+        return write_bars(self.composer, [before], [draw], [self._towards(sketch, recipe)])[0]
 
     def _own_bar(self, recipe: Own, transposed: int) -> WrittenBar:
         """The bar as the model hears it, without a latent."""
@@ -358,6 +383,14 @@ class Workbench:
             metres = [*given.metres[-reach:], *metres]
         return Before(np.stack(rolls), tuple(metres))
 
+    def _towards(self, sketch: Sketch, recipe: Written) -> Towards | None:
+        """The bars that a recipe leads to; None where it leads to none."""
+        if not recipe.towards:
+            return None
+        bars = [self._bar(sketch, name) for name in recipe.towards]
+        metres = tuple(bar.metre for bar in bars)
+        return Towards(np.stack([bar.roll for bar in bars]), metres, recipe.gap)
+
     def _beginning(self, sketch: Sketch) -> Beginning:
         metres = self._given_metres(sketch)
         heard = transpose(sketch.given, sketch.transposed)
@@ -365,13 +398,20 @@ class Workbench:
         return Beginning(sketch.given, metres, rolls, GIVEN, sketch.transposed)
 
     def _written(
-        self, sketch: Sketch, seed: int, bar: int, sampling: Sampling, metre: Metre
+        self,
+        sketch: Sketch,
+        seed: int,
+        bar: int,
+        sampling: Sampling,
+        metre: Metre,
+        stay: Collection[int] = (),
     ) -> Written:
-        """The recipe of a written bar in its place."""
+        """The recipe of a written bar in its place. stay: which bars behind it are kept."""
         self.composer.kind.number_of(metre)  # refuses what the model does not know
         after = sketch.before(bar, self.memory)
         how = (sampling.temperature, sampling.follow)
-        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)))
+        towards, gap = sketch.behind(bar, self.reach, stay)
+        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)), towards, gap)
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:
