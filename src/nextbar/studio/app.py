@@ -211,6 +211,12 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         values = asked.model_dump()
         return await stream(asked.piece.run, lambda desk: desk.roll_again(values))
 
+    @app.post("/api/fill", response_class=StreamingResponse, responses=_EVENTS)
+    async def fill(asked: messages.Fill) -> Response:
+        """Some bars drawn anew between those that stay, streamed one by one."""
+        values = asked.model_dump()
+        return await stream(asked.piece.run, lambda desk: desk.fill(values))
+
     @app.post("/api/alternatives")
     async def alternatives(asked: messages.Alternatives, request: Request) -> dict[str, Any]:
         """Other bars for one place."""

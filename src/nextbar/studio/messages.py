@@ -103,6 +103,10 @@ class Written(Message):
         ),
     ]
     metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
+    towards: Annotated[list[Name], Field(max_length=MOST_BARS)] = Field(
+        default=[], description="Names of the bars that it leads to, the nearest first."
+    )
+    gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
 
 
 class Blended(Message):
@@ -213,6 +217,13 @@ class RollAgain(Drawn):
 
     bar: BarNumber
     with_following: Annotated[bool, Field(strict=True)] = False
+    metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
+
+
+class Fill(Drawn):
+    """Some bars drawn anew between those that stay; locked bars stay."""
+
+    bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
     metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
 
 
