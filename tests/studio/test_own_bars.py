@@ -129,3 +129,17 @@ def test_a_draft_that_does_not_say_its_key_is_shown_and_taken_away(studio, run):
     recipe = {**begin(studio, run, notes=[[0, 4, 60, 80]], bars=1)["recipe"], "transposed": None}
     assert opened(studio, recipe)["recipe"]["transposed"] == 0
     assert exported(studio, recipe) == [[0, 4, 60, 80]]
+
+
+def test_an_empty_bar_put_in_is_filled_and_all_others_stay(studio, run):
+    piece = compose(studio, begin(studio, run), bars=4)
+    bars = list(piece["recipe"]["bars"])
+    recipe = {**piece["recipe"], "bars": [*bars[:2], {"notes": []}, *bars[2:]], "locked": [0]}
+    asked = {"piece": recipe, "bars": [0, 2, 3], "seed": 6}
+    *one_by_one, last = events(studio.post("/api/fill", json=asked))
+    assert [event["bar"]["index"] for event in one_by_one] == [2, 3]  # the first is locked
+    names = [bar["name"] for bar in last["piece"]["bars"]]
+    assert [names[0], names[1], names[4]] == [bars[0], bars[1], bars[3]]
+    assert names[3] != bars[2]
+    assert [bar["own"] for bar in last["piece"]["bars"]] == [False] * 5
+    assert opened(studio, last["piece"]["recipe"]) == last["piece"]

@@ -62,9 +62,10 @@ def studio(
     hosts = ["127.0.0.1", "localhost", "[::1]", host] if loopback else []
     app = make_app([run, *more], hosts=hosts, token=token)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
-    shown = f"[{host}]" if ":" in host else host
     carried = f"?token={token}" if token else ""
-    sys.stdout.write(f"open:   http://{shown}:{port}/{carried}\nstop:   Ctrl-C\n")
+    for says, shown in _to_open(host):
+        sys.stdout.write(f"{says:8}http://{shown}:{port}/{carried}\n")
+    sys.stdout.write("stop:   Ctrl-C\n")
     sys.stdout.flush()
     try:
         server.run(sockets=[listening])
@@ -72,6 +73,26 @@ def studio(
         return  # the usual way to stop it
     finally:
         listening.close()
+
+
+def _to_open(host: str) -> list[tuple[str, str]]:
+    """What a browser can open where the studio listens: what it is for, and the host.
+
+    0.0.0.0 and :: are all addresses of this machine, and none to be opened.
+    """
+    if host not in ("0.0.0.0", "::"):
+        return [("open:", f"[{host}]" if ":" in host else host)]
+    family, here = (
+        (socket.AF_INET, "127.0.0.1") if host == "0.0.0.0" else (socket.AF_INET6, "[::1]")
+    )
+    away = ("192.0.2.1", 9) if host == "0.0.0.0" else ("2001:db8::1", 9)
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect(away)  # sends nothing: it only finds which of our addresses is used
+            own = asking.getsockname()[0]
+    except OSError:
+        own = socket.gethostname()
+    return [("open:", here), ("others:", f"[{own}]" if ":" in own else own)]
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -141,6 +141,10 @@ class Desk:
         """Bar by bar, then the whole piece."""
         yield from self._follow(asked, self.bench.roll_again)
 
+    def fill(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        yield from self._follow(asked, self.bench.fill)
+
     def _follow(
         self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
     ) -> Iterator[Json]:

@@ -1,5 +1,6 @@
 """What is sent to the studio: each field explained, and bounded as the music and sketches are."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -102,6 +103,10 @@ class Written(Message):
         ),
     ]
     metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
+    towards: Annotated[list[Name], Field(max_length=MOST_BARS)] = Field(
+        default=[], description="Names of the bars that it leads to, the nearest first."
+    )
+    gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
 
 
 class Blended(Message):
@@ -118,7 +123,7 @@ OwnNote = Annotated[
         Annotated[int, _whole(1, 255)],
         Annotated[int, _whole(LOWEST_PITCH, LOWEST_PITCH + N_PITCHES - 1)],
         Annotated[int, _whole(1, FULL_VELOCITY)],
-        Annotated[bool, Field(strict=True)],
+        bool,
     ],
     Field(
         description="start and duration in steps of the bar, pitch, velocity, and whether it goes "
@@ -215,6 +220,13 @@ class RollAgain(Drawn):
     metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
 
 
+class Fill(Drawn):
+    """Some bars drawn anew between those that stay; locked bars stay."""
+
+    bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
+    metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
+
+
 class Alternatives(Drawn):
     """Other bars for one place, of the seeds seed, seed + 1, ..."""
 
@@ -252,6 +264,43 @@ class Problem(BaseModel):
     """Why a request was refused, in a sentence."""
 
     error: str
+
+
+_WRONG: Final = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field; this may be of a later nextbar",
+    "greater_than_equal": "it is below {ge}, the least",
+    "less_than_equal": "it is above {le}, the most",
+    "string_pattern_mismatch": "it is not written as it has to be",
+    "string_too_long": "it has more than {max_length} characters",
+    "too_long": "there are more than {max_length}",
+    "too_short": "there are fewer than {min_length}",
+    "literal_error": "it is not {expected}",
+    "finite_number": "it is no number",
+}
+_NO_SUCH: Final = {
+    "int": "it is no whole number",
+    "float": "it is no number",
+    "bool": "it is neither true nor false",
+    "string": "it is no text",
+    "list": "it is no list",
+    "tuple": "it is no list",
+    "dict": "it is no object",
+    "model": "it is no object",
+}
+"""By what the name of a kind of error begins with."""
+
+
+def in_words(error: Mapping[str, Any]) -> str:
+    """What is wrong with a field, as pydantic says it, in a sentence that says where."""
+    of_unions = ("Written", "Blended", "Own", "constrained-str")
+    parts = [str(part) for part in error["loc"][1:] if part not in of_unions]
+    kind = error["type"]
+    if kind == "json_invalid":
+        return "the request: this is no JSON"
+    said = _WRONG.get(kind) or _NO_SUCH.get(kind.partition("_")[0], "it cannot be")
+    where = ".".join(parts) or "the request"
+    return f"{where[:120]}: {said.format(**error.get('ctx', {}))}"[:400]
 
 
 CONTROLS: Final[dict[str, dict[str, Any]]] = {

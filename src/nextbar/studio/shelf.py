@@ -4,12 +4,17 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nextbar.errors import NextbarError, RunError, UsageError
+from nextbar.shipped import FOLDER as SHIPPED
 
 if TYPE_CHECKING:
     from nextbar.studio.desk import Desk
+
+
+SHIPPED_NAME: Final = "Fiddle tunes"
+"""What the page calls the model that comes with nextbar."""
 
 
 class Shelf:
@@ -75,8 +80,14 @@ class Shelf:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """A short name for each run: its folder's, with the parent's where two are alike."""
-    short = [path.resolve().name for path in paths]
+    """A short name for each run: its folder's, with the parent's where two are alike.
+
+    The one that comes along has a name that says what it writes.
+    """
+    short = [
+        SHIPPED_NAME if path.resolve() == SHIPPED.resolve() else path.resolve().name
+        for path in paths
+    ]
     return [
         name if short.count(name) == 1 else f"{path.resolve().parent.name}/{name}"
         for path, name in zip(paths, short, strict=True)

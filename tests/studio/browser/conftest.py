@@ -202,7 +202,8 @@ class Page:
         return self.page.evaluate(
             """([step, pitch]) => {
               const { roll } = studio, box = roll.canvas.getBoundingClientRect();
-              return [box.left + roll.xOf(step + 0.5), box.top + roll.yOf(pitch) + roll.rowHeight / 2];
+              const y = box.top + roll.yOf(pitch) + roll.rowHeight / 2;
+              return [box.left + roll.xOf(step + 0.5), y];
             }""",
             [step, pitch],
         )

@@ -450,3 +450,22 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
         "document.querySelector('#canvas').width / document.querySelector('#canvas').clientWidth"
     )
     assert sharp == 2
+
+
+@pytest.mark.slow
+def test_a_first_visit_from_a_piece_one_likes_to_a_file_for_a_music_program_takes_six_presses(page):
+    presses = []
+    page.page.expose_function("pressed", lambda: presses.append(1))
+    page.page.evaluate("addEventListener('pointerdown', () => pressed(), { capture: true })")
+    page.press_compose()  # eight bars, another time than those that it opens with
+    assert page.page.evaluate("studio.state.nWritten") == 8
+    start, pitch = page.page.evaluate("[studio.roll.notes[0].start, studio.roll.notes[0].pitch]")
+    page.drag((start, pitch), (start, pitch + 2))
+    page.settled()
+    page.choose(5)
+    page.page.click("#roll-again")
+    page.idle()
+    data = page.taken("mid")  # opens Keep, presses MIDI, and closes it again
+    first = min(note.time for note in symusic.Score.from_midi(data).tracks[0].notes)
+    assert first == start * 120  # 480 ticks a quarter
+    assert len(presses) - 1 == 6  # without the closing

@@ -99,8 +99,8 @@ export class BarPanel {
 
   async rollAgain() {
     this.close();
-    const { first, last, isOne, free, studio, state } = this;
-    if (await studio.writing.roll(free[0], last, $("with-following").checked) && isOne) {
+    const { first, isOne, free, studio, state } = this;
+    if (await studio.writing.roll(free, $("with-following").checked) && isOne) {
       studio.transport.hearBar(state.piece.bars[first]);
     }
   }

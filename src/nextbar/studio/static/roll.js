@@ -397,7 +397,7 @@ export class Roll {
       }
     }
     const { rowHeight: row } = this;
-    pen.fillStyle = colours.outside;
+    pen.fillStyle = colours.keyGap;
     pen.fillRect(0, 0, KEYS, height);
     for (let pitch = this.low; pitch <= this.high; pitch++) {
       const y = this.yOf(pitch);

@@ -65,7 +65,7 @@ export class Settings {
 
   show() {
     const { settings, run, runs } = this.state;
-    if (!run) return;
+    if (!run || !settings.run) return;
     if ($("run").children.length !== runs.length) {
       $("run").replaceChildren(...runs.map((each) => new Option(each.name, each.fingerprint)));
     }

@@ -33,8 +33,10 @@ export class State extends EventTarget {
   get run() { return this.runs.find((run) => run.fingerprint === this.settings.run) ?? this.runs[0] ?? null; }
   get runOfPiece() { return this.runs.find((run) => run.fingerprint === this.piece?.recipe.run) ?? this.run; }
 
-  // Quarters a minute: it belongs to the piece, and is as exact as a file has it.
-  get tempo() { return this.#now.piece?.recipe.sound?.tempo ?? this.runOfPiece?.tempo ?? 120; }
+  // How the piece sounds, null as its run's music; and its quarters a minute, as exact as a file has
+  // them.
+  get sound() { return this.#now.piece?.recipe.sound ?? null; }
+  get tempo() { return this.sound?.tempo ?? this.runOfPiece?.tempo ?? 120; }
 
   setRuns(runs) {
     this.runs = runs;

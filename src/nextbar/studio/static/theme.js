@@ -20,7 +20,7 @@ function read() {
   const names = {
     ground: "ground", groundMine: "ground-mine", outside: "outside", selected: "selected", blackRow: "black-row",
     bar: "bar", beat: "beat", step: "step", ink: "ink", quiet: "quiet", accent: "accent", playhead: "playhead",
-    whiteKey: "white-key", blackKey: "black-key", keyName: "key-name", lit: "lit",
+    whiteKey: "white-key", blackKey: "black-key", keyName: "key-name", keyGap: "key-gap", lit: "lit",
   };
   for (const [key, name] of Object.entries(names)) colours[key] = of(name);
   for (const name of ["mine", "written", "faint"]) colours[name] = of(name).match(/[\d.]+/g).slice(0, 3).map(Number);

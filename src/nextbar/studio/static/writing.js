@@ -73,7 +73,8 @@ export class Writing extends EventTarget {
       return false;
     }
     const bars = last.bars.length - leading(last);
-    state.put(last, { ...settings, bars: Math.max(bars, 1) });
+    const piece = { ...last, recipe: { ...last.recipe, sound: state.sound } };   // a tempo set meanwhile
+    state.put(piece, { ...settings, bars: Math.max(bars, 1) });
     return true;
   }
 
@@ -140,21 +141,15 @@ export class Writing extends EventTarget {
     await this.#follow("/api/compose", body, start, {});
   }
 
-  // Bars drawn anew: these alone, or with all that follow; what is locked stays. Gives whether they are.
-  async roll(first, last, withFollowing) {
+  // Bars drawn anew: these alone, between those that stay, or with all that follow; what is locked
+  // stays. Gives whether they are.
+  async roll(bars, withFollowing) {
     const start = await this.#ready();
     if (!start) return false;
     const given = nGiven(start);
-    const { locked } = start.recipe;
-    const outside = withFollowing ? [] : start.recipe.bars.map((_, i) => i).filter((i) => i > last - given);
-    const piece = { ...start.recipe, locked: [...new Set([...locked, ...outside])] };
-    const body = { piece, bar: first - given, seed: newSeed(), with_following: last > first || withFollowing, ...this.settings.sampled };
-    const isDone = await this.#follow("/api/roll", body, start, {});
-    if (isDone && outside.length) {
-      const { piece: rolled } = this.state;
-      this.state.amend({ ...rolled, recipe: { ...rolled.recipe, locked } });
-    }
-    return isDone;
+    const asked = { piece: start.recipe, seed: newSeed(), ...this.settings.sampled };
+    if (!withFollowing) return this.#follow("/api/fill", { ...asked, bars: bars.map((bar) => bar - given) }, start, {});
+    return this.#follow("/api/roll", { ...asked, bar: bars[0] - given, with_following: true }, start, {});
   }
 
   // Other bars for one place; null where it failed.
