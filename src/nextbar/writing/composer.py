@@ -8,15 +8,16 @@ its own file it goes on as it would have gone on by itself.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from symusic.core import ScoreTick
 from torch import Tensor
 
-from nextbar.errors import RunError, UsageError
+from nextbar.errors import CopiedError, RunError, UsageError
 from nextbar.frames.checkpoint import load_model
 from nextbar.frames.config import Sampling
 from nextbar.frames.model import Model
@@ -46,6 +47,10 @@ from nextbar.writing.piece import (
     check_tempo,
     check_threshold,
 )
+
+if TYPE_CHECKING:
+    from nextbar.measures.fingerprints import Fingerprints
+    from nextbar.writing.no_copies import NoCopies
 
 
 class Composer:
@@ -92,6 +97,26 @@ class Composer:
         """How it sounds where nothing is given: a piano, in the corpus's tempo."""
         return Sound(self.kind.tempo)
 
+    @cached_property
+    def fingerprints(self) -> "Fingerprints":
+        """Of the bars that it was trained on. RunError where neither they nor the tunes are there.
+
+        It reads them in the run's folder, or makes them of its corpus.
+        """
+        from nextbar.measures.fingerprints import fingerprints_of
+
+        return fingerprints_of(self.path, self.origin)
+
+    def no_copies(self, strictness: int = 1) -> "NoCopies":
+        """What no written bar may be: to be given to :meth:`compose`.
+
+        strictness: 1, no bar and no two-bar phrase is one of the training tunes in any
+        key; 2, nor is any bar so but for one note. Raises RunError as ``fingerprints``.
+        """
+        from nextbar.writing.no_copies import NoCopies
+
+        return NoCopies(self.fingerprints, strictness)
+
     def generate(
         self,
         *,
@@ -103,6 +128,8 @@ class Composer:
         temperature: float | None = None,
         follow: float | None = None,
         threshold: float | None = None,
+        no_copies: bool = False,
+        strictness: int = 1,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
@@ -113,7 +140,9 @@ class Composer:
         corpus's most frequent. temperature, follow: how far each bar strays from
         the likeliest, and how closely it follows those before, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
-        threshold: the intensity, 0-1, from which a cell is heard. The same
+        threshold: the intensity, 0-1, from which a cell is heard. no_copies: no
+        written bar, and no two-bar phrase, is one of the training tunes in any key;
+        strictness: see :meth:`no_copies`; CopiedError where that cannot be. The same
         arguments give the same piece.
         """
         sampling = self.asked(temperature, follow)
@@ -125,7 +154,13 @@ class Composer:
             threshold=threshold,
             tempo=tempo,
             metre=None if metre is None else parse_metre(metre),
+            no_copies=self.no_copies(strictness) if no_copies else None,
         )
+        if composition.check is not None and not composition.check.is_passed:
+            raise CopiedError(
+                f"seed {seed}: every draw of bar {composition.check.stuck_at} was a copy of a "
+                "training bar; choose another seed, a higher temperature or a strictness of 1"
+            )
         return self.to_score(composition, f"nextbar seed {seed}")
 
     def asked(self, temperature: float | None, follow: float | None) -> Sampling:
@@ -143,6 +178,7 @@ class Composer:
         threshold: float | None = None,
         tempo: float | None = None,
         metre: Metre | Sequence[Metre] | None = None,
+        no_copies: "NoCopies | None" = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
 
@@ -150,7 +186,9 @@ class Composer:
         piece does not depend on the others it is computed with. tempo: None is
         that of what is gone on from, else the corpus's. metre: of all written
         bars, or of each; None is that of the last given bar, else the corpus's
-        most frequent. Raises UsageError for one that the model does not know.
+        most frequent. no_copies: from the method of that name; each piece then has a
+        ``check``, and one that has not passed it ends before the bar that could not be
+        drawn. Raises UsageError for a metre that the model does not know.
         """
         check_bars(bars)
         check_tempo(tempo)
@@ -161,6 +199,20 @@ class Composer:
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
         metres = [self.metres_of(beginning, bars, metre) for beginning in beginnings]
+        how = self.sampling if sampling is None else sampling
+        if no_copies is not None:
+            from nextbar.writing.no_copies import compose_new
+
+            pieces = compose_new(
+                self,
+                beginnings,
+                metres,
+                seeds=seeds,
+                sampling=how,
+                threshold=heard_from,
+                no_copies=no_copies,
+            )
+            return _at_tempo(pieces, tempo)
         befores = [beginning.last_bars for beginning in given]
         first = to_frames(befores) if given else None
         frames = roll_out(
@@ -168,7 +220,7 @@ class Composer:
             first,
             n_frames=bars,
             seeds=seeds,
-            sampling=self.sampling if sampling is None else sampling,
+            sampling=how,
             perceive=lambda drawn: hear(drawn, heard_from),
             kinds=self.kinds_of(befores, metres),
         )
@@ -179,9 +231,7 @@ class Composer:
                 beginnings, rolls, seeds, metres, strict=True
             )
         ]
-        if tempo is None:
-            return pieces
-        return [replace(piece, sound=piece.sound._replace(tempo=tempo)) for piece in pieces]
+        return _at_tempo(pieces, tempo)
 
     def to_score(self, composition: Composition, name: str) -> ScoreTick:
         """The piece as a score of one track, which has the name where it has none of its own."""
@@ -255,6 +305,13 @@ class Composer:
             seed=seed,
             sound=beginning.sound or self.sound,
         )
+
+
+def _at_tempo(pieces: list[Composition], tempo: float | None) -> list[Composition]:
+    """The pieces in that tempo; None leaves them as they are."""
+    if tempo is None:
+        return pieces
+    return [replace(piece, sound=piece.sound._replace(tempo=tempo)) for piece in pieces]
 
 
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
