@@ -19,10 +19,13 @@ from .training.run import Run as Run
 from .training.run import export as export
 from .training.run import train as train
 from .writing.beginning import begin_from as begin_from
+from .writing.beginning import end_at as end_at
 from .writing.composer import Composer as Composer
 from .writing.composer import load as load
 from .writing.generate import generate as generate
 from .writing.piece import Beginning as Beginning
 from .writing.piece import Composition as Composition
+from .writing.piece import Ending as Ending
 from .writing.verify import Certificate as Certificate
 from .writing.verify import verify as verify
+from .writing.wishes import Wishes as Wishes

@@ -328,12 +328,16 @@ def generate(
     pieces: int = 10,
     bars: int = 16,
     from_bar: str = "noise",
+    between: tuple[str, str] | None = None,
     track: str = "all",
     temperature: float | None = None,
     follow: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
+    density: float | None = None,
+    register: str | None = None,
+    chords: str = "",
     no_copies: Annotated[bool, Parameter(negative=())] = False,
     strictness: int | None = None,
     seed: int = 0,
@@ -347,7 +351,8 @@ def generate(
     The same command writes the same files.
 
     Examples: nextbar generate --out music, or
-    nextbar generate run --out music --from-bar mytune.mid:8 --bars 16
+    nextbar generate run --out music --from-bar mytune.mid:8 --bars 16, or
+    nextbar generate run --out music --between mytune.mid:8 mytune.mid:12 --bars 3
 
     Parameters
     ----------
@@ -364,6 +369,10 @@ def generate(
         the corpus. FILE.mid: continue that file behind its last bar; FILE.mid:8 behind bar 8;
         FILE.abc#2:4 behind bar 4 of tune 2 of a file of several. Its tempo, metre and instrument
         are kept.
+    between
+        Two bars that those written stand between: what is gone on from, as above, and what they
+        lead to, FILE.mid:k, whose bars from there on stand behind them. Needs a model that reads
+        ahead, as those of the presets default and small do.
     track
         Of that file: all but drums, the number of a track that has notes, or a part of its name.
     temperature
@@ -380,6 +389,13 @@ def generate(
     metre
         Of the written bars, as 6/8, of those that the model knows; by default that of the bar gone
         on from, else the most frequent.
+    density
+        How many notes a bar is to have: of 16 that are drawn the nearest is taken.
+    register
+        How high the bars are to lie: their mean pitch, as C4 or 60; chosen as for density.
+    chords
+        What each bar keeps to, in turn and from the first again: "C Am F G7", or notes as C,E,G;
+        N is any. Nothing else is written. Needs the extra folk.
     no_copies
         No written bar, and no phrase of two, is one of the training tunes in any key: such a bar
         is drawn again, and what cannot be drawn is left out and counted. Silence, a single note
@@ -404,6 +420,10 @@ def generate(
             pieces=pieces,
             bars=bars,
             from_bar=from_bar,
+            density=density,
+            register=register,
+            chords=chords,
+            between=between,
             track=track,
             temperature=temperature,
             follow=follow,

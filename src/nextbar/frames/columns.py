@@ -31,6 +31,7 @@ from nextbar.frames.contracts import (
     History,
     Kinds,
     Latents,
+    Rows,
     Shape,
     There,
     Verdict,
@@ -147,12 +148,14 @@ class ChainEncoder(nn.Module):
 
     With frames of several kinds, of ``widths`` columns, it is told the kind of
     the frame that comes, and reads of each frame the columns that are there.
+
+    With ``ahead`` it reads frames that come after, too, where they are known.
     """
 
     def __init__(self, shape: Shape, config: Config, widths: tuple[int, ...] = ()) -> None:
         super().__init__()
-        self.channels, height, width = shape[0] // len(config.history), shape[1], shape[2]
-        self.latent, self.n_frames = config.latent, len(config.history)
+        self.channels, height, width = shape[0] // len(config.lags), shape[1], shape[2]
+        self.latent, self.n_frames = config.latent, len(config.lags)
         self.latest, self.width = config.latest, width
         first, maps = config.encoder_channels
         n_heads = config.attention_heads
@@ -186,23 +189,24 @@ class ChainEncoder(nn.Module):
     def forward(self, frames: History, kinds: Kinds | None = None) -> Chain:
         """frames: (B, K C, H, W) in [0, 1], the K frames of the history; W may be less than most.
 
-        kinds: (B, K + 1), of these and of the frame that comes; None where all are of one.
+        kinds: (B, K + 1), of these and of the frame that comes; None where all are of one. Frames
+        ahead come behind the history, or are left out together where none is known.
         """
-        each = frames.reshape(len(frames), self.n_frames, self.channels, *frames.shape[2:])
+        each = frames.reshape(len(frames), -1, self.channels, *frames.shape[2:])
         width = frames.shape[3]
         there = there_of(kinds, self.widths, width)  # (B, K + 1, W)
         if there is None:
             known = each.flatten(2).amax(dim=2).gt(0)[..., None].expand(-1, -1, width)
-            read = self.each(columns_of(each.flatten(0, 1)))  # (B K, W, first)
         else:
             each = each * there[:, :-1, None, None]
             known = each.flatten(2).amax(dim=2).gt(0)[..., None] & there[:, :-1]
-            read = self.each(columns_of(each.flatten(0, 1)), there[:, :-1].flatten(0, 1))
-        read = read.view(-1, self.n_frames, *read.shape[1:])  # (B, K, W, first)
+        read = self._read(each, known, there)
         remembered = None if self.remember is None else self.remember(read, known)
         step = partial(self.parts, remembered=remembered)
         laid, is_known = read.transpose(1, 2), known.transpose(1, 2).float()  # (B, W, K, ...)
-        laid = torch.cat([(laid * is_known[..., None]).flatten(2), is_known], dim=2)
+        n_left_out = self.n_frames - each.shape[1]
+        laid = F.pad(laid * is_known[..., None], (0, 0, 0, n_left_out)).flatten(2)
+        laid = torch.cat([laid, F.pad(is_known, (0, n_left_out))], dim=2)
         if there is None:
             columns = self.together(laid)
             contexts = columns + self.summary(columns)[:, None] + self.place
@@ -216,6 +220,27 @@ class ChainEncoder(nn.Module):
         contexts = columns + self.summary(widest)[:, None] + place
         state = self.state(self._end(columns, known, there).flatten(1))[None]
         return Chain(contexts, state, step, self.latent, there[:, -1])
+
+    def _read(
+        self,
+        each: Float[Tensor, "batch history channels height width"],
+        known: Bool[Tensor, "batch history width"],
+        there: Bool[Tensor, "batch frames width"] | None,
+    ) -> Float[Tensor, "batch history width first"]:
+        """What is read in each column of each frame.
+
+        In training those that are not known are passed over; in writing a frame is the same to
+        the bit whatever else is computed with it.
+        """
+        frames = each.flatten(0, 1)
+        of_each = None if there is None else there[:, :-1].flatten(0, 1)
+        if not self.training:
+            all_read: Tensor = self.each(columns_of(frames), of_each)
+            return all_read.view(*each.shape[:2], *all_read.shape[1:])
+        chosen = known.any(dim=2).flatten().nonzero().squeeze(1)
+        some = self.each(columns_of(frames[chosen]), None if of_each is None else of_each[chosen])
+        read: Tensor = some.new_zeros(len(frames), *some.shape[1:]).index_copy(0, chosen, some)
+        return read.view(*each.shape[:2], *some.shape[1:])
 
     def _end(
         self,
@@ -274,11 +299,13 @@ class Remember(nn.Module):
         super().__init__()
         self.heads = config.attention_heads
         self.key_and_value = nn.Sequential(nn.LayerNorm(read), nn.Linear(read, 2 * maps))
-        lags, columns = torch.tensor(config.history), torch.arange(width)
-        distance = (lags * width)[None, :, None] + columns[:, None, None] - columns
+        lags, columns = torch.tensor(config.lags), torch.arange(width)
+        farthest = (max(config.ahead) + 1) * width if config.ahead else 0
+        distance = (lags * width)[None, :, None] + columns[:, None, None] - columns + farthest
+        n_distances = (max(config.history) + 1) * width + farthest
         self.distance: Tensor
         self.register_buffer("distance", distance, persistent=False)  # (W, K, W)
-        self.scores = nn.Parameter(torch.zeros(self.heads, (max(config.history) + 1) * width))
+        self.scores = nn.Parameter(torch.zeros(self.heads, n_distances))
         self.nothing = nn.Parameter(torch.zeros(2 * maps))
 
     def forward(
@@ -294,7 +321,7 @@ class Remember(nn.Module):
         found = found.view(*found.shape[:2], 2, self.heads, -1)
         keys, values = found.permute(2, 0, 3, 1, 4)
         absent = (~known).flatten(1) * NEVER  # (B, K W)
-        distance = self.distance[:width, :, :width].flatten(1)  # (W, K W)
+        distance = self.distance[:width, : read.shape[1], :width].flatten(1)  # (W, K W)
         scores = self.scores[:, distance] + absent[:, None, None]
         return Remembered(keys, values, F.pad(scores, (1, 0)).to(keys.dtype))
 
@@ -413,29 +440,37 @@ class ColumnGenerator(nn.Module):
         self.layers = Layers(*layers, nn.LayerNorm(maps), nn.ReLU(), last)
         self.below = Below(channels, height) if config.emission == "causal" else None
 
-    def forward(self, latent: Latents, there: There | None = None) -> Frames:
+    def forward(
+        self, latent: Latents, there: There | None = None, rows: Rows | None = None
+    ) -> Frames:
         """latent: (B, width * latent). Returns frames (B, C, H, W) in [0, 1].
 
         there: (B, W), the columns that are drawn, if not all; the others are 0.
+        rows: (B, H), those in which something may be, if not all.
         """
-        return self.decode(latent, there=there)[0].frames()
+        return self.decode(latent, there=there, rows=rows)[0].frames()
 
     def decode(
         self,
         *latents: Float[Tensor, "_ latent"],
         there: There | None = None,
         current: Frames | None = None,
+        rows: Rows | None = None,
     ) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, width * latent), in one pass.
 
         current: (B, C, H, W), the frames that the first latents were read off; with a causal
         emission the gates of these are then given its cells, and not given those drawn before.
+        rows: where nothing may be, nothing is, and the cells above know of it.
         """
         channels, height, _ = self.shape
         latent = torch.cat(latents)
         latent = latent.view(len(latent), -1, self.latent)  # (all B, W, latent)
         of_all = None if there is None else there.repeat(len(latents), 1)
         columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
+        if rows is not None:
+            never = F.pad(rows.repeat(1, channels), (0, channels * height), value=True)
+            columns = columns.masked_fill(~never[:, None], NEVER)
         if self.below is not None:
             gates, levels = columns.chunk(2, dim=2)
             columns = torch.cat([self._given_cells(gates.float(), current), levels], dim=2)

@@ -42,6 +42,14 @@ class Config:
         low=0,
         high=1,
     )
+    ahead: tuple[int, ...] = setting(
+        (),
+        "columns only: how many frames ahead those lie that the encoder reads where they are "
+        "there already, so that a frame fits what comes after it, too; not in the paper",
+        low=1,
+        high=1024,
+        only="columns",
+    )
 
     latent: int = setting(
         128,
@@ -196,8 +204,10 @@ class Config:
                 "feature_weight, adversarial_weight: both 0, and in a plane the generator learns "
                 "from the discriminator alone; raise one, or choose the layout columns"
             )
-        if len(set(self.history)) < len(self.history):
-            raise ConfigError(f"history: {list(self.history)} names a frame twice")
+        for name in ("history", "ahead"):
+            lags = getattr(self, name)
+            if len(set(lags)) < len(lags):
+                raise ConfigError(f"{name}: {list(lags)} names a frame twice")
         if len(self.generator_strides) >= len(self.generator_channels):
             raise ConfigError(
                 f"generator_strides: {len(self.generator_strides)} strides for the "
@@ -215,6 +225,11 @@ class Config:
                 f"{self.encoder_channels[-1]} maps, the last of encoder_channels; choose a number "
                 "that divides it"
             )
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """How many frames back each frame lies that the encoder reads; those ahead, less than 0."""
+        return (*self.history, *(-lag for lag in self.ahead))
 
     @property
     def latest(self) -> int:

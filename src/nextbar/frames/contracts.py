@@ -32,6 +32,8 @@ Kinds = Int[Tensor, "batch kinds"]
 many columns, and are empty beyond. Of the history's frames, in its order, then of the next."""
 There = Bool[Tensor, "batch width"]
 """Which columns of a frame are there; of a narrower one the last are not."""
+Rows = Bool[Tensor, "batch height"]
+"""Which rows of a frame may have anything in them."""
 Noise = Float[Tensor, "batch noise"]
 """Numbers from N(0, I), as many for each row as a latent is drawn with."""
 Features = Float[Tensor, "batch features"]

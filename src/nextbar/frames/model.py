@@ -19,12 +19,14 @@ from nextbar.frames.columns import (
 )
 from nextbar.frames.config import Config
 from nextbar.frames.contracts import (
+    Consecutive,
     Drawn,
     Frames,
     History,
     Kinds,
     Latents,
     Noise,
+    Rows,
     Shape,
     There,
     Verdict,
@@ -50,6 +52,24 @@ class Synthesis(NamedTuple):
     prior: Mixture | None
 
 
+class After(NamedTuple):
+    """Frames that come after those to be written, and are known already.
+
+    frames: (B, T, C, H, W), the nearest first. gap: how many are yet to be
+    written between the next one and the first of these. kinds: (B, T), theirs,
+    where there are kinds.
+    """
+
+    frames: Consecutive
+    gap: int = 0
+    kinds: Int[Tensor, "batch time"] | None = None
+
+    def place(self, lag: int) -> int | None:
+        """Which of the frames lies ``lag`` ahead of the next one; None where it is not known."""
+        nth = lag - 1 - self.gap
+        return nth if 0 <= nth < self.frames.shape[1] else None
+
+
 class Model(nn.Module):
     """Encoder, generator and, where something is learned from it, discriminator.
 
@@ -73,7 +93,7 @@ class Model(nn.Module):
         self.widths = widths if len(widths) > 1 else ()
         assert all(0 < width <= shape[2] for width in widths)
         channels, height, width = shape
-        history = (len(config.history) * channels, height, width)
+        history = (len(config.lags) * channels, height, width)
         self.encoder: Encoder | ChainEncoder
         self.posterior: PartsEncoder | None = None
         self.generator: Generator | ColumnGenerator
@@ -130,12 +150,18 @@ class Model(nn.Module):
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 
     def read(self, history: History, kinds: Kinds | None = None) -> Gaussian | Chain:
-        """What E reads off a history (B, K C, H, W). kinds: (B, K + 1), if there are kinds."""
+        """What E reads off a history, as :meth:`history_of` gives it, and its kinds."""
         reading: Gaussian | Chain = self.encoder(*_with(history, kinds))
         return reading
 
-    def draw(self, latent: Latents, there: There | None = None) -> Frames:
-        """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`."""
+    def draw(self, latent: Latents, there: There | None = None, rows: Rows | None = None) -> Frames:
+        """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`.
+
+        rows: (B, H), those in which something may be; in columns only.
+        """
+        if rows is not None:
+            kept: Frames = self.generator(latent, there, rows)
+            return kept
         frames: Frames = self.generator(*_with(latent, there))
         return frames
 
@@ -168,18 +194,23 @@ class Model(nn.Module):
         verdict: Verdict = self.discriminator(frames)
         return verdict
 
-    def history_of(self, frames: Sequence[Frames]) -> History:
+    def history_of(self, frames: Sequence[Frames], after: After | None = None) -> History:
         """What the encoder reads of the frames so far, (B, K C, H, W).
 
-        frames: each (B, C, H, W), the latest last, at least one. Where they do
-        not reach back far enough there are zeros, as in training.
+        frames: each (B, C, H, W), the latest last; at least one, or some after.
+        Where they do not reach back far enough there are zeros, as in training.
+        after: (B, (K + A) C, H, W) is read, if the model reads A frames ahead.
         """
-        nothing = torch.zeros_like(frames[-1])
-        lags = self.config.history
-        return torch.cat([frames[-lag] if lag <= len(frames) else nothing for lag in lags], dim=1)
+        ahead = [] if after is None else [after.place(lag) for lag in self.config.ahead]
+        known = [None if nth is None or after is None else after.frames[:, nth] for nth in ahead]
+        back = [frames[-lag] if lag <= len(frames) else None for lag in self.config.history]
+        nothing = torch.zeros_like(next(each for each in [*back, *known] if each is not None))
+        return torch.cat([nothing if each is None else each for each in [*back, *known]], dim=1)
 
-    def kinds_of(self, kinds: Int[Tensor, "batch frames"] | None) -> Kinds | None:
-        """The kinds that go with :meth:`history_of`, (B, K + 1).
+    def kinds_of(
+        self, kinds: Int[Tensor, "batch frames"] | None, after: After | None = None
+    ) -> Kinds | None:
+        """The kinds that go with :meth:`history_of`, (B, K + 1), or (B, K + A + 1).
 
         kinds: (B, frames + 1), of the frames so far and of the one that comes.
         """
@@ -187,7 +218,12 @@ class Model(nn.Module):
             return None
         n_frames = kinds.shape[1] - 1
         places = [n_frames - lag if lag <= n_frames else -1 for lag in self.config.history]
-        return kinds[:, [*places, -1]]
+        if after is None:
+            return kinds[:, [*places, -1]]
+        assert after.kinds is not None
+        ahead = [after.place(lag) for lag in self.config.ahead]
+        of_ahead = [kinds[:, -1] if nth is None else after.kinds[:, nth] for nth in ahead]
+        return torch.cat([kinds[:, places], torch.stack([*of_ahead, kinds[:, -1]], dim=1)], dim=1)
 
     def beginning(self, noise: Noise, kinds: Kinds | None = None) -> Gaussian | Chain:
         """What the first frame's latent is drawn from in testing model 2.
@@ -200,9 +236,9 @@ class Model(nn.Module):
             zeros = noise.new_zeros(len(noise), self.latent_size)
             return Gaussian(zeros, zeros)
         channels, height, width = self.shape
-        shape = (len(noise), len(self.config.history) * channels, height, width)
-        of_all = None if kinds is None else kinds[:, -1:].expand(-1, len(self.config.history) + 1)
-        return self.read(noise.new_zeros(shape), of_all)
+        n_frames = len(self.config.history)
+        of_all = None if kinds is None else kinds[:, -1:].expand(-1, n_frames + 1)
+        return self.read(noise.new_zeros(len(noise), n_frames * channels, height, width), of_all)
 
     @property
     def latent_size(self) -> int:

@@ -14,6 +14,8 @@ from nextbar.frames.contracts import Frames, History, Kinds
 
 ALIKE_WITHIN: Final = 64
 """Batches, drawn at random, within which frames of one width come together."""
+SHOWN_AHEAD: Final = 0.3
+"""Share of the pairs whose frames ahead are shown, where any are read: mostly there are none."""
 
 
 @runtime_checkable
@@ -69,8 +71,8 @@ def previous_frames(
 
 
 class Pairs(NamedTuple):
-    """Some pairs: (batch, K channels, height, width), the K frames of the history along the
-    channels, and (batch, channels, height, width), the current ones.
+    """Some pairs: (batch, K channels, height, width), the K frames of the history (and behind
+    them those ahead) along the channels, and (batch, channels, height, width), the current ones.
 
     kinds: (batch, K + 1), of these and of those, where there are kinds; the
     width is then that of the widest frame among them.
@@ -97,6 +99,8 @@ class PairBatches:
     """How many frames back each of the frames lies that stand for "previous"."""
     forget: float = 0.0
     """Share of the pairs whose history is cut off somewhere, drawn anew each epoch."""
+    ahead: tuple[int, ...] = ()
+    """How many frames ahead each of those lies that are read where they are there."""
 
     def __post_init__(self) -> None:
         n_pairs = len(self)
@@ -132,7 +136,10 @@ class PairBatches:
         """The pairs of each batch, values in [0, 1].
 
         The history is in its order, zeros where the sequence had not begun or it
-        is forgotten. Each pair comes once. The order depends on nothing but seed
+        is forgotten. Frames ahead are shown in ``SHOWN_AHEAD`` of the pairs, in the
+        others they are zeros, and so are those beyond the sequence's end; where
+        they are shown the first may be missing, as where several frames are to be
+        filled in. Each pair comes once. The order depends on nothing but seed
         and epoch; where there are kinds, frames of one width come together, for
         narrow ones cost less by themselves. skip: batches to leave out at the
         beginning. rank, world: of ``world`` processes that share each batch the
@@ -146,10 +153,11 @@ class PairBatches:
             widths = np.array(self.sequences.widths)[self.sequences.kinds[previous + 1]]
             previous = previous[self._alike_together(widths, rng)]
         reach = self._reach(previous, rng)
+        span = self._ahead(previous, rng)
         for begin in range(skip * self.batch, len(previous), self.batch):
             joint = np.arange(begin, min(begin + self.batch, len(previous)))
             share = joint[rank::world] if rank < len(joint) else joint[:1]
-            yield self._fetch(previous[share], reach[share])
+            yield self._fetch(previous[share], reach[share], span[:, share])
 
     def _alike_together(
         self, widths: npt.NDArray[np.integer], rng: np.random.Generator
@@ -178,10 +186,29 @@ class PairBatches:
             reach = np.where(rng.random(len(previous)) < self.forget, np.minimum(reach, cut), reach)
         return reach
 
-    def _fetch(self, previous: npt.NDArray[np.int64], reach: npt.NDArray[np.int64]) -> Pairs:
-        lags = np.array(self.history)
+    def _ahead(
+        self, previous: npt.NDArray[np.int64], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Which frames ahead each pair is shown, (2, pairs): from the first number to the last."""
+        if not self.ahead:
+            return np.zeros((2, len(previous)), np.int64)
+        index = self.sequences.index
+        last = index[np.searchsorted(index, previous, side="right")] - 2 - previous
+        first = rng.choice([0, *self.ahead], len(previous)) + 1
+        is_shown = rng.random(len(previous)) < SHOWN_AHEAD
+        return np.stack([first, np.where(is_shown, last, 0)])
+
+    def _fetch(
+        self,
+        previous: npt.NDArray[np.int64],
+        reach: npt.NDArray[np.int64],
+        span: npt.NDArray[np.int64],
+    ) -> Pairs:
+        lags = np.array([*self.history, *(-lag for lag in self.ahead)])
         current = previous + 1
-        is_known = lags[:, None] <= reach  # (K, batch)
+        first, last = span
+        is_ahead = (first <= -lags[:, None]) & (-lags[:, None] <= last)
+        is_known = np.where(lags[:, None] > 0, lags[:, None] <= reach, is_ahead)  # (K, batch)
         numbers = np.where(is_known, current - lags[:, None], current)
         both = self.sequences.fetch(np.concatenate([numbers.ravel(), current]))
         before, now = both[: numbers.size], both[numbers.size :]

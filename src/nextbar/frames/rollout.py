@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
 from nextbar.frames.config import Sampling
 from nextbar.frames.contracts import Consecutive, Frames, Kinds, Latents, Noise, Written
-from nextbar.frames.model import Model
+from nextbar.frames.model import After, Model
 from nextbar.frames.replicas import few_threads
 
 SLOTS = 16
@@ -29,6 +29,7 @@ def roll_out(
     sampling: Sampling = AS_TRAINED,
     perceive: Callable[[Frames], Frames] = lambda frames: frames,
     kinds: Kinds | None = None,
+    after: After | None = None,
 ) -> Written:
     """New frames, (len(seeds), n_frames, C, H, W) in [0, 1].
 
@@ -42,7 +43,8 @@ def roll_out(
     generated frame before it is encoded again and returned. Departure: the
     paper encodes the raw output; that is the default here. kinds:
     (len(seeds), T + n_frames), of the first frames and of those to come, where
-    there are kinds.
+    there are kinds. after: frames that come behind those written, for each
+    sequence as many; what is written leads to them, if the model reads ahead.
     """
     groups = []
     noise = latent_noise(seeds, n_frames, model.noise_size)
@@ -51,10 +53,45 @@ def roll_out(
         start = None if first is None else _pad(first[begin:end])
         with few_threads(model.config):
             chosen = None if kinds is None else _pad(kinds[begin:end])
-            args = (model, start, _pad(noise[begin:end]), sampling, perceive, chosen)
+            ahead = None if after is None else _of_rows(after, slice(begin, end))
+            args = (model, start, _pad(noise[begin:end]), sampling, perceive, chosen, ahead)
             group = _roll_out_group(*args)
         groups.append(group[: end - begin])
     return torch.cat(groups)
+
+
+def roll_out_choosing(
+    model: Model,
+    first: Consecutive | None,
+    *,
+    seed: int,
+    n_frames: int,
+    choose: Callable[[Frames, Frames, int], int],
+    sampling: Sampling = AS_TRAINED,
+    perceive: Callable[[Frames], Frames] = lambda frames: frames,
+    kinds: Kinds | None = None,
+    after: After | None = None,
+    rows: Bool[Tensor, "written height"] | None = None,
+) -> Written:
+    """One sequence as of :func:`roll_out`, each frame one of ``SLOTS`` drawn side by side.
+
+    first, kinds, after: as there, of one row. choose: of these frames as
+    perceived, (SLOTS, C, H, W), of what they had been with all rows open, and of
+    the frame's number from 0, which is taken. The first is drawn with the seed's
+    own noise: where that is always chosen, the sequence is that of
+    :func:`roll_out`. rows: for each frame those in which something may be; in
+    columns only. A sequence alone costs as much without.
+    """
+    of_others = [np.random.default_rng([seed, other]) for other in range(1, SLOTS)]
+    shape = (n_frames, model.noise_size)
+    others = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for rng in of_others]
+    noise = torch.cat([latent_noise([seed], *shape), torch.stack(others)])
+    start = None if first is None else _pad(first)
+    of_all = None if kinds is None else _pad(kinds)
+    ahead = None if after is None else _of_rows(after, slice(None))
+    with few_threads(model.config):
+        args = (model, start, noise, sampling, perceive, of_all, ahead, choose, rows)
+        return _roll_out_group(*args)[:1]
 
 
 def latent_noise(
@@ -80,19 +117,31 @@ def _roll_out_group(
     sampling: Sampling,
     perceive: Callable[[Frames], Frames],
     kinds: Kinds | None,
+    after: After | None,
+    choose: Callable[[Frames, Frames, int], int] | None = None,
+    rows: Bool[Tensor, "written height"] | None = None,
 ) -> Written:
     model.eval()
     device = _device(model)
+    ahead = None if after is None else _to(after, device)
     given = [] if first is None else list(first.to(device).unbind(dim=1))
     frames = list(given)
     of_all = None if kinds is None else kinds.to(device)
-    for noise_now in noise.to(device).unbind(dim=1):
+    for nth, noise_now in enumerate(noise.to(device).unbind(dim=1)):
         before = torch.stack(frames[-model.memory :], dim=1) if frames else None
         n_frames = len(frames)
         now = None if of_all is None else of_all[:, max(0, n_frames - model.memory) : n_frames + 1]
-        latent = next_latent(model, before, noise_now, sampling, now)
+        if ahead is not None:
+            ahead = ahead._replace(gap=noise.shape[1] - 1 - nth)
+        latent = next_latent(model, before, noise_now, sampling, now, ahead)
         there = model.there_in(now, model.shape[2])
-        frames.append(perceive(model.draw(latent, there)))
+        may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
+        drawn = perceive(model.draw(latent, there, may_be))
+        if choose is not None:
+            free = drawn if may_be is None else perceive(model.draw(latent, there))
+            chosen = choose(drawn.cpu(), free.cpu(), nth)
+            drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
+        frames.append(drawn)
     return torch.stack(frames[len(given) :], dim=1).cpu()
 
 
@@ -102,6 +151,7 @@ def next_latent(
     noise: Noise,
     sampling: Sampling = AS_TRAINED,
     kinds: Kinds | None = None,
+    after: After | None = None,
 ) -> Latents:
     """What the next frame is decoded from, (B, latent).
 
@@ -112,12 +162,19 @@ def next_latent(
     is E's, as there; 0 forgets the frames before; between, see ``draw`` of
     :mod:`nextbar.frames.chain`. Departure: the paper has no such choice. kinds:
     (B, T + 1), of the frames before and of the next, where there are kinds.
+    after: what comes behind; no frame is bound to follow it, as ``follow`` speaks
+    of frames before.
     """
-    if before is None:
+    if after is not None and not any(after.place(lag) is not None for lag in model.config.ahead):
+        after = None
+    if before is None and after is None:
         return model.beginning(noise, kinds).draw(noise, replace(sampling, follow=1))
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
-    history = model.history_of(before.unbind(dim=1)).contiguous(memory_format=torch.channels_last)
-    reading = model.read(history, model.kinds_of(kinds))
+    frames = [] if before is None else before.unbind(dim=1)
+    history = model.history_of(frames, after).contiguous(memory_format=torch.channels_last)
+    reading = model.read(history, model.kinds_of(kinds, after))
+    if before is None:
+        return reading.draw(noise, replace(sampling, follow=1))
     beginning = model.beginning(noise, kinds) if sampling.follow < 1 else None
     if isinstance(reading, Gaussian):
         assert beginning is None or isinstance(beginning, Gaussian)
@@ -132,10 +189,11 @@ def next_frames(
     noise: Noise,
     sampling: Sampling = AS_TRAINED,
     kinds: Kinds | None = None,
+    after: After | None = None,
 ) -> tuple[Frames, Latents]:
     """One step of :func:`roll_out` by itself: raw frames (B, C, H, W), and their latents.
 
-    before: (B, T, C, H, W) or None, and kinds, as for :func:`next_latent`. noise: (B,
+    before: (B, T, C, H, W) or None, kinds and after as for :func:`next_latent`. noise: (B,
     ``noise_size``). Frames are the same to the bit as in a rollout, and decoded
     from the returned latents again.
     """
@@ -149,7 +207,8 @@ def next_frames(
             start = None if before is None else _pad(before[chosen]).to(device)
             of_group = None if kinds is None else _pad(kinds[chosen]).to(device)
             noise_now = _pad(noise[chosen]).to(device)
-            latent = next_latent(model, start, noise_now, sampling, of_group)
+            ahead = None if after is None else _to(_of_rows(after, chosen), device)
+            latent = next_latent(model, start, noise_now, sampling, of_group, ahead)
         latents.append(latent[:n_rows].cpu())
         frames.append(decode(model, latents[-1], None if kinds is None else kinds[chosen]))
     return torch.cat(frames), torch.cat(latents)
@@ -175,6 +234,16 @@ def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames
 
 def _device(model: Model) -> torch.device:
     return next(model.parameters()).device
+
+
+def _of_rows(after: After, rows: slice) -> After:
+    kinds = None if after.kinds is None else _pad(after.kinds[rows])
+    return After(_pad(after.frames[rows]), after.gap, kinds)
+
+
+def _to(after: After, device: torch.device) -> After:
+    kinds = None if after.kinds is None else after.kinds.to(device)
+    return After(after.frames.to(device), after.gap, kinds)
 
 
 def _pad(group: Tensor) -> Tensor:

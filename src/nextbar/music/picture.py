@@ -59,6 +59,12 @@ class Panel:
     given_bars: int = 0
     title: str = ""
     metres: Sequence[Metre] = ()
+    ending_bars: int = 0
+
+    @property
+    def written(self) -> tuple[int, int]:
+        """The steps between which the bars lie that were not given."""
+        return int(self.starts[self.given_bars]), int(self.starts[-1 - self.ending_bars])
 
 
 def draw_piano_roll(
@@ -68,22 +74,24 @@ def draw_piano_roll(
     steps_per_quarter: int,
     metres: Sequence[Metre] = (),
     given_bars: int = 0,
+    ending_bars: int = 0,
     title: str = "",
 ) -> Figure:
     """A piano roll: time to the right in bars, pitch upwards, louder notes darker.
 
     notes: dtype ``NOTE``. starts: of the bars. metres: of each bar; they decide
     where its beats are, which are quarters where none are told, and where there
-    are several each is named where it begins. given_bars: how many bars at the
-    beginning were given to the model; they have a colour and a ground of their own.
+    are several each is named where it begins. given_bars, ending_bars: how many bars
+    at the beginning and at the end were given to the model; they have a colour and a ground of
+    their own.
     """
-    panel = Panel(notes, starts, given_bars, title, metres)
+    panel = Panel(notes, starts, given_bars, title, metres, ending_bars)
     low, high = _pitch_range([panel])
     width = min(max(5.2, 1.6 + 0.62 * (len(starts) - 1)), 24.0)
     height = 1.25 + 0.105 * (high - low + 1)
     figure = _new_figure(width, height)
     left, right = 0.62 / width, 1 - 0.22 / width
-    bottom, top = 0.42 / height, 1 - (0.46 if title or given_bars else 0.15) / height
+    bottom, top = 0.42 / height, 1 - (0.46 if title or given_bars or ending_bars else 0.15) / height
     axes = figure.add_axes((left, bottom, right - left, top - bottom))
     _draw_panel(axes, panel, (low, high), int(starts[-1]))
     _draw_beats(axes, panel, steps_per_quarter)
@@ -91,7 +99,7 @@ def draw_piano_roll(
         _name_metres(axes, panel, size=7)
     if title:
         _write_title(figure, (left, 1 - 0.22 / height), title, size=10)
-    if given_bars:
+    if given_bars or ending_bars:
         _draw_legend(figure, (right, 1 - 0.16 / height))
     return figure
 
@@ -114,7 +122,7 @@ def draw_contact_sheet(
     pitches = _pitch_range(panels)
     panel_width = min(max(2.6, 0.4 + 0.26 * n_bars), 12.0)
     panel_height = min(max(0.95, 0.055 * (pitches[1] - pitches[0] + 1)), 3.0)
-    has_given = any(panel.given_bars for panel in panels)
+    has_given = any(panel.given_bars or panel.ending_bars for panel in panels)
     head = 0.5 if title or has_given else 0.1
     gap_x, gap_y = 0.5, 0.5
     width = 0.15 + n_columns * (panel_width + gap_x) + 0.05
@@ -192,8 +200,10 @@ def _draw_ground(axes: Axes, panel: Panel, pitches: tuple[int, int]) -> None:
     """Lanes of the black keys, the ground of given bars, lines of bars."""
     low, high = pitches
     starts = panel.starts
-    if panel.given_bars:
-        axes.axvspan(0, starts[panel.given_bars], color=GIVEN_GROUND, linewidth=0, zorder=0)
+    first, end = panel.written
+    for given in ((0, first), (end, int(starts[-1]))):
+        if given[0] < given[1]:
+            axes.axvspan(*given, color=GIVEN_GROUND, linewidth=0, zorder=0)
     lanes = np.array([p for p in range(low, high + 1) if p % 12 in _BLACK_KEYS], float)
     boxes = _boxes(np.zeros(1), starts[-1:].astype(float), lanes - 0.5, lanes + 0.5)
     axes.add_collection(
@@ -246,7 +256,8 @@ def _draw_notes(axes: Axes, panel: Panel) -> None:
     notes = panel.notes
     left, pitch = notes["start"] + 0.08, notes["pitch"].astype(float)
     boxes = _boxes(left, left + notes["duration"] - 0.16, pitch - 0.4, pitch + 0.4)
-    is_given = notes["start"] < panel.starts[panel.given_bars]
+    first, end = panel.written
+    is_given = (notes["start"] < first) | (notes["start"] >= end)
     strength = PALEST + (1 - PALEST) * notes["velocity"].astype(float) / 127
     ink = np.where(is_given[:, None], to_rgb(GIVEN), to_rgb(GENERATED))
     colours = 1 - strength[:, None] * (1 - ink)

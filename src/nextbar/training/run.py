@@ -231,7 +231,13 @@ def training_pairs(corpus: Corpus, config: Config) -> PairBatches:
     pieces = corpus.pieces("training")
     try:
         return PairBatches(
-            sequences, pieces, config.batch, config.seed, config.history, config.forget
+            sequences,
+            pieces,
+            config.batch,
+            config.seed,
+            config.history,
+            config.forget,
+            config.ahead,
         )
     except CorpusError as error:
         raise CorpusError(

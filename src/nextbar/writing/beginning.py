@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from nextbar.errors import CorpusError, UsageError
 from nextbar.music.bars import Notes, Rolls, cut_at_bar_lines, draw_rolls, join_at_bar_lines
@@ -13,8 +14,8 @@ from nextbar.music.metre import normal_metre, show_metre
 from nextbar.music.reading import show_path
 from nextbar.music.tunes import Metre
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING, Beginning
-from nextbar.writing.source import read_source, split_place
+from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING, Beginning, Ending
+from nextbar.writing.source import Source, read_source, split_place
 
 
 def begin_from(
@@ -68,11 +69,24 @@ def rolls_before(notes: Notes, metres: Sequence[Metre], kind: BarKind, *, memory
 
     That is ``memory`` of them, but none before a bar in a metre that it does not know.
     """
+    n_known = min(_n_known(metres[::-1], kind), memory)
+    return _rolls(notes, metres, kind, range(len(metres) - n_known, len(metres)))
+
+
+def rolls_after(notes: Notes, metres: Sequence[Metre], kind: BarKind, *, reach: int) -> Rolls:
+    """The rolls of the first bars, as :func:`rolls_before`; reach: how many a model reads ahead."""
+    return _rolls(notes, metres, kind, range(min(_n_known(metres, kind), reach)))
+
+
+def _n_known(metres: Sequence[Metre], kind: BarKind) -> int:
+    """How many bars there are before the first in a metre that the model does not know."""
     known = [normal_metre(metre) in kind.metres for metre in metres]
-    n_known = known[::-1].index(False) if False in known else len(known)
+    return known.index(False) if False in known else len(known)
+
+
+def _rolls(notes: Notes, metres: Sequence[Metre], kind: BarKind, bars: range) -> Rolls:
     bar_notes, index = cut_at_bar_lines(notes, kind.starts_of(metres))
-    last = np.arange(len(metres) - min(n_known, memory), len(metres))
-    return draw_rolls(bar_notes, index, last, n_steps=kind.n_steps, onsets=kind.onsets)
+    return draw_rolls(bar_notes, index, np.array(bars), n_steps=kind.n_steps, onsets=kind.onsets)
 
 
 def _unknown(metre: Metre, kind: BarKind, near: int | None) -> str:
@@ -90,28 +104,10 @@ def begin_from_file(
     """
     place = split_place(start)
     source = read_source(place, kind, track=track)
-    piece, starts = source.piece, source.piece.starts
-    shown = show_path(piece.name)
-    bar_notes, index = cut_at_bar_lines(piece.grid.notes, starts)
-    sounding = np.flatnonzero(np.diff(index)) + 1
-    known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
-    usual = (known or [int(sounding[-1])])[-1]
-    chosen = usual if place.bar is None else place.bar
-    if not 1 <= chosen <= piece.n_bars:
-        raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
-    if chosen not in sounding:
-        near = int(sounding[np.abs(sounding - chosen).argmin()])
-        raise UsageError(
-            f"bar {chosen} of {shown} is silent; the nearest that sounds is bar {near}"
-        )
+    sounding, chosen = _choose_bar(source, place.bar, kind, usual=-1)
     first = int(sounding[0])
-    starts = starts[first - 1 : chosen + 1]
-    kept = join_at_bar_lines(bar_notes, index[first - 1 : chosen + 1], starts)
-    semitones = semitones_to_c(piece.grid.notes) if kind.common_key else 0
-    metres = source.metres[first - 1 : chosen]
-    if chosen not in known:
-        nearest = min(known, key=lambda bar: abs(bar - chosen), default=None)
-        raise UsageError(f"bar {chosen} of {shown} {_unknown(metres[-1], kind, nearest)}")
+    kept, metres = _bars_between(source, first, chosen)
+    semitones = semitones_to_c(source.piece.grid.notes) if kind.common_key else 0
     heard = transpose(kept, semitones)
     return Beginning(
         notes=kept,
@@ -124,3 +120,74 @@ def begin_from_file(
         says=tuple(source.sentences(chosen)),
         origin={**source.to_json(), "bars": [first, chosen]},
     )
+
+
+def end_at(
+    composer: Composer,
+    end: str,
+    *,
+    beginning: Beginning | None = None,
+    track: int | str = "all",
+) -> Ending:
+    """What a piece leads to: the bars of a file of music from one to its last that sounds.
+
+    end: ``FILE:k``, from its bar k, ``FILE`` from its first that sounds; the rest
+    and the errors as for :func:`begin_from`. beginning: what the piece goes on
+    from, whose key it is in for the model.
+    """
+    composer.check_reads_ahead()
+    kind, place = composer.kind, split_place(end)
+    source = read_source(place, kind, track=track)
+    sounding, chosen = _choose_bar(source, place.bar, kind, usual=0)
+    last = int(sounding[-1])
+    kept, metres = _bars_between(source, chosen, last)
+    semitones = semitones_to_c(source.piece.grid.notes) if kind.common_key else 0
+    if beginning is not None:
+        semitones = beginning.transposed
+    name = show_path(source.piece.name)
+    return Ending(
+        notes=kept,
+        metres=metres,
+        rolls=rolls_after(
+            transpose(kept, semitones), metres, kind, reach=max(composer.model.config.ahead)
+        ),
+        name=f"{source.name_for_files(place.path.stem)}-bar{chosen}",
+        transposed=semitones,
+        sound=source.sound,
+        says=(f"{name}: leads to bar {chosen} of {source.piece.n_bars}", *source.remarks()),
+        origin={**source.to_json(), "bars": [chosen, last]},
+    )
+
+
+def _choose_bar(
+    source: Source, asked: int | None, kind: BarKind, *, usual: int
+) -> tuple[npt.NDArray[np.int64], int]:
+    """The bars of a source that sound, and the chosen one, from 1.
+
+    asked: None is the first (``usual`` 0) or the last (-1) in a metre that the model knows.
+    """
+    piece, shown = source.piece, show_path(source.piece.name)
+    _, index = cut_at_bar_lines(piece.grid.notes, piece.starts)
+    sounding = np.flatnonzero(np.diff(index)) + 1
+    known = [int(bar) for bar in sounding if normal_metre(source.metres[bar - 1]) in kind.metres]
+    chosen = (known or [int(sounding[usual])])[usual] if asked is None else asked
+    if not 1 <= chosen <= piece.n_bars:
+        raise UsageError(f"{shown} has bars 1 to {piece.n_bars}, there is no bar {chosen}")
+    if chosen not in sounding:
+        near = int(sounding[np.abs(sounding - chosen).argmin()])
+        raise UsageError(
+            f"bar {chosen} of {shown} is silent; the nearest that sounds is bar {near}"
+        )
+    if chosen not in known:
+        nearest = min(known, key=lambda bar: abs(bar - chosen), default=None)
+        metre = source.metres[chosen - 1]
+        raise UsageError(f"bar {chosen} of {shown} {_unknown(metre, kind, nearest)}")
+    return sounding, chosen
+
+
+def _bars_between(source: Source, first: int, last: int) -> tuple[Notes, tuple[Metre, ...]]:
+    """The notes of these bars, both from 1, as a piece by themselves, and their metres."""
+    starts = source.piece.starts[first - 1 : last + 1]
+    bar_notes, index = cut_at_bar_lines(source.piece.grid.notes, source.piece.starts)
+    kept = join_at_bar_lines(bar_notes, index[first - 1 : last + 1], starts)
+    return kept, source.metres[first - 1 : last]

@@ -20,10 +20,10 @@ from torch import Tensor
 from nextbar.errors import CopiedError, RunError, UsageError
 from nextbar.frames.checkpoint import load_model
 from nextbar.frames.config import Sampling
-from nextbar.frames.model import Model
+from nextbar.frames.model import After, Model
 from nextbar.frames.record import WEIGHTS, read_description
 from nextbar.frames.replicas import choose_device
-from nextbar.frames.rollout import roll_out
+from nextbar.frames.rollout import roll_out, roll_out_choosing
 from nextbar.music.bars import (
     FULL_VELOCITY,
     Rolls,
@@ -42,11 +42,13 @@ from nextbar.writing.piece import (
     Before,
     Beginning,
     Composition,
+    Ending,
     check_bars,
     check_seed,
     check_tempo,
     check_threshold,
 )
+from nextbar.writing.wishes import Wishes
 
 if TYPE_CHECKING:
     from nextbar.measures.fingerprints import Fingerprints
@@ -123,25 +125,29 @@ class Composer:
         bars: int = 16,
         seed: int = 0,
         beginning: Beginning | None = None,
+        ending: Ending | None = None,
         tempo: float | None = None,
         metre: str | None = None,
         temperature: float | None = None,
         follow: float | None = None,
         threshold: float | None = None,
+        wishes: Wishes | None = None,
         no_copies: bool = False,
         strictness: int = 1,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
         beginning: what to go on from (testing model 1), from
-        ``nextbar.begin_from``; None begins from noise (testing model 2). tempo: in
+        ``nextbar.begin_from``; None begins from noise (testing model 2). ending:
+        what to lead to, from ``nextbar.end_at``. tempo: in
         quarters a minute; None is that of the beginning, else the corpus's. metre:
         of the written bars, as "6/8"; None is that of the last given bar, else the
         corpus's most frequent. temperature, follow: how far each bar strays from
         the likeliest, and how closely it follows those before, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
-        threshold: the intensity, 0-1, from which a cell is heard. no_copies: no
-        written bar, and no two-bar phrase, is one of the training tunes in any key;
+        threshold: the intensity, 0-1, from which a cell is heard. wishes: how many
+        notes, how high, on which chords, ``nextbar.Wishes``. no_copies: no written
+        bar, and no two-bar phrase, is one of the training tunes in any key;
         strictness: see :meth:`no_copies`; CopiedError where that cannot be. The same
         arguments give the same piece.
         """
@@ -150,6 +156,8 @@ class Composer:
             [beginning],
             bars=bars,
             seeds=[seed],
+            ending=ending,
+            wishes=wishes,
             sampling=sampling,
             threshold=threshold,
             tempo=tempo,
@@ -178,6 +186,8 @@ class Composer:
         threshold: float | None = None,
         tempo: float | None = None,
         metre: Metre | Sequence[Metre] | None = None,
+        ending: Ending | None = None,
+        wishes: Wishes | None = None,
         no_copies: "NoCopies | None" = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
@@ -186,9 +196,12 @@ class Composer:
         piece does not depend on the others it is computed with. tempo: None is
         that of what is gone on from, else the corpus's. metre: of all written
         bars, or of each; None is that of the last given bar, else the corpus's
-        most frequent. no_copies: from the method of that name; each piece then has a
-        ``check``, and one that has not passed it ends before the bar that could not be
-        drawn. Raises UsageError for a metre that the model does not know.
+        most frequent. Raises UsageError for one that the model does not know.
+        ending: what all of them lead to, behind the written bars; UsageError of a
+        model that does not read ahead. wishes: what is asked of the written bars; of a
+        model in columns, and for the price of a whole group of pieces each.
+        no_copies: from the method of that name; each piece then has a ``check``, and
+        one that has not passed it ends before the bar that could not be drawn.
         """
         check_bars(bars)
         check_tempo(tempo)
@@ -198,35 +211,58 @@ class Composer:
         heard_from = self.threshold if threshold is None else threshold
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
-        metres = [self.metres_of(beginning, bars, metre) for beginning in beginnings]
-        how = self.sampling if sampling is None else sampling
+        metres = [self.metres_of(beginning, bars, metre, ending) for beginning in beginnings]
         if no_copies is not None:
             from nextbar.writing.no_copies import compose_new
 
+            if ending is not None or (wishes is not None and wishes.any):
+                raise UsageError(
+                    "no-copies goes with no bars that are led to, and no density, register or "
+                    "chords; leave one out, and look with nextbar verify"
+                )
             pieces = compose_new(
                 self,
                 beginnings,
                 metres,
                 seeds=seeds,
-                sampling=how,
+                sampling=self.sampling if sampling is None else sampling,
                 threshold=heard_from,
                 no_copies=no_copies,
             )
             return _at_tempo(pieces, tempo)
         befores = [beginning.last_bars for beginning in given]
         first = to_frames(befores) if given else None
-        frames = roll_out(
-            self.model,
-            first,
-            n_frames=bars,
-            seeds=seeds,
-            sampling=how,
-            perceive=lambda drawn: hear(drawn, heard_from),
-            kinds=self.kinds_of(befores, metres),
-        )
+        how: dict[str, Any] = {
+            "n_frames": bars,
+            "sampling": self.sampling if sampling is None else sampling,
+            "perceive": lambda drawn: hear(drawn, heard_from),
+        }
+        kinds = self.kinds_of(befores, metres)
+        after = None if ending is None else self.after([ending.first_bars] * len(beginnings))
+        if wishes is None or not wishes.any:
+            frames = roll_out(self.model, first, seeds=seeds, kinds=kinds, after=after, **how)
+        else:
+            self._check_wishes()
+            each = []
+            for nth, (seed, beginning) in enumerate(zip(seeds, beginnings, strict=True)):
+                this = slice(nth, nth + 1)
+                front = beginning or ending
+                transposed = 0 if front is None else front.transposed
+                written = roll_out_choosing(
+                    self.model,
+                    None if first is None else first[this],
+                    seed=seed,
+                    kinds=None if kinds is None else kinds[this],
+                    after=None if ending is None else self.after([ending.first_bars]),
+                    choose=wishes.chooser(transposed),
+                    rows=wishes.rows(bars, transposed),
+                    **how,
+                )
+                each.append(written)
+            frames = torch.cat(each)
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
         pieces = [
-            self.join(beginning, written, seed, of_written)
+            self.join(beginning, written, seed, of_written, ending)
             for beginning, written, seed, of_written in zip(
                 beginnings, rolls, seeds, metres, strict=True
             )
@@ -243,12 +279,44 @@ class Composer:
             **sound._asdict(),
         )
 
+    def after(self, bars: Sequence[Before]) -> After:
+        """The bars behind those to be written, as a rollout is told; for each piece as many.
+
+        Raises UsageError of a model that does not read ahead.
+        """
+        self.check_reads_ahead()
+        kinds = None
+        if len(self.kind.metres) > 1:
+            numbers = np.stack([self.kind.numbers_of(each.metres) for each in bars])
+            kinds = torch.from_numpy(numbers.astype(np.int64))
+        return After(to_frames(bars), kinds=kinds)
+
+    def _check_wishes(self) -> None:
+        if self.model.config.layout != "columns":
+            raise UsageError(
+                f"{self.path} is a model in a plane, as the paper's is, which cannot be asked for "
+                "density, register or chords; leave them out, or train the preset default"
+            )
+
+    def check_reads_ahead(self) -> None:
+        """Raises UsageError of a model that does not read the bars that come after."""
+        if not self.model.config.ahead:
+            raise UsageError(
+                f"{self.path} was not trained to lead to bars that come after (--ahead); go on "
+                "from a bar without them, or train a model with the preset default"
+            )
+
     def metres_of(
-        self, beginning: Beginning | None, bars: int, metre: Metre | Sequence[Metre] | None
+        self,
+        beginning: Beginning | None,
+        bars: int,
+        metre: Metre | Sequence[Metre] | None,
+        ending: Ending | None = None,
     ) -> tuple[Metre, ...]:
         """The metre of each written bar; see :meth:`compose`."""
+        given = beginning.metres[-1:] if beginning else ending.metres[:1] if ending else ()
         if metre is None:
-            metre = self.kind.metre if beginning is None else beginning.metres[-1]
+            metre = given[0] if given else self.kind.metre
         of_each: tuple[Metre, ...] = tuple(each for each in metre if isinstance(each, tuple))
         if not of_each:
             numerator, denominator = metre
@@ -286,24 +354,32 @@ class Composer:
         written: Rolls,
         seed: int,
         metres: tuple[Metre, ...],
+        ending: Ending | None = None,
     ) -> Composition:
         """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece.
 
-        metres: of the written bars.
+        metres: of the written bars. ending: what stands behind them.
         """
         starts = self.kind.starts_of(metres)
         notes = join_at_bar_lines(*read_rolls(written, starts), starts)
-        if beginning is None:
+        given = [each for each in (beginning, ending) if each is not None]
+        if not given:
             return Composition(notes, metres, 0, seed, self.sound)
-        notes = transpose(notes, -beginning.transposed)
-        notes["start"] += self.kind.starts_of(beginning.metres)[-1]
-        joined = sort_notes(np.concatenate([beginning.notes, notes]))
+        in_front = () if beginning is None else beginning.metres
+        notes = transpose(notes, -given[0].transposed)
+        notes["start"] += self.kind.starts_of(in_front)[-1]
+        parts = [notes] if beginning is None else [beginning.notes, notes]
+        if ending is not None:
+            behind = ending.notes.copy()
+            behind["start"] += self.kind.starts_of(in_front + metres)[-1]
+            parts.append(behind)
         return Composition(
-            notes=joined,
-            metres=beginning.metres + metres,
-            n_given_bars=beginning.n_bars,
+            notes=sort_notes(np.concatenate(parts)),
+            metres=in_front + metres + (() if ending is None else ending.metres),
+            n_given_bars=len(in_front),
             seed=seed,
-            sound=beginning.sound or self.sound,
+            sound=next((each.sound for each in given if each.sound is not None), self.sound),
+            n_ending_bars=0 if ending is None else ending.n_bars,
         )
 
 

@@ -145,6 +145,7 @@ def _describe(made: Made) -> dict[str, Any]:
     return {
         "bars": composition.n_bars,
         "given_bars": composition.n_given_bars,
+        "ending_bars": composition.n_ending_bars,
         "seed": composition.seed,
         "tempo": round(composition.sound.tempo, 3),
         "program": composition.sound.program,
@@ -171,6 +172,7 @@ def _write_piece(
             steps_per_quarter=kind.steps_per_quarter,
             metres=composition.metres,
             given_bars=composition.n_given_bars,
+            ending_bars=composition.n_ending_bars,
             title=made.name,
         )
         picture.save_png(figure, path.with_suffix(".png"))
@@ -220,6 +222,7 @@ def _write_sheet(folder: Path) -> None:
         metres = read_changes(details["metres"], details["bars"])
         starts = record.kind.starts_of(metres)
         title = Path(name).stem
-        panels.append(picture.Panel(notes, starts, details["given_bars"], title, metres))
+        given, ending = details["given_bars"], details.get("ending_bars", 0)
+        panels.append(picture.Panel(notes, starts, given, title, metres, ending))
     if panels:
         picture.save_png(picture.draw_contact_sheet(panels), folder / SHEET)

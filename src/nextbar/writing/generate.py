@@ -1,7 +1,8 @@
 """Many pieces at once, as a folder of files."""
 
+import hashlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +16,7 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, parse_metre, show_metre
 from nextbar.music.sheet import load_music21
 from nextbar.shipped import FOLDER as SHIPPED
-from nextbar.writing.beginning import begin_from, begin_from_corpus
+from nextbar.writing.beginning import begin_from, begin_from_corpus, end_at
 from nextbar.writing.composer import Composer, load
 from nextbar.writing.folder import Made, PieceWritten, check_folder, write_pieces
 from nextbar.writing.piece import (
@@ -29,6 +30,7 @@ from nextbar.writing.piece import (
     check_tempo,
     check_threshold,
 )
+from nextbar.writing.wishes import Wishes, read_chords, read_register
 
 MOST_PIECES: Final = 100_000
 BARS_AT_ONCE: Final = 8_000
@@ -42,12 +44,16 @@ def generate(
     pieces: int = 10,
     bars: int = 16,
     from_bar: str = NOISE,
+    between: tuple[str, str] | None = None,
     track: int | str = "all",
     temperature: float | None = None,
     follow: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
+    density: float | None = None,
+    register: str | float | None = None,
+    chords: str | Sequence[str] = (),
     no_copies: bool = False,
     strictness: int | None = None,
     seed: int = 0,
@@ -62,12 +68,16 @@ def generate(
 
     run: None takes the trained model that comes with nextbar.
     bars: how many bars the model writes; given ones come in front and are not
-    counted. from_bar: see :func:`begin_from`. temperature, follow, threshold, tempo,
-    metre: see ``Composer.generate``. no_copies: no written bar and no two-bar phrase is
-    one of the training tunes, in any key; strictness: 1, or 2 for bars that differ in
-    one note, too (``Composer.no_copies``). What cannot be written so is left out,
-    said and counted; CopiedError where that is all. Piece i has the seed ``seed + i`` and does not depend
-    on how many are made with it. A file's name says what decided the piece;
+    counted. from_bar: see :func:`begin_from`. between: two bars that the written
+    ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
+    what they lead to, see :func:`end_at`. temperature, follow, threshold, tempo,
+    metre: see ``Composer.generate``. density, register, chords: notes a bar, the
+    mean pitch ("C4" or 60), and what each bar keeps to ("C Am F G7"), see
+    :class:`nextbar.Wishes`. no_copies: no written bar and no two-bar phrase is one of
+    the training tunes, in any key; strictness: 1, or 2 for bars that differ in one
+    note, too (``Composer.no_copies``). What cannot be written so is left out, said
+    and counted; CopiedError where that is all. Piece i has the seed ``seed + i`` and
+    does not depend on how many are made with it. A file's name says what decided the piece;
     ``generated.json`` says it in full, with the command that makes it again. say:
     is told, in sentences, what of a file is gone on from before anything is
     written, and at the end what could not be.
@@ -93,17 +103,31 @@ def generate(
     wanted = None if metre is None else parse_metre(metre)
     if wanted is not None:
         composer.kind.number_of(wanted)
+    height = None if register is None else read_register(str(register))
+    wishes = Wishes(density=density, register=height, chords=read_chords(chords))
     check_folder(Path(out), composer)
-    beginnings = _begin_all(composer, from_bar, seeds, track)
-    if say is not None and beginnings[0] is not None:
-        for sentence in beginnings[0].says:
+    if between is not None and from_bar != NOISE:
+        raise UsageError("from-bar: between says already what is gone on from; give one of the two")
+    start = from_bar if between is None else between[0]
+    beginnings = _begin_all(composer, start, seeds, track)
+    ending = None
+    if between is not None:
+        ending = end_at(composer, between[1], beginning=beginnings[0], track=track)
+    says = [sentence for given in (beginnings[0], ending) if given for sentence in given.says]
+    if say is not None:
+        for sentence in says:
             say(sentence)
-    options = {"bars": bars, "from-bar": from_bar, "track": track}
+    options: dict[str, Any] = {"bars": bars}
+    options |= {"from-bar": from_bar} if between is None else {"between": list(between)}
+    options["track"] = track
     options["temperature"] = sampling.temperature
     options |= {} if sampling.follow == 1 else {"follow": sampling.follow}
     options |= {} if threshold is None else {"threshold": threshold}
     options |= {} if tempo is None else {"tempo": tempo}
     options |= {} if wanted is None else {"metre": show_metre(wanted)}
+    options |= {} if density is None else {"density": density}
+    options |= {} if register is None else {"register": register}
+    options |= {"chords": chords if isinstance(chords, str) else " ".join(chords)} if chords else {}
     options |= {} if refusing is None else {"no-copies": True}
     options |= {} if strictness is None else {"strictness": strictness}
 
@@ -119,15 +143,20 @@ def generate(
                 threshold=threshold,
                 tempo=tempo,
                 metre=wanted,
+                ending=ending,
+                wishes=wishes,
                 no_copies=refusing,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
                 start = NOISE if beginning is None else beginning.name
+                start += "" if ending is None else f"-to-{ending.name}"
                 name = _name_piece(composer, start, options)
                 command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
                 details = {"options": options, "command": command}
                 if beginning is not None and beginning.origin:
                     details["from"] = beginning.origin
+                if ending is not None:
+                    details["to"] = ending.origin
                 if nearest is not None:
                     details["nearest"] = nearest.of_bars(composition)
                 yield Made(f"{name}-seed{composition.seed}", composition, details)
@@ -188,6 +217,13 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     for option in ("follow", "threshold", "tempo"):
         if option in options:
             name += f"-{option}{_show(options[option])}"
+    if "density" in options:
+        name += f"-density{_show(options['density'])}"
+    if "register" in options:
+        name += f"-register{options['register']}"
+    if "chords" in options:
+        name += "-chords"
+        name += hashlib.sha256(options["chords"].encode()).hexdigest()[:6]
     if "metre" in options:
         name += f"-metre{options['metre'].replace('/', '-')}"
     if "no-copies" in options:
@@ -206,9 +242,8 @@ def _command(composer: Composer, options: dict[str, Any]) -> str:
     for name, value in options.items():
         if value is True:
             words.append(f"--{name}")
-        elif (name, value) not in (
-            ("track", "all"),
-            ("temperature", composer.sampling.temperature),
+        elif (name, value) != ("track", "all") and (
+            (name, value) != ("temperature", composer.sampling.temperature)
         ):
-            words += [f"--{name}", str(value)]
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)

@@ -64,7 +64,8 @@ class Composition:
 
     notes: on the corpus's grid, given bars first. metres: of each bar, as it is
     to be notated. n_given_bars: how many of these were given, not written.
-    sound: its tempo and instrument. check: None where copies were not looked for.
+    sound: its tempo and instrument. n_ending_bars: how many at the end were given.
+    check: None where copies were not looked for.
     """
 
     notes: Notes
@@ -72,6 +73,7 @@ class Composition:
     n_given_bars: int
     seed: int
     sound: Sound = Sound()
+    n_ending_bars: int = 0
     check: Check | None = None
 
     @property
@@ -81,7 +83,10 @@ class Composition:
 
 
 class Before(NamedTuple):
-    """The bars before one that is written: rolls (bars, channels, 88, steps), and their metres."""
+    """The bars before one that is written, or those after: rolls (bars, channels, 88, steps).
+
+    metres: theirs.
+    """
 
     rolls: Rolls
     metres: tuple[Metre, ...]
@@ -131,6 +136,35 @@ class Beginning:
     def program(self) -> int | None:
         """The General MIDI program that plays it, 0-127; None is that of the model's own music."""
         return None if self.sound is None else self.sound.program
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a piece leads to: all given notes, and the rolls of the first given bars.
+
+    As a :class:`Beginning`, but that the rolls are as many as a model reads
+    ahead, or fewer, and that they stand ``transposed`` semitones above the notes
+    as those of the beginning do, for the piece is one.
+    """
+
+    notes: Notes
+    metres: tuple[Metre, ...]
+    rolls: Rolls
+    name: str
+    transposed: int = 0
+    sound: Sound | None = None
+    says: tuple[str, ...] = ()
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_bars(self) -> int:
+        """How many bars are given."""
+        return len(self.metres)
+
+    @property
+    def first_bars(self) -> Before:
+        """The bars that the model may look at."""
+        return Before(self.rolls, self.metres[: len(self.rolls)])
 
 
 @dataclass(frozen=True)

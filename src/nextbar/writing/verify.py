@@ -201,10 +201,10 @@ def _verify_file(path: Path, learned: _Learned, strictness: int) -> FileVerdict:
         np.array([piece.n_bars], np.int64),
         strictness=strictness,
     )
-    n_given = _n_given(path)
+    written = _written(path, piece.n_bars)
     found = []
     for nth, (verdict, is_phrase) in enumerate(zip(bars, phrases, strict=True)):
-        if nth < n_given:
+        if nth not in written:
             found.append(BarVerdict(GIVEN))
             continue
         nearest = None
@@ -215,8 +215,9 @@ def _verify_file(path: Path, learned: _Learned, strictness: int) -> FileVerdict:
     return FileVerdict(str(path), tuple(found))
 
 
-def _n_given(path: Path) -> int:
-    """How many bars were given to a piece of nextbar, as the record beside it says."""
-    written = read_record(path.parent)
-    made = written.pieces.get(path.name) if written is not None else None
-    return int(made["given_bars"]) if made is not None else 0
+def _written(path: Path, n_bars: int) -> range:
+    """The bars, from 0, that were not given to a piece of nextbar, as the record beside it says."""
+    record_of_all = read_record(path.parent)
+    made = {} if record_of_all is None else record_of_all.pieces.get(path.name, {})
+    last = int(made["bars"]) - int(made.get("ending_bars", 0)) if made else n_bars
+    return range(int(made.get("given_bars", 0)), max(last, 0))
