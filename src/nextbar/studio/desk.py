@@ -25,6 +25,7 @@ from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
+from nextbar.shipped import MODELS, name_of
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
@@ -46,6 +47,8 @@ class Desk:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
+        known = name_of(path.resolve())
+        self.plays = "" if known is None else MODELS[known].plays
         self.composer = load(path)
         self.bench = Workbench(self.composer)
         self.kind = self.composer.kind
@@ -76,6 +79,7 @@ class Desk:
         return {
             "fingerprint": self.fingerprint,
             "name": self.name,
+            "plays": self.plays,
             "metres": self._metres(),
             "steps_per_quarter": kind.steps_per_quarter,
             "tempo": kind.tempo,
