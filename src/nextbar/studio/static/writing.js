@@ -3,7 +3,7 @@
 
 import { post, stream } from "./api.js";
 import { barsInWords, fail, forgive, say } from "./page.js";
-import { blank, forRun, isDraft, leading, nGiven, withBar } from "./piece.js";
+import { blank, forRun, isDraft, leading, nGiven, opened, withBar } from "./piece.js";
 import { newSeed } from "./settings.js";
 
 const STOPPED = new DOMException("Stop was pressed", "AbortError");
@@ -144,7 +144,8 @@ export class Writing extends EventTarget {
   // Bars drawn anew: these alone, between those that stay, or with all that follow; what is locked
   // stays. Gives whether they are.
   async roll(bars, withFollowing) {
-    const start = await this.#ready();
+    const { piece } = this.state;
+    const start = isDraft(piece) ? opened(forRun(piece, this.state.run.fingerprint)) : await this.#ready();
     if (!start) return false;
     const given = nGiven(start);
     const asked = { piece: start.recipe, seed: newSeed(), ...this.settings.sampled };
