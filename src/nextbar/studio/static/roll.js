@@ -243,16 +243,21 @@ export class Roll {
     }
     this.bars.forEach((bar, number) => {
       const button = ruler.children[number];
-      const [label, lock, mark] = button.children;
       const isLocked = this.locked(number);
       const barWidth = bar.n_steps * this.stepWidth;
+      // To touch a button costs more than to find that nothing of it has changed.
+      const isChosen = number >= this.range[0] && number <= this.range[1];
+      const looks = `${starts[number] * this.stepWidth} ${barWidth} ${isLocked} ${isChosen} ${metreNames[number]}`;
+      if (button.looks === looks && button.bar === bar) return;
+      Object.assign(button, { looks, bar });
+      const [label, lock, mark] = button.children;
       button.style.left = `${KEYS + starts[number] * this.stepWidth + 1}px`;
       button.style.width = `${Math.max(barWidth - 2, 8)}px`;
       const hasRoom = barWidth > (isLocked ? 34 : 22);
       label.textContent = hasRoom || (number % 4 === 0 && !isLocked) ? number + 1 : "";
       button.className = bar.given || bar.own ? "given" : "";
       lock.classList.toggle("away", !isLocked || barWidth < 12);
-      button.setAttribute("aria-pressed", String(number >= this.range[0] && number <= this.range[1]));
+      button.setAttribute("aria-pressed", String(isChosen));
       const says = (metreNames[number] && `in ${bar.metre} from here, `) + describe(bar);
       button.setAttribute("aria-label", `Bar ${number + 1}, ${says}${isLocked ? ", locked" : ""}`);
       button.title = `Bar ${number + 1}: ${says}`;
@@ -369,6 +374,10 @@ export class Roll {
     if (x + w < KEYS || x > width) return;
     const gap = Math.min(0.75, this.rowHeight / 10);
     pen.fillStyle = shade(note.given ? "mine" : "written", note.velocity);
+    if (w < 5 && !isChosen) {   // too small for round corners, of which many take long
+      pen.fillRect(x + gap, this.yOf(note.pitch) + gap, Math.max(w - 2 * gap, 1.5), this.rowHeight - 2 * gap);
+      return;
+    }
     pen.beginPath();
     pen.roundRect(x + gap, this.yOf(note.pitch) + gap, Math.max(w - 2 * gap, 2),
       this.rowHeight - 2 * gap, Math.min(3, this.rowHeight / 3));
