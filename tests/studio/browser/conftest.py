@@ -131,7 +131,7 @@ class Page:
             self.page.uncheck("#new-seed")
             self.page.fill("#seed", str(seed))
         self.press_compose()
-        assert self.page.evaluate("studio.state.nWritten") == bars
+        assert self.page.evaluate("studio.state.settings.bars") == bars
 
     def press_compose(self):
         """Presses Compose, and waits for the new piece."""

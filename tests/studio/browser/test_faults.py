@@ -165,12 +165,9 @@ def test_play_and_locks_can_be_seen_where_the_system_has_its_own_colours(chromiu
     page.choose(1)
     page.page.click("#lock")
     painted = page.page.evaluate(
-        """[...document.querySelectorAll('.when-paused, .ruler button.locked span')].map((e) => {
-             const style = e.matches('svg') ? getComputedStyle(e) : getComputedStyle(e, '::after');
-             const button = getComputedStyle(e.closest('button'));
-             return [style.fill, style.backgroundColor].includes(button.backgroundColor)
-               ? style.fill !== button.backgroundColor : true;
-           })"""
+        """[...document.querySelectorAll('.when-paused, .ruler svg:not(.away)')].map((svg) => (
+             getComputedStyle(svg).fill
+               !== getComputedStyle(svg.closest('button')).backgroundColor))"""
     )
     page.context.close()
     assert painted == [True, True]

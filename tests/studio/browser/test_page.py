@@ -353,18 +353,19 @@ def test_stop_keeps_the_bars_that_are_there(page):
         """() => {
           const stop = document.querySelector('#stop');
           studio.state.addEventListener('change', () => {
-            if (studio.state.piece?.bars.length === 3 && !stop.hidden) stop.click();
+            if (studio.state.piece?.bars.length >= 3 && !stop.hidden) stop.click();
           });
         }"""
     )
     page.set("bars", 64)
     page.page.fill("#seed", "3")
     page.page.click("#compose")
-    page.until("studio.state.nWritten === 3")
-    page.idle()
-    assert page.bars() == whole[:3]
+    page.until("studio.state.nWritten < 64 && !studio.writing.isBusy && !studio.state.isPreview")
+    n_bars = len(page.bars())  # three, or some more where the machine is quick
+    assert 3 <= n_bars < 64
+    assert page.bars()[:5] == whole[:n_bars]
     page.page.click("#more")  # it can be gone on from
-    page.until("studio.state.nWritten === 7")
+    page.until(f"studio.state.nWritten === {n_bars + 4}")
     assert page.bars()[:5] == whole
 
 

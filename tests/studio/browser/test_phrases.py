@@ -52,6 +52,7 @@ def test_an_empty_bar_is_put_in_and_filled_and_what_is_locked_stays(page):
     page.phrase("insert")
     page.settled()
     assert kinds(page) == "wwow"
+    assert page.page.inner_text("#roll-again") == "Fill"
     assert "Empty" in page.page.inner_text("#bar-facts")
     page.page.click("#roll-again")
     page.until("!studio.writing.isBusy && !studio.state.piece.bars[2].own")
@@ -60,6 +61,23 @@ def test_an_empty_bar_is_put_in_and_filled_and_what_is_locked_stays(page):
         True, True, False, True,
     ]  # fmt: skip
     assert page.bars()[:2] == before[:2]
+
+
+@pytest.mark.slow
+def test_a_bar_left_empty_between_drawn_ones_is_filled(page):
+    page.draw(bars=2)
+    page.drag((0, 60), (3, 60))
+    page.drag((16, 64), (19, 64))
+    page.choose(1)
+    page.phrase("insert")
+    page.settled()
+    page.choose(2)
+    assert page.page.inner_text("#roll-again") == "Fill"
+    page.page.click("#roll-again")
+    page.until("studio.state.piece.bars[1].name && !studio.writing.isBusy")
+    page.idle()
+    assert kinds(page) == "owo"
+    assert [page.bars()[0], page.bars()[2]] == [[[0, 4, 60]], [[0, 4, 64]]]
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ def test_a_slider_remakes_nothing_and_is_of_what_is_composed_next(page):
     assert drawn == [0.85] * 8 + [0] * 4  # as the run says, and as was chosen
 
 
+@pytest.mark.slow
 def test_an_alternative_that_was_chosen_stays_when_a_slider_is_moved(page):
     page.compose(bars=3)
     page.choose(2)
@@ -38,6 +39,7 @@ def test_an_alternative_that_was_chosen_stays_when_a_slider_is_moved(page):
     assert page.bars()[:3] == chosen
 
 
+@pytest.mark.slow
 def test_undo_and_a_reload_give_the_seed_and_the_settings_that_are_shown(page):
     page.compose(bars=4, seed=11)
     first = page.bars()
@@ -69,6 +71,7 @@ def test_undo_and_a_reload_give_the_seed_and_the_settings_that_are_shown(page):
     assert page.bars() == second
 
 
+@pytest.mark.slow
 def test_many_moves_of_one_slider_are_one_step_of_undo(page):
     page.compose(bars=1)
     page.page.locator("#tempo").fill("150")

@@ -38,12 +38,12 @@ export class BarPanel {
   get isOne() { return this.first === this.last; }
   get words() { return barsInWords(this.first, this.last); }
 
-  // The model's bars among the selected ones that may be drawn anew.
+  // The bars among the selected ones that the model may write: its own that are not locked, and
+  // empty ones.
   get free() {
-    const { piece, nGiven } = this.state;
-    const all = [];
-    for (let i = Math.max(this.first, nGiven); i <= this.last; i++) if (!isLocked(piece, i)) all.push(i);
-    return all;
+    const { piece } = this.state;
+    const isFree = (bar, i) => (bar.given ? isDraft(piece) && !bar.notes.length : !isLocked(piece, i));
+    return piece.bars.flatMap((bar, i) => (i >= this.first && i <= this.last && isFree(bar, i) ? [i] : []));
   }
 
   // ------------------------------------------------------------------ what is shown
@@ -63,12 +63,13 @@ export class BarPanel {
     const metre = studio.isInOneMetre || !this.isOne ? "" : `, ${bar.metre}`;
     $("bar-title").textContent = `${capital(this.words)}${metre}`;
     $("lock").setAttribute("aria-pressed", String(locked));
+    $("roll-again").textContent = this.free.some((i) => piece.bars[i].notes.length) || !this.free.length ? "Roll again" : "Fill";
     $("lock").textContent = locked ? "Locked" : "Lock";
     enable($("lock"), !isGiven && !studio.writing.isBusy);
     for (const id of ["roll-again", "with-following"]) enable($(id), canWrite);
     $("with-following").disabled = !canWrite;
-    for (const id of ["alternatives", "blend", "vary"]) enable($(id), canWrite && this.isOne);
-    enable($("vary"), canWrite && this.isOne && !bar.own);
+    for (const id of ["alternatives", "blend"]) enable($(id), canWrite && this.isOne && !bar.given);
+    enable($("vary"), canWrite && this.isOne && !bar.given && !bar.own);
     for (const button of $("phrase-tools").querySelectorAll("button")) enable(button, !studio.writing.isBusy);
     enable($("bars-paste"), !studio.writing.isBusy && this.clipboard !== null);
     enable($("bars-earlier"), !studio.writing.isBusy && this.first > 0);
@@ -77,8 +78,8 @@ export class BarPanel {
   }
 
   facts(bar, isGiven, locked) {
+    if (!bar.notes.length && (bar.own || (bar.given && isDraft(this.state.piece)))) return "Empty: draw in it, or let the model fill it.";
     if (bar.given) return isDraft(this.state.piece) ? "Given: the model goes on from it." : "Given: it stays as it is, and the model goes on from it.";
-    if (bar.own && !bar.notes.length) return "Empty: draw in it, or let the model fill it.";
     if (bar.own) return locked ? "Yours: locked, so that the model leaves it as it is." : "Yours, and unlocked: the model may write it anew.";
     if (!this.isOne) return "";
     return capital(`${describe(bar)}. ${this.origin(bar.recipe)}`);

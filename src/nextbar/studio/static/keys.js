@@ -3,6 +3,7 @@
 import { $, isEnabled } from "./page.js";
 
 const TYPED = "input:not([type=radio]):not([type=checkbox]):not([type=range]), select, textarea";
+const NOTE_KEYS = ["Delete", "Backspace", "[", "]"];   // of selected notes, wherever the focus is
 
 // studio: state, writing, transport, editing, panel, roll, undo(), redo(), closeAll().
 export function watchKeys(studio) {
@@ -59,7 +60,8 @@ export function watchKeys(studio) {
       return;
     }
     const onRoll = event.target.closest(".ruler button, .roll") || event.target === document.body;
-    if (onRoll && !event.altKey && editing.press(event)) { event.preventDefault(); return; }
+    const isOfNotes = onRoll || NOTE_KEYS.includes(key);
+    if (isOfNotes && !event.altKey && editing.press(event)) { event.preventDefault(); return; }
     if (event.altKey) {
       const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
       if (by && onRoll && state.selected >= 0) { event.preventDefault(); press(by < 0 ? "bars-earlier" : "bars-later"); }

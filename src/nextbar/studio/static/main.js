@@ -1,4 +1,8 @@
 // The studio's page: its parts, and what passes between them.
+//
+// state.js holds the piece, its settings and its undo; piece.js changes a piece by hand; writing.js asks
+// the model. transport.js plays it with sound.js, roll.js paints it, edit.js has its notes under mouse,
+// finger and keys. begin.js, settings.js, bars.js, keep.js and measures.js are the panels around it.
 
 import { get, post } from "./api.js";
 import { BarPanel } from "./bars.js";

@@ -11,6 +11,16 @@ export function element(tag, { text, ...attributes } = {}, ...children) {
   return made;
 }
 
+// One of the page's own pictures; what they mean is said beside them.
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
 export function say(sentence) { $("status").textContent = sentence; }
 
 export function fail(error) {

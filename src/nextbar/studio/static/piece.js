@@ -94,7 +94,7 @@ const asOwn = ({ notes, metre, n_steps, beat }) => (
 // no longer as they were stand back: what was written after them stays as it is.
 function rebuilt(piece, items) {
   const { recipe } = piece;
-  if (isDraft(piece)) return draft(piece, items.map(({ bar }) => bar));
+  if (isDraft(piece) || !items.length) return draft(piece, items.map(({ bar }) => bar));
   const given = nGiven(piece);
   const asBefore = items.length >= given && items.slice(0, given).every(({ bar }, i) => bar === piece.bars[i]);
   const behind = asBefore ? items.slice(given) : items;
@@ -124,10 +124,19 @@ function draft({ recipe }, bars) {
   };
 }
 
+// A draft with its bars as the musician's own, so that the model can fill the empty ones among them.
+export function opened(piece) {
+  const bars = piece.bars.map(asOwn);
+  const locked = bars.flatMap(({ notes }, i) => (notes.length ? [i] : []));
+  const recipe = { ...piece.recipe, given_stands: false, bars: bars.map((bar) => entryOf(bar, {})), locked };
+  return { recipe, bars, isLocal: true };
+}
+
 const itemsOf = (piece) => piece.bars.map((bar, i) => ({ bar, locked: isLocked(piece, i) }));
 
 // All of the piece as notes that another model can go on from: nothing of it is that model's.
 export function forRun(piece, run) {
+  if (piece.recipe.run === run) return piece;
   if (isDraft(piece)) return { ...piece, recipe: { ...piece.recipe, run, transposed: null } };
   const given = nGiven(piece);
   const bars = piece.bars.map((bar, i) => (i < given ? bar : asOwn(bar)));

@@ -1,6 +1,7 @@
 // The piano roll as it is seen: a canvas as large as what is seen, inside a box that scrolls; a
 // button for each bar above it, the keys at its left. What is done with the notes is in edit.js.
 
+import { element, icon } from "./page.js";
 import { barStarts, HIGHEST, joinBars, keyOf, LOWEST } from "./piece.js";
 import { colours, shade } from "./theme.js";
 
@@ -185,7 +186,7 @@ export class Roll {
       const apart = beside + above;
       if (apart >= nearest) continue;
       nearest = apart;
-      found = { note, isAtEnd: x > left + width - Math.min(Math.max(reach, 7), width * 0.35) };
+      found = { note, isAtEnd: x > left + width - Math.min(reach + 3, width * 0.35) };
     }
     return found;
   }
@@ -237,24 +238,26 @@ export class Roll {
     const { starts, metreNames, ruler } = this;
     while (ruler.children.length > wanted) ruler.lastChild.remove();
     while (ruler.children.length < wanted) {
-      const button = document.createElement("button");
-      const label = document.createElement("span");
-      const mark = document.createElement("span");
-      mark.className = "nearness";
-      mark.append(document.createElement("i"));
-      button.append(label, mark);
-      ruler.append(button);
+      const mark = element("span", { class: "nearness" }, element("i"));
+      ruler.append(element("button", {}, element("span"), icon("lock"), mark));
     }
     this.bars.forEach((bar, number) => {
       const button = ruler.children[number];
-      const [label, mark] = button.children;
       const isLocked = this.locked(number);
       const barWidth = bar.n_steps * this.stepWidth;
+      // To touch a button costs more than to find that nothing of it has changed.
+      const isChosen = number >= this.range[0] && number <= this.range[1];
+      const looks = `${starts[number] * this.stepWidth} ${barWidth} ${isLocked} ${isChosen} ${metreNames[number]}`;
+      if (button.looks === looks && button.bar === bar) return;
+      Object.assign(button, { looks, bar });
+      const [label, lock, mark] = button.children;
       button.style.left = `${KEYS + starts[number] * this.stepWidth + 1}px`;
       button.style.width = `${Math.max(barWidth - 2, 8)}px`;
-      label.textContent = barWidth > 22 || number % 4 === 0 ? number + 1 : "";
-      button.className = `${bar.given || bar.own ? "given" : ""} ${isLocked ? "locked" : ""}`;
-      button.setAttribute("aria-pressed", String(number >= this.range[0] && number <= this.range[1]));
+      const hasRoom = barWidth > (isLocked ? 34 : 22);
+      label.textContent = hasRoom || (number % 4 === 0 && !isLocked) ? number + 1 : "";
+      button.className = bar.given || bar.own ? "given" : "";
+      lock.classList.toggle("away", !isLocked || barWidth < 12);
+      button.setAttribute("aria-pressed", String(isChosen));
       const says = (metreNames[number] && `in ${bar.metre} from here, `) + describe(bar);
       button.setAttribute("aria-label", `Bar ${number + 1}, ${says}${isLocked ? ", locked" : ""}`);
       button.title = `Bar ${number + 1}: ${says}`;
@@ -371,6 +374,10 @@ export class Roll {
     if (x + w < KEYS || x > width) return;
     const gap = Math.min(0.75, this.rowHeight / 10);
     pen.fillStyle = shade(note.given ? "mine" : "written", note.velocity);
+    if (w < 5 && !isChosen) {   // too small for round corners, of which many take long
+      pen.fillRect(x + gap, this.yOf(note.pitch) + gap, Math.max(w - 2 * gap, 1.5), this.rowHeight - 2 * gap);
+      return;
+    }
     pen.beginPath();
     pen.roundRect(x + gap, this.yOf(note.pitch) + gap, Math.max(w - 2 * gap, 2),
       this.rowHeight - 2 * gap, Math.min(3, this.rowHeight / 3));

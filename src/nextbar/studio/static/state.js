@@ -13,11 +13,17 @@ export class State extends EventTarget {
   #preview = null;    // a piece on its way, bar by bar
   #past = [];
   #future = [];
+  #keeping = 0;
   #step = "";         // what the last change was of; one more of it is the same step of undo
   selected = -1;      // the first selected bar
   last = -1;          // the last one
   notes = new Set();  // the selected notes, as keyOf gives them
   version = 0;        // grows with every piece that is put, undone or redone
+
+  constructor() {
+    super();
+    addEventListener("pagehide", () => this.#keepNow());
+  }
 
   #tell(kind = "change") { this.dispatchEvent(new Event(kind)); }
 
@@ -121,7 +127,15 @@ export class State extends EventTarget {
     this.#tell();
   }
 
+  // A moment later, for a slider changes the piece many times a second; at the latest when the page
+  // is left.
   #keep() {
+    clearTimeout(this.#keeping);
+    this.#keeping = setTimeout(() => this.#keepNow(), 300);
+  }
+
+  #keepNow() {
+    clearTimeout(this.#keeping);
     const { piece, settings } = this.#now;
     if (!piece) return;
     const kept = { recipe: piece.recipe, settings };

@@ -25,12 +25,19 @@ function read() {
   for (const [key, name] of Object.entries(names)) colours[key] = of(name);
   for (const name of ["mine", "written", "faint"]) colours[name] = of(name).match(/[\d.]+/g).slice(0, 3).map(Number);
   probe.remove();
+  shades.clear();
 }
 
-// Louder notes stand out more.
+// Louder notes stand out more. Each shade is made once: a piece has thousands of notes.
+const shades = new Map();
 export function shade(whose, velocity) {
-  const strength = 0.42 + 0.58 * (velocity / 127);
-  return `rgb(${colours[whose].map((c, i) => Math.round(colours.faint[i] + strength * (c - colours.faint[i]))).join()})`;
+  const key = `${whose} ${velocity}`;
+  if (!shades.has(key)) {
+    const strength = 0.42 + 0.58 * (velocity / 127);
+    const mixed = colours[whose].map((c, i) => Math.round(colours.faint[i] + strength * (c - colours.faint[i])));
+    shades.set(key, `rgb(${mixed.join()})`);
+  }
+  return shades.get(key);
 }
 
 // Calls back when the colours are others.

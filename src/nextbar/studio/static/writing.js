@@ -3,7 +3,7 @@
 
 import { post, stream } from "./api.js";
 import { barsInWords, fail, forgive, say } from "./page.js";
-import { blank, forRun, isDraft, leading, nGiven, withBar } from "./piece.js";
+import { blank, forRun, isDraft, leading, nGiven, opened, withBar } from "./piece.js";
 import { newSeed } from "./settings.js";
 
 const STOPPED = new DOMException("Stop was pressed", "AbortError");
@@ -47,7 +47,7 @@ export class Writing extends EventTarget {
   // the new one. Gives whether it is; where Stop was pressed, it is with the bars that are there.
   async #follow(path, body, start, settings) {
     const { state } = this;
-    let now = start, last = null, ended = null;
+    let now = start, last = null, ended = null, free = 0;
     const done = await this.busy(async (signal) => {
       ended = signal;
       await stream(path, body, signal, (event) => {
@@ -57,8 +57,12 @@ export class Writing extends EventTarget {
           const bars = now.bars.slice(0, event.n_bars);
           bars[event.bar.index] = event.bar;
           now = { ...now, bars };
-          state.preview(now);
           say(`Writing bar ${event.bar.index + 1}`);
+          // To show a long piece takes its time: at most a fifth of that is spent on it.
+          const begun = performance.now();
+          if (begun < free) return;
+          state.preview(now);
+          free = begun + 5 * (performance.now() - begun);
         } else {
           last = event.piece;
         }
@@ -144,7 +148,8 @@ export class Writing extends EventTarget {
   // Bars drawn anew: these alone, between those that stay, or with all that follow; what is locked
   // stays. Gives whether they are.
   async roll(bars, withFollowing) {
-    const start = await this.#ready();
+    const { piece } = this.state;
+    const start = isDraft(piece) ? opened(forRun(piece, this.state.run.fingerprint)) : await this.#ready();
     if (!start) return false;
     const given = nGiven(start);
     const asked = { piece: start.recipe, seed: newSeed(), ...this.settings.sampled };
