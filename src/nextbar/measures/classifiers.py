@@ -7,11 +7,6 @@ Meaning
     that one look is enough. ``next_bar_told_from_real`` asks it of pairs, a
     real bar and the composed one behind it, against a real bar and its own next.
 
-    *Follows* asks of one set of pieces by itself whether the next bar depends on
-    the last: the network has to tell true pairs of consecutive bars from pairs
-    whose second bar is of another piece. 50 % says that the next bar tells
-    nothing of the last. Compare with the figure for real music.
-
 Conventions
     The network sees what sounds and what begins, a cell a step and a pitch; no
     velocity, or the constant loudness of a data set would give it away, and
@@ -41,7 +36,6 @@ PyTorch is loaded by the first call, not by importing this module.
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -137,25 +131,6 @@ def next_bar_told_from_real(
     begun = [piece for piece in pieces if 0 < piece.n_given_bars < piece.n_bars]
     ours = [[piece.n_given_bars - 1] for piece in begun]
     return _tell(begun, ours, real, 2, n_steps, np.random.default_rng(seed))
-
-
-def follows(pieces: Sequence[Piece], *, n_steps: int, seed: int = 0) -> TwoSampleTest:
-    """How well a network tells consecutive bars from bars of two pieces, 50 (cannot) to 100 %.
-
-    pieces: any, composed or real. The second bars of the false pairs are those
-    of the true pairs, dealt out anew, so that no bar by itself gives anything away.
-    """
-    rng = np.random.default_rng(seed)
-    n_steps = widest_bar(pieces, n_steps=n_steps)
-    firsts = [range(piece.n_bars - 1) for piece in pieces]
-    pairs = windows_of(pieces, firsts, n_bars=2, n_steps=n_steps)
-    sounds = pairs.rolls[:, 0].reshape(len(pairs.group), N_PITCHES, 2, n_steps)
-    both = np.flatnonzero(np.all(np.any(sounds, axis=(1, 3)), axis=1))
-    drawn = both[_drawn(len(both), rng)]
-    pairs = _take(pairs, drawn)
-    part = _split(pairs.group, rng)
-    second = _metres_of_windows(pieces, firsts, 2)[drawn, 1]
-    return tell_apart(pairs, _dealt_anew(pairs, part, n_steps, rng, second), part, rng=rng)
 
 
 def windows_of(
@@ -337,34 +312,3 @@ def _split(group: IntArray, rng: np.random.Generator) -> IntArray:
     part[occurring[: ends[0]]] = TRAIN
     part[occurring[ends[0] : ends[1]]] = STOP
     return part
-
-
-def _dealt_anew(
-    pairs: Windows,
-    part: IntArray,
-    n_steps: int,
-    rng: np.random.Generator,
-    metres: IntArray | None = None,
-) -> Windows:
-    """The pairs with second bars of other pieces of the same part.
-
-    metres: of each pair's second bar; it gets one of the same. Where those of a
-    part and a metre are of a single piece, its pairs are left out.
-    """
-    metres = np.zeros(len(pairs.group), np.int64) if metres is None else metres
-    source = np.arange(len(pairs.group))
-    for which, metre in product((TRAIN, STOP, TEST), np.unique(metres)):
-        members = np.flatnonzero((part[pairs.group] == which) & (metres == metre))
-        group = pairs.group[members]
-        dealt = rng.permutation(len(members))
-        for _ in range(100):  # deal again among those that got a bar of their own piece
-            clash = np.flatnonzero(group[dealt] == group)
-            if not len(clash):
-                break
-            mixed = np.union1d(clash, rng.choice(len(members), min(len(members), 2 * len(clash))))
-            dealt[mixed] = dealt[rng.permutation(mixed)]
-        source[members] = members[dealt]
-    stays = np.flatnonzero(pairs.group[source] != pairs.group)
-    rolls = pairs.rolls.copy()
-    rolls[..., n_steps:] = pairs.rolls[source][..., n_steps:]
-    return _take(Windows(rolls, pairs.group), stays)
