@@ -13,7 +13,7 @@ from nextbar.measures.classifiers import (
     told_from_real,
     windows_of,
 )
-from nextbar.measures.intervals import UNMEASURED
+from nextbar.measures.intervals import UNMEASURED, Interval
 from nextbar.measures.pieces import Piece, reference_windows
 
 from .small_pieces import make_notes, piece_of_bars, random_piece
@@ -228,6 +228,22 @@ def test_accuracy_is_the_mean_of_both_sides_whatever_their_numbers(network):
     verdict = told_from_real(pieces, real, n_steps=16, n_bars=3)
     assert verdict.accuracy.mean == pytest.approx((80 + 50) / 2)
     assert verdict.accuracy.low < 65 < verdict.accuracy.high
+
+
+def test_a_verdict_names_its_pieces_and_the_smallest_difference_that_it_could_have_seen():
+    # Half of 44 to 52 is 4; twice 1.5 is 3; together 5.
+    verdict = TwoSampleTest(Interval(48, 44, 52), (250, 600), 1000)
+    assert verdict.smallest_seen == pytest.approx(55)
+    assert verdict.is_enough
+    assert not verdict._replace(n_pieces=999).is_enough
+    assert math.isnan(TwoSampleTest(UNMEASURED, (0, 0)).smallest_seen)
+
+
+@pytest.mark.usefixtures("network")
+def test_pieces_and_not_their_windows_are_counted():
+    real = [on_one_pitch(pitch, 8) for pitch in range(30, 50)]
+    pieces = [on_one_pitch(pitch, 8) for pitch in range(60, 80)]  # two windows of three bars each
+    assert told_from_real(pieces, real, n_steps=16, n_bars=3).n_pieces == 20
 
 
 def test_the_interval_is_over_tunes_and_not_over_their_windows(network):

@@ -116,12 +116,12 @@ LEARNED: Final[Mapping[str, Meaning]] = {
     "told_from_real": Meaning(
         "a network tells five-bar windows from real ones",
         "% right",
-        "50-100; good is 50: it cannot tell",
+        "50-100; good is 50: it cannot tell; no figure under 1,000 pieces",
     ),
     "next_bar_told_from_real": Meaning(
         "a network tells a real bar and the composed next from real pairs",
         "% right",
-        "50-100; good is 50: it cannot tell",
+        "50-100; good is 50: it cannot tell; no figure under 1,000 pieces",
     ),
 }
 """The measures that a network learns, in the order of the table; only where asked for."""
