@@ -2,7 +2,8 @@
 
 Beside it stands what the run says of itself (:mod:`nextbar.frames.record`).
 What is exported to be given away is such a folder, too, with no more than it
-takes to write: encoder and generator, in half precision, a tenth of the size.
+takes to write, and to be adapted: encoder, generator and posterior, in half
+precision, an eighth of the size.
 
 Nothing here is pickled: loading a run that somebody sent reads arrays and JSON
 and executes nothing. The random state needs no place of its own, since order
@@ -81,11 +82,36 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     model = build_model(shape, config, widths)
     progress, tensors = read_progress(run), _read_tensors(run, only=EXPORTED)
     if tensors:
-        _fill(writing_networks(model), tensors, run, EXPORTED)
+        networks = writing_networks(model)
+        if not _has_posterior(tensors) and "posterior" in networks:
+            networks.pop("posterior")  # once it was not given away
+        _fill(networks, tensors, run, EXPORTED)
     else:
         which = "averaged." if config.average else "model."
         _fill(model, _read_tensors(run, only=which), run, which)
     return model.to(device).eval(), progress["epoch"]
+
+
+def load_to_adapt(run: Path, device: torch.device) -> Model:
+    """The networks to train further on other frames; their optimisers begin anew.
+
+    Raises RunError where a network is missing that only training needs.
+    """
+    exported = _read_tensors(run, only=EXPORTED)
+    model, _ = load_model(run, device)
+    lacks = model.discriminator is not None or (
+        model.posterior is not None and not _has_posterior(exported)
+    )
+    if exported and lacks:
+        raise RunError(
+            f"{run} was exported without what training needs; export it anew with this version, or "
+            "adapt the run itself"
+        )
+    return model.requires_grad_(True)
+
+
+def _has_posterior(exported: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith(f"{EXPORTED}posterior.") for name in exported)
 
 
 def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[str, bytes]) -> None:
@@ -110,8 +136,11 @@ def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[s
 
 
 def writing_networks(model: Model) -> nn.ModuleDict:
-    """Encoder and generator, which is all that it takes to write."""
-    return nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    """Encoder and generator, which is all that it takes to write, and the posterior to adapt."""
+    networks = nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    if model.posterior is not None:
+        networks["posterior"] = model.posterior
+    return networks
 
 
 def _read_tensors(run: Path, only: str = "") -> dict[str, Tensor]:
