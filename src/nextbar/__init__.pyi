@@ -15,6 +15,7 @@ from .reproduction import Reproduction as Reproduction
 from .reproduction import reproduce as reproduce
 from .training.adapt import adapt as adapt
 from .training.inspect import inspect as inspect
+from .training.mix import mix as mix
 from .training.presets import PRESETS as PRESETS
 from .training.run import Run as Run
 from .training.run import export as export

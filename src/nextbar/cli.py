@@ -338,6 +338,31 @@ def adapt(
     )
 
 
+@_command
+def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
+    """Make a model between a base and what was adapted from it: so much of the one, so much of
+    the other.
+
+    Example: nextbar mix shipped mine --share 0.5 --out half
+
+    Parameters
+    ----------
+    base
+        What was adapted: a run, or a model that was exported; shipped is nextbar's own.
+    adapted
+        The folder that nextbar adapt made of it.
+    out
+        The folder to write to, which must not exist.
+    share
+        How much of the adapted one: 0 is the base, 1 the adapted one.
+    """
+    folder = nextbar.mix(_base(base), adapted, out, share=share)
+    screen.say(
+        console,
+        f"model:  {folder}\nnext:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
+    )
+
+
 def _base(path: Path) -> Path | None:
     """None, nextbar's own model, for ``shipped`` where no folder has that name."""
     return None if path == Path("shipped") and not path.exists() else path

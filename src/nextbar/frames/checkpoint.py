@@ -10,6 +10,7 @@ and executes nothing. The random state needs no place of its own, since order
 and noise depend on seed, epoch and step alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 
 from nextbar.errors import RunError
 from nextbar.files import folder_written_whole, write_bytes_atomically
+from nextbar.frames import record
 from nextbar.frames.config import Config
 from nextbar.frames.model import Model, build_model
 from nextbar.frames.record import (
@@ -29,6 +31,7 @@ from nextbar.frames.record import (
     FORMAT,
     PROGRESS,
     WEIGHTS,
+    Description,
     describe_run,
     read_description,
     read_progress,
@@ -122,8 +125,15 @@ def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[s
     """
     described = read_description(run)
     model, epoch = load_model(run, torch.device("cpu"))
+    write_model(model, epoch, out, described._replace(origin=origin), beside)
+
+
+def write_model(
+    model: Model, epoch: int, out: Path, described: Description, beside: Mapping[str, bytes]
+) -> None:
+    """Writes a model as a run that only writes; beside: files that go along, by name."""
     with folder_written_whole(out) as folder:
-        describe_run(folder, described._replace(origin=origin))
+        describe_run(folder, described)
         progress = {"format": FORMAT, "epoch": epoch, "step": 0}
         tensors = {
             EXPORTED + name: tensor.half().contiguous()
@@ -133,6 +143,15 @@ def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[s
         write_bytes_atomically(folder / WEIGHTS, weights, durable=True)
         for name, data in beside.items():
             write_bytes_atomically(folder / name, data, durable=True)
+
+
+def digest_of(run: Path) -> str:
+    """The sha256 of a run's weights. Raises RunError where it has none."""
+    record.check_is_run(run)
+    path = run / WEIGHTS
+    if not path.is_file():
+        raise RunError(f"{run} has no {WEIGHTS}: its training has not come so far; train it first")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def writing_networks(model: Model) -> nn.ModuleDict:

@@ -195,7 +195,8 @@ def from_the_lowest(
     bar, pitch = packed >> 24, packed >> 8 & 0xFF
     lowest = np.full(n_bars, 255)
     np.minimum.at(lowest, bar, pitch)
-    return packed - (lowest[bar] << 8)
+    moved: IntArray = packed - (lowest[bar] << 8)
+    return moved
 
 
 def phrase_firsts(

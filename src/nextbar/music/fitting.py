@@ -8,10 +8,10 @@ piece only its last quarter is.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
@@ -31,7 +31,8 @@ HELD_BACK: Final = 0.25
 """Of the only piece."""
 
 
-class Passage(NamedTuple):
+@dataclass(frozen=True)
+class Passage:
     """Bars that follow each other: their notes and index, the places of their metres."""
 
     notes: BarNotes
@@ -54,13 +55,15 @@ def fit_corpus(
     corpus: Corpus,
     kind: BarKind,
     folder: Path,
-    rehearsal: Callable[[int], Sequence[Passage]] = lambda _: (),
+    rehearsal: Sequence[Passage] = (),
+    share: float = 1.0,
 ) -> Fit:
     """Writes into ``folder`` what of a corpus is of that kind, as a corpus, and says what is not.
 
-    rehearsal: told how many bars there are to learn from, gives passages that are
-    trained on beside: behind all pieces, as transposed copies are, and of no tune.
-    Raises CorpusError where too little is left.
+    rehearsal: passages of no tune that are trained on beside. Where they are few the
+    pieces come so often that of the bars that are trained on this ``share`` is theirs.
+    Both stand behind all pieces, as transposed copies do. Raises CorpusError where too
+    little is left.
     """
     passages, left_out = _passages(corpus, kind)
     n_bars = sum(len(passage.metres) for passage in passages)
@@ -76,7 +79,11 @@ def fit_corpus(
     passages = _one_held_back(passages)
     every = int(corpus.manifest["options"]["held_out_every"])
     held_back = sum(len(passage.metres) for passage in passages[::every])
-    _write(folder, corpus, kind, passages, rehearsal(n_bars - held_back))
+    learned = [passage for nth, passage in enumerate(passages) if nth % every]
+    n_rehearsed = sum(len(passage.metres) for passage in rehearsal)
+    wanted = n_rehearsed * share / (1 - share) if rehearsal else 0.0
+    again = max(0, round(wanted / (n_bars - held_back)) - 1)
+    _write(folder, corpus, kind, passages, [*again * learned, *rehearsal])
     return Fit(n_bars, held_back, left_out)
 
 
@@ -133,9 +140,9 @@ def _write(
     corpus: Corpus,
     kind: BarKind,
     passages: Sequence[Passage],
-    rehearsal: Sequence[Passage],
+    beside: Sequence[Passage],
 ) -> None:
-    of_all = [*passages, *rehearsal]
+    of_all = [*passages, *beside]
     notes = np.concatenate([np.empty(0, BAR_NOTE), *(passage.notes for passage in of_all)])
     counts = np.concatenate([np.diff(passage.index) for passage in of_all])
     bars = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -162,8 +169,7 @@ def _write(
         "bars": int(pieces[-1]),
         "pairs": int(pieces[-1]) - len(of_all),
         "notes": len(notes),
-        "rehearsed_bars": sum(len(passage.metres) for passage in rehearsal),
-        **({"originals": len(passages)} if rehearsal else {}),
+        **({"originals": len(passages)} if beside else {}),
     }
     if kind.grid == "seconds":
         del manifest["bars_in"], manifest["usual_metre"]

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from nextbar.errors import CorpusError, OutputError, RunError, UsageError
+from nextbar.errors import OutputError, RunError, UsageError
 from nextbar.files import folder_written_whole, write_bytes_atomically
 from nextbar.frames import checkpoint, record
 from nextbar.frames.config import Config, override
@@ -34,9 +34,8 @@ from nextbar.measures.copying import TrainingBars
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import Fingerprints
 from nextbar.music.bars import cut_at_bar_lines
-from nextbar.music.corpus import Corpus, corpus_of, read_json_lines
+from nextbar.music.corpus import Corpus, read_json_lines
 from nextbar.music.fitting import Fit, Passage, fit_corpus
-from nextbar.music.kind import BarKind
 from nextbar.music.metre import codes_of, show_metre
 from nextbar.music.options import CorpusOptions
 from nextbar.music.prepare import prepare
@@ -58,9 +57,10 @@ ASKED_EVERY: Final = 50
 """Updates between two looks at what was held back."""
 PATIENCE: Final = 4
 """Looks that bring nothing better, before it stops."""
-REHEARSED: Final = 4
-"""Bars of the base's style for each bar that is learned."""
-MOST_REHEARSED: Final = 2_000
+REHEARSED: Final = 2_000
+"""Bars of the base's style that are trained on beside."""
+SHARE: Final = 0.2
+"""Of the bars that are trained on, those that are learned: few come several times an epoch."""
 REHEARSED_PIECE: Final = 16
 LEARNING_RATE: Final = 0.0005
 AVERAGE: Final = 0.99
@@ -156,40 +156,14 @@ def _make_corpus(
                 f"{folder} holds {n_files} files; up to {MOST_FILES} are adapted to, of more train "
                 "a model: nextbar prepare, then nextbar train"
             )
-        fit = fit_corpus(read, kind, beside, lambda n_bars: _rehearsal(composer, n_bars, seed))
+        fit = fit_corpus(read, kind, beside, _rehearsal(composer, seed), SHARE)
         shutil.rmtree(beside / "read")
     return Corpus.open(run / "corpus"), fit
 
 
-def _rehearsal(composer: Composer, n_bars: int, seed: int) -> list[Passage]:
-    """Passages in the base's style, for so many bars that are learned.
-
-    Of its corpus, where that is at hand; else it writes them itself.
-    """
-    wanted = min(REHEARSED * n_bars, MOST_REHEARSED)
-    try:
-        return _from_corpus(corpus_of(composer.origin), composer.kind, wanted, seed)
-    except CorpusError:
-        return _written(composer, ceil(wanted / REHEARSED_PIECE), seed)
-
-
-def _from_corpus(corpus: Corpus, kind: BarKind, wanted: int, seed: int) -> list[Passage]:
-    if corpus.metres != kind.metres:
-        raise CorpusError(f"{corpus.path} is of another kind than the model")
-    found, n_bars = list[Passage](), 0
-    for piece in np.random.default_rng([seed, 5]).permutation(corpus.pieces("training")).tolist():
-        if n_bars >= wanted:
-            break
-        bars = corpus.bars_of(piece)
-        index = corpus.bar_index[bars.start : bars.stop + 1]
-        line = {"name": f"rehearsal: {corpus.piece_name(piece)}", "bars": len(bars)}
-        notes, metres = (
-            corpus.bar_notes[index[0] : index[-1]],
-            corpus.bar_metres[bars.start : bars.stop],
-        )
-        found.append(Passage(notes, index - index[0], metres, line))
-        n_bars += len(bars)
-    return found
+def _rehearsal(composer: Composer, seed: int) -> list[Passage]:
+    """Passages in the base's style, which it writes itself."""
+    return _written(composer, ceil(REHEARSED / REHEARSED_PIECE), seed)
 
 
 def _written(composer: Composer, n_pieces: int, seed: int) -> list[Passage]:

@@ -152,7 +152,7 @@ def generate(
                 start += "" if ending is None else f"-to-{ending.name}"
                 name = _name_piece(composer, start, options)
                 command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
-                details = {"options": options, "command": command}
+                details: dict[str, Any] = {"options": options, "command": command}
                 if beginning is not None and beginning.origin:
                     details["from"] = beginning.origin
                 if ending is not None:
