@@ -290,6 +290,88 @@ def _read_config(path: Path | None) -> dict[str, Any]:
 
 
 @_command
+def adapt(
+    base: Path,
+    folder: Path,
+    /,
+    *,
+    out: Path,
+    track: str = "all",
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Make a model write like a few files of yours, in minutes: 1 to 50 of them.
+
+    It stops by itself, by what a held-back piece costs. Ctrl-C stops with a checkpoint; the same
+    command goes on from there. The base stays as it is.
+
+    Example: nextbar adapt shipped my-five-tunes --out mine
+
+    Parameters
+    ----------
+    base
+        A run, or a model that was exported; shipped is the model that comes with nextbar.
+    folder
+        A folder of music files. They are read with the base's grid, key and metres.
+    out
+        The folder of the run, new or to be continued.
+    track
+        Of the files: all but drums, melody, the number of a track that has notes, or a part of
+        its name.
+    seed
+        Decides everything that is random.
+    device
+        auto, cpu, cuda, mps, ...
+    """
+    with screen.progress_bar(console, "adapting") as update:
+        run = nextbar.adapt(
+            _base(base),
+            folder,
+            out,
+            track=track,
+            seed=seed,
+            device=device,
+            progress=screen.training_progress(console, update),
+            say=lambda sentence: screen.say(console, sentence),
+        )
+    screen.say(
+        console,
+        f"run:    {run.path}\n"
+        f"next:   nextbar generate {shlex.quote(str(out))} --out FOLDER --no-copies",
+    )
+
+
+@_command
+def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
+    """Make a model between a base and what was adapted from it: so much of the one, so much of
+    the other.
+
+    Example: nextbar mix shipped mine --share 0.5 --out half
+
+    Parameters
+    ----------
+    base
+        What was adapted: a run, or a model that was exported; shipped is nextbar's own.
+    adapted
+        The folder that nextbar adapt made of it.
+    out
+        The folder to write to, which must not exist.
+    share
+        How much of the adapted one: 0 is the base, 1 the adapted one.
+    """
+    folder = nextbar.mix(_base(base), adapted, out, share=share)
+    screen.say(
+        console,
+        f"model:  {folder}\nnext:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
+    )
+
+
+def _base(path: Path) -> Path | None:
+    """None, nextbar's own model, for ``shipped`` where no folder has that name."""
+    return None if path == Path("shipped") and not path.exists() else path
+
+
+@_command
 def export(run: Path, /, *, out: Path) -> None:
     """Make a small copy of a trained model, to give away: it writes, but cannot be trained on.
 

@@ -150,7 +150,7 @@ def train(
         start = find_preset(preset or DEFAULT_PRESET)
         settings = fitted(start, override(start.config, **chosen), opened, chosen)
         computed_in = precision or choose_precision(choose_device(device))
-        origin = _origin(opened, start, computed_in)
+        origin = origin_of(opened, start.sampling, computed_in)
         description = Description(settings, opened.kind.frame_shape, origin, widths_of(opened))
     pairs = training_pairs(opened, settings)
     replicas = launch(device=device, devices=devices, precision=computed_in)
@@ -167,7 +167,7 @@ def train(
             run, opened, training, sampling, sample_epochs=sample_epochs, progress=progress
         )
     try:
-        _train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
+        train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
     except TrainingError as error:
         raise TrainingError(f"{error}; {_last_good(run)}") from error
     finally:
@@ -284,13 +284,13 @@ def _begun_otherwise(run: Path, name: str, was: Any, now: Any) -> str:
     )
 
 
-def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, Any]:
+def origin_of(corpus: Corpus, sampling: Sampling, precision: Precision) -> dict[str, Any]:
     """What a run keeps of where it comes from."""
     return {
         "nextbar": __version__,
         "torch": str(torch.__version__),
         "precision": precision,
-        "sampling": asdict(preset.sampling),
+        "sampling": asdict(sampling),
         "corpus": {
             "path": str(corpus.path.resolve()),
             "source": corpus.manifest["source"],
@@ -313,19 +313,23 @@ def _describe(run: Path, description: Description) -> None:
     record.describe_run(run, description)
 
 
-def _train_to_the_end(
+def train_to_the_end(
     run: Path,
     training: Training,
     pairs: PairBatches,
     replicas: Replicas,
     watch: Watch | None,
     checkpoint_epochs: int,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains, and saves what is due. watch: in the first process, which alone writes."""
+    """Trains, and saves what is due. watch: in the first process, which alone writes.
+
+    is_enough: asked behind each epoch, before its checkpoint: whether it is the last.
+    """
     config = training.model.config
     with _interrupt_noted() as interrupted, _partners_needed(replicas), few_threads(config):
         for now in train_model(training, pairs, replicas):
-            is_last = now.ends_epoch and now.epoch == config.epochs
+            is_last = now.ends_epoch and (is_enough() or now.epoch == config.epochs)
             is_due = now.ends_epoch and now.epoch % checkpoint_epochs == 0
             stops = replicas.any(interrupted.is_set()) and not is_last
             if watch is not None:
@@ -336,6 +340,8 @@ def _train_to_the_end(
                 watch.show(now)
             if stops:
                 raise KeyboardInterrupt
+            if is_last:
+                break
         replicas.wait()
 
 
