@@ -294,6 +294,7 @@ def adapt(
     *,
     out: Path,
     track: str = "all",
+    share: float | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> None:
@@ -315,6 +316,9 @@ def adapt(
     track
         Of the files: all but drums, melody, the number of a track that has notes, or a part of
         its name.
+    share
+        How much of what was learned is taken, from 0, the base, to 1, all; by default as much as
+        leaves the base's own style as it was, nearly.
     seed
         Decides everything that is random.
     device
@@ -326,6 +330,7 @@ def adapt(
             folder,
             out,
             track=track,
+            share=share,
             seed=seed,
             device=device,
             progress=screen.training_progress(console, update),

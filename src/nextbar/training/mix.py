@@ -9,6 +9,7 @@ from nextbar.frames import checkpoint, record
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.training.adapt import lay_between
 
 
 def mix(
@@ -34,13 +35,8 @@ def mix(
     cpu = torch.device("cpu")
     ours, epoch = checkpoint.load_model(second, cpu)
     theirs = checkpoint.load_model(first, cpu)[0].state_dict()
-    mine = ours.state_dict()
-    ours.load_state_dict(
-        {
-            name: torch.lerp(theirs[name], weight, share) if weight.is_floating_point() else weight
-            for name, weight in mine.items()
-        }
-    )
+    mine = {name: weight.clone() for name, weight in ours.state_dict().items()}
+    lay_between(ours, theirs, mine, share)
     origin = {**described.origin, "mixed": {"share": share, "base": digest}}
     try:
         beside = {FINGERPRINTS: fingerprints_of(second, origin).to_bytes()}
