@@ -101,7 +101,8 @@ def adapt(
     to its own, that the base's style costs little more than before. share: how much, 0-1,
     where that is not to be found out. A run that exists goes on, and a finished one
     stays as it is. The same files, base and seed give the same run. The run needs
-    neither base nor files to write. say: is told, in sentences, what was left out and what came of it.
+    neither base nor files to write. say: is told, in sentences, what was left out and
+    what came of it.
 
     Raises CorpusError for too little music, RunError for a base that cannot be
     trained on or a run that was begun otherwise, OutputError where ``out`` is taken.
