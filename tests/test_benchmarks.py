@@ -24,6 +24,7 @@ SMALLER = {
     "beats": "--typeset FOLDER",
     "ablation": "--minutes 0.001 --seeds 1 --steps dropout --pieces 4 --long 2 --no-classifiers",
     "controls": "--pieces 2",
+    "filling": "--bars 60 --part training",
     "generate": "--pieces 3 --single 2",
     "measures": "--pieces 30",
     "metres": "--files 3",

@@ -23,6 +23,7 @@ from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
 from nextbar.music.manifest import REPORT
 from nextbar.music.options import CorpusOptions
+from nextbar.music.public_data import COLLECTIONS
 from nextbar.studio.command import studio
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ else:
 def fetch(
     collection: str = "nottingham", /, *, out: Path | None = None, source: str | None = None
 ) -> None:
-    """Download a public collection of MIDI files: nottingham, the paper's data.
+    """Download a public collection of music: nottingham, the paper's data, or chopin, for piano.
 
     What is there already and complete is not downloaded again.
 
@@ -102,10 +103,12 @@ def fetch(
             source=source,
             progress=lambda done, total: update(done, max(done, total), f"{done:,} bytes"),
         )
+    fetched = COLLECTIONS[collection]
+    terms = f"terms:  {fetched.terms}\n" if fetched.terms else ""
+    words = f"nextbar prepare {shlex.quote(str(folder))} --out CORPUS {fetched.prepare}"
     screen.say(
         console,
-        f"{len(list(folder.iterdir()))} files: {folder}\n"
-        f"next:   nextbar prepare {shlex.quote(str(folder))} --out CORPUS --grid seconds --track 1",
+        f"{len(list(folder.iterdir()))} files: {folder}\n{terms}next:   {words.rstrip()}",
     )
 
 
@@ -303,12 +306,12 @@ def adapt(
     It stops by itself, by what a held-back piece costs. Ctrl-C stops with a checkpoint; the same
     command goes on from there. The base stays as it is.
 
-    Example: nextbar adapt shipped my-five-tunes --out mine
+    Example: nextbar adapt fiddle my-five-tunes --out mine
 
     Parameters
     ----------
     base
-        A run, or a model that was exported; shipped is the model that comes with nextbar.
+        A run, a model that was exported, or the name of one that comes with nextbar.
     folder
         A folder of music files. They are read with the base's grid, key and metres.
     out
@@ -326,7 +329,7 @@ def adapt(
     """
     with screen.progress_bar(console, "adapting") as update:
         run = nextbar.adapt(
-            _base(base),
+            base,
             folder,
             out,
             track=track,
@@ -348,12 +351,12 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
     """Make a model between a base and what was adapted from it: so much of the one, so much of
     the other.
 
-    Example: nextbar mix shipped mine --share 0.5 --out half
+    Example: nextbar mix fiddle mine --share 0.5 --out half
 
     Parameters
     ----------
     base
-        What was adapted: a run, or a model that was exported; shipped is nextbar's own.
+        What was adapted: a run, a model that was exported, or the name of one that comes along.
     adapted
         The folder that nextbar adapt made of it.
     out
@@ -361,16 +364,11 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
     share
         How much of the adapted one: 0 is the base, 1 the adapted one.
     """
-    folder = nextbar.mix(_base(base), adapted, out, share=share)
+    folder = nextbar.mix(base, adapted, out, share=share)
     screen.say(
         console,
         f"model:  {folder}\nnext:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
     )
-
-
-def _base(path: Path) -> Path | None:
-    """None, nextbar's own model, for ``shipped`` where no folder has that name."""
-    return None if path == Path("shipped") and not path.exists() else path
 
 
 @_command
@@ -444,7 +442,8 @@ def generate(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`; without one, the model that comes with nextbar.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar: fiddle,
+        which is taken without one, or piano.
     out
         The folder to write to.
     pieces
@@ -609,8 +608,8 @@ def verify(
     files
         Music files, or folders of them. Bars that a piece of nextbar went on from are not judged.
     training
-        A corpus, a run, or a model that somebody sent; by default the model that comes with
-        nextbar.
+        A corpus, a run, a model that somebody sent, or the name of one that comes with nextbar;
+        by default the usual one of these.
     strictness
         1, whole bars and phrases of two; 2, bars that differ in one note only, too.
     as_json

@@ -9,7 +9,7 @@ import torch
 from nextbar.errors import ConfigError
 from nextbar.frames.config import Config
 from nextbar.frames.model import After, build_model
-from nextbar.frames.pairs import SHOWN_AHEAD, PairBatches, Sequences
+from nextbar.frames.pairs import NONE_MISSING, SHOWN_AHEAD, PairBatches, Sequences
 from nextbar.frames.replicas import launch
 from nextbar.frames.rollout import next_frames, roll_out
 from nextbar.frames.training import begin_training, train
@@ -47,9 +47,10 @@ def test_where_frames_ahead_are_shown_the_first_may_be_missing_but_none_behind_i
     shown = [tuple(n > 0 for n in row[1:4]) for row in seen(pairs) if row[-1] <= 2000]
     share = {which: shown.count(which) / len(shown) for which in set(shown)}
     assert set(share) == {(True,) * 3, (False, True, True), (False, False, True), (False,) * 3}
-    # From no, one, two or all three missing, equally often: a quarter each of those shown.
-    for which in [(True,) * 3, (False, True, True), (False, False, True)]:
-        assert share[which] == pytest.approx(SHOWN_AHEAD / 4, abs=0.02)
+    assert share[(True,) * 3] == pytest.approx(SHOWN_AHEAD * NONE_MISSING, abs=0.04)
+    # Else one, two or all three are missing, equally often: a third each of the rest.
+    for which in [(False, True, True), (False, False, True)]:
+        assert share[which] == pytest.approx(SHOWN_AHEAD * (1 - NONE_MISSING) / 3, abs=0.03)
 
 
 def test_reading_ahead_leaves_history_and_order_as_they_were():

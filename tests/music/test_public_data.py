@@ -9,7 +9,14 @@ import pytest
 import nextbar
 from nextbar.cli import main
 from nextbar.errors import FetchError, OutputError, UsageError
-from nextbar.music.public_data import Collection, content_sha256, fetch, is_complete
+from nextbar.music.public_data import (
+    COLLECTIONS,
+    Collection,
+    content_sha256,
+    fetch,
+    is_complete,
+    one_edition_a_work,
+)
 
 from ..shared_data import shared_data
 
@@ -131,9 +138,9 @@ def test_a_broken_transfer_is_tried_again(server, tunes, tmp_path, broken):
         (whole(b"<html>"), r"is no zip archive, or a broken one"),
         (
             whole(packed({**FILES, "b.mid": b"other"})),
-            r"is not tunes: 2 MIDI files with the sha256 \w{12}\.\.\., expected 2 with",
+            r"is not tunes: 2 files with the sha256 \w{12}\.\.\., expected 2 with",
         ),
-        (whole(packed({"a.mid": FILES["a.mid"]})), r"is not tunes: 1 MIDI files"),
+        (whole(packed({"a.mid": FILES["a.mid"]})), r"is not tunes: 1 files"),
         (whole(packed({"a.mid": bytes(2_000_000)})), r"is not tunes: it holds too much"),
     ],
 )
@@ -186,3 +193,24 @@ def test_the_command_line_says_what_is_missing(tmp_path, capsys):
     code = main(["fetch", "--source", str(tmp_path / "no.zip"), "--out", str(tmp_path / "n")])
     assert code == 1
     assert "no.zip cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_of_each_work_for_piano_one_edition_is_kept():
+    names = [
+        "007-1-KI-001.krn", "007-1-Sm-001.krn", "007-1-KI-002.krn",  # two works, one twice
+        "001-1a-HO.krn", "001-1-BRZ.krn",  # an opus of one work
+        "008-1-Sm-001-piano.krn", "003-1-Sm-violoncello.krn", "074-1-G-001.krn", "GDC-1-Sm.krn",
+        "MEG-1a-BB.krn", "README.md",
+    ]  # fmt: skip
+    assert one_edition_a_work(names) == [
+        "001-1-BRZ.krn", "007-1-KI-001.krn", "007-1-KI-002.krn", "MEG-1a-BB.krn",
+    ]  # fmt: skip
+
+
+def test_chopin_is_fetched_from_an_archive_that_holds_much_else(tmp_path, capsys):
+    source = shared_data("chopin-kern.zip")
+    assert main(["fetch", "chopin", "--out", str(tmp_path / "c"), "--source", str(source)]) == 0
+    assert len(list((tmp_path / "c").iterdir())) == COLLECTIONS["chopin"].n_files == 184
+    out = capsys.readouterr().out
+    assert "terms:  CC BY 4.0" in out
+    assert "--grid seconds" not in out

@@ -151,7 +151,10 @@ def test_what_can_be_asked_for_is_bounded_as_everywhere_and_the_page_is_told(stu
         control = studio.get("/api/runs").json()["controls"][name]
         assert low <= control["min"] < control["max"] <= high
     assert schemas["Compose"]["properties"]["seed"]["maximum"] == 2**53 - 1
-    assert studio.get("/api/runs").json()["limits"] == {"given_bars": 256, "file_bytes": 4 * 2**20}
+    assert studio.get("/api/runs").json()["limits"] == {
+        "given_bars": 512 - 64,
+        "file_bytes": 4 * 2**20,
+    }
 
 
 def test_a_bar_says_itself_whether_it_is_near_to_a_training_bar_or_a_copy(studio, monkeypatch):
@@ -398,3 +401,51 @@ def test_a_file_of_the_users_keeps_its_key(studio, run, tmp_path):
     where = {"run": run["fingerprint"]}
     answer = studio.post("/api/upload", params=where, content=path.read_bytes()).json()
     assert answer["transposed"] == 0  # this run's corpus has no common key
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "says"),
+    [
+        ("begin", {"bars": "x"}, "bars: it is no whole number"),
+        ("begin", {"bars": 449}, "bars: it is above 448, the most"),
+        ("begin", {"notes": [[0, 4, 20, 80]]}, "notes.0.2: it is below 21, the least"),
+        ("begin", {"colour": 1}, "colour: there is no such field; this may be of a later nextbar"),
+        ("open", {}, "piece: it is missing"),
+        ("open", {"piece": {"kind": "song"}}, "piece.kind: it is not 'nextbar recipe'"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said_in_words_of_ours(studio, run, path, sent, says):
+    sent = {"run": run["fingerprint"], **sent} if path == "begin" else sent
+    answer = studio.post(f"/api/{path}", json=sent)
+    assert answer.status_code == 422
+    assert answer.json() == {"error": says}
+
+
+def test_a_file_that_is_refused_on_the_page_is_not_told_of_a_command_line(studio, run):
+    drums = midi(track([(0, 480, 38, 90)], channel=9))
+    answer = _sent(studio, run, drums)
+    assert answer.status_code == 400
+    assert "drum channel; give a file with notes of pitch" in answer.json()["error"]
+    assert "--" not in answer.json()["error"]
+    both = midi(
+        track([(i * 480, 480, 60, 90) for i in range(8)]), track([(0, 480, 38, 90)], channel=9)
+    )
+    says = " ".join(_sent(studio, run, both).json()["says"])
+    assert "drum channel" in says
+    assert "--" not in says
+
+
+def _sent(studio, run, data, name="own.mid"):
+    where = f"/api/upload?run={run['fingerprint']}&name={name}"
+    return studio.post(where, content=data, headers={"content-type": "application/octet-stream"})
+
+
+def test_the_studio_s_own_sheet_can_be_given_back_to_it(studio, run):
+    pytest.importorskip("music21", reason="needs the extra `folk`")
+    # a chord, a note between the beats, and one that is held over the bar line
+    notes = [[0, 4, 60, 80], [0, 4, 64, 80], [6, 6, 62, 80], [14, 4, 67, 80]]
+    recipe = begin(studio, run, notes=notes, bars=2)["recipe"]
+    sheet = studio.post("/api/export/musicxml", json={"piece": recipe}).content
+    read = _sent(studio, run, sheet, "own.musicxml")
+    assert read.status_code == 200, read.text
+    assert sorted(note[:3] for note in read.json()["notes"]) == [note[:3] for note in notes]

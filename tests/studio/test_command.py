@@ -27,7 +27,7 @@ def test_the_command_serves_the_page_and_stops_on_ctrl_c(trained):
 def test_without_a_run_the_model_that_comes_along_is_served():
     with command() as (_, address):
         (run,) = httpx2.get(f"{address}/api/runs").json()["runs"]
-    assert (run["name"], run["tunes"]) == ("shipped", False)
+    assert (run["name"], run["tunes"]) == ("Fiddle tunes", False)
 
 
 def test_what_is_no_run_is_refused_in_a_sentence_before_anything_is_served(tmp_path, capsys):
@@ -95,8 +95,11 @@ def test_another_address_than_this_machine_itself_is_served_with_a_token_only(tr
     words = [sys.executable, "-m", "nextbar", "studio", str(trained / "run"), "--port", "0"]
     process = subprocess.Popen([*words, "--host", "0.0.0.0"], stdout=subprocess.PIPE, text=True)
     try:
-        port, token = re.search(r":(\d+)/\?token=(\S{20,})", process.stdout.readline()).groups()
-        address = f"http://127.0.0.1:{port}"
+        said = process.stdout.readline()
+        address, token = re.search(r"(http://\S+:\d+)/\?token=(\S{20,})", said).groups()
+        assert address.startswith("http://127.0.0.1:")  # 0.0.0.0 is nothing to open
+        others = re.search(r"others: +http://([\d.]+|[\w-]+):", process.stdout.readline())
+        assert others[1] != "0.0.0.0"
         assert httpx2.get(f"{address}/api/runs").status_code == 401
         with httpx2.Client(base_url=address, follow_redirects=True) as client:
             assert "nextbar studio" in client.get(f"/?token={token}").text

@@ -4,17 +4,22 @@ import json
 from dataclasses import replace
 
 import mido
+import numpy as np
 import pytest
 
 import nextbar
 from nextbar.cli import main
 from nextbar.errors import UsageError
+from nextbar.frames.config import Sampling
 from nextbar.frames.model import build_model
 from nextbar.writing.composer import Composer
+from nextbar.writing.sketch import Sketch
+from nextbar.writing.workbench import Workbench
 
 from ..fixtures import let_it_sound
 from ..music.midi_files import midi, signature, track
 
+SAMPLING = Sampling(temperature=0.95)
 QUICK = {"pieces": 1, "wav": False, "pictures": False}
 
 
@@ -171,3 +176,62 @@ def test_what_is_gone_on_from_is_said_once(model, two, tmp_path):
         nextbar.generate(
             model, tmp_path, from_bar=str(two[0]), between=(str(two[0]), str(two[1])), **QUICK
         )
+
+
+# ---------------------------------------------------------------------------- in a sketch
+
+
+def composed(model, bars):
+    bench = Workbench(model)
+    *_, (sketch, _) = bench.compose(bench.begin(), bars=bars, seed=1, sampling=SAMPLING)
+    return bench, sketch
+
+
+def test_a_bar_rolled_again_leads_to_the_bars_that_stay_behind_it(model):
+    bench, sketch = composed(model, 6)
+    ((rolled, change),) = bench.roll_again(
+        sketch, bar=1, seed=9, sampling=SAMPLING, with_following=False
+    )
+    # Three bars are read ahead.
+    assert (change.recipe.towards, change.recipe.gap) == (sketch.bars[2:5], 0)
+    assert rolled.bars == (sketch.bars[0], change.name, *sketch.bars[2:])
+    (other,) = bench.alternatives(sketch, bar=1, seeds=[9], sampling=SAMPLING)
+    assert other.name == change.name
+    assert np.array_equal(other.roll, change.roll)
+
+
+def test_a_passage_that_is_filled_in_leads_to_the_first_bar_that_stays(model):
+    bench, sketch = composed(model, 6)
+    steps = list(bench.fill(sketch, bars=[3, 1, 2], seed=9, sampling=SAMPLING))
+    told = [(change.bar, change.recipe.towards, change.recipe.gap) for _, change in steps]
+    assert (
+        told
+        == [
+            (1, sketch.bars[4:5], 2),  # two bars are yet to be written, the third ahead stays
+            (2, sketch.bars[4:6], 1),
+            (3, sketch.bars[4:6], 0),
+        ]
+    )
+    locked = replace(sketch, locked=frozenset({2}))
+    (first, second) = bench.fill(locked, bars=[1, 2, 3], seed=9, sampling=SAMPLING)
+    assert first[1].recipe.towards == (sketch.bars[2],)  # what is behind it is written anew
+    assert second[1].recipe.towards == sketch.bars[4:6]
+
+
+def test_a_piece_filled_in_is_the_same_from_its_recipe_on_another_workbench(model):
+    bench, sketch = composed(model, 5)
+    *_, (sketch, _) = bench.fill(sketch, bars=[1, 2], seed=9, sampling=SAMPLING)
+    stored = json.loads(json.dumps(sketch.to_json()))
+    again = Sketch.from_json(stored)
+    assert np.array_equal(Workbench(model).rolls(again), bench.rolls(sketch))
+    stored["made"][sketch.bars[1]]["gap"] = 0
+    with pytest.raises(UsageError, match="is not what its recipe says"):
+        Sketch.from_json(stored)
+
+
+def test_a_model_that_does_not_read_ahead_rolls_as_it_did(run):
+    bench, sketch = composed(let_it_sound(nextbar.load(run)), 3)
+    ((_, change),) = bench.roll_again(
+        sketch, bar=1, seed=9, sampling=SAMPLING, with_following=False
+    )
+    assert (change.recipe.towards, change.recipe.gap) == ((), 0)

@@ -14,8 +14,10 @@ from nextbar.frames.contracts import Frames, History, Kinds
 
 ALIKE_WITHIN: Final = 64
 """Batches, drawn at random, within which frames of one width come together."""
-SHOWN_AHEAD: Final = 0.3
+SHOWN_AHEAD: Final = 0.4
 """Share of the pairs whose frames ahead are shown, where any are read: mostly there are none."""
+NONE_MISSING: Final = 0.5
+"""Share of these whose very next frame is shown; in the others one or more are missing."""
 
 
 @runtime_checkable
@@ -194,9 +196,10 @@ class PairBatches:
             return np.zeros((2, len(previous)), np.int64)
         index = self.sequences.index
         last = index[np.searchsorted(index, previous, side="right")] - 2 - previous
-        first = rng.choice([0, *self.ahead], len(previous)) + 1
+        n_missing = rng.choice(self.ahead, len(previous))
+        n_missing[rng.random(len(previous)) < NONE_MISSING] = 0
         is_shown = rng.random(len(previous)) < SHOWN_AHEAD
-        return np.stack([first, np.where(is_shown, last, 0)])
+        return np.stack([n_missing + 1, np.where(is_shown, last, 0)])
 
     def _fetch(
         self,

@@ -1,11 +1,12 @@
-"""Public collections of music that can be downloaded: the paper's data."""
+"""Public collections of music that can be downloaded: the paper's data, and Chopin's piano."""
 
 import hashlib
 import io
+import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,11 +25,13 @@ RETRIES: Final = 3
 
 @dataclass(frozen=True)
 class Collection:
-    """A set of MIDI files in a zip archive.
+    """A set of music files in a zip archive.
 
     sha256: what ``LC_ALL=C sha256sum *.mid | sha256sum`` gives in the folder of
     the files. It is of the files and not of the archive, so that an archive
-    packed anew, or from a mirror, is as good.
+    packed anew, or from a mirror, is as good. suffix: of the files. choose: which
+    of their names belong to it, if not all. terms: under which they may be used. prepare:
+    how it is usually prepared, in words of the command line.
     """
 
     name: str
@@ -36,6 +39,24 @@ class Collection:
     sha256: str
     n_files: int
     origin: str
+    suffix: str = ".mid"
+    choose: Callable[[Iterable[str]], list[str]] = sorted
+    terms: str = ""
+    prepare: str = ""
+
+
+def one_edition_a_work(names: Iterable[str]) -> list[str]:
+    """Of scores named as in ``007-1-KI-001.krn`` the first by name of each work for piano alone.
+
+    That is opus, edition, publisher, number in the opus. Parts of single instruments, works for
+    piano and cello or violin (opus 3, 8 and 65, the Grand Duo) and songs (opus 74) are left out.
+    """
+    first: dict[tuple[str, str], str] = {}
+    for name in sorted(names):
+        match = re.fullmatch(r"([A-Za-z0-9]+)-\d[a-z]?-[A-Za-z]+(?:-(\d{3}))?\.krn", name)
+        if match and match[1] not in ("003", "008", "065", "074", "GDC"):
+            first.setdefault((match[1], match[2] or "001"), name)
+    return sorted(first.values())
 
 
 COLLECTIONS: Final = {
@@ -47,6 +68,19 @@ COLLECTIONS: Final = {
         n_files=524,
         origin="524 folk tunes of the Nottingham database, as Akbari & Liang released them "
         "with the code of their paper",
+        prepare="--grid seconds --track 1",
+    ),
+    "chopin": Collection(
+        name="chopin",
+        url="https://github.com/pl-wnifc/humdrum-chopin-first-editions/archive/refs/heads/"
+        "master.zip",
+        sha256="0db28244ce25760992e941239da3f645f1ffd5be330400434176d8928539ade4",
+        n_files=184,
+        origin="one first edition of each work for piano alone by Fryderyk Chopin, encoded at the "
+        "Fryderyk Chopin Institute",
+        suffix=".krn",
+        choose=one_edition_a_work,
+        terms="CC BY 4.0; copyright 2017-2021 The Fryderyk Chopin Institute (https://nifc.pl)",
     ),
 }
 
@@ -59,7 +93,7 @@ def fetch(
     progress: Progress | None = None,
     collections: dict[str, Collection] = COLLECTIONS,
 ) -> Path:
-    """The folder that holds the collection's MIDI files, downloaded if it is not complete yet.
+    """The folder that holds the collection's files, downloaded if it is not complete yet.
 
     out: by default a folder of the collection's name. source: another URL, or
     a zip archive on this machine, for a mirror or a download by hand. The
@@ -172,15 +206,20 @@ def _explain(error: Exception) -> str:
 
 
 def _unpack(archive: bytes, where: str, collection: Collection) -> dict[str, bytes]:
-    """The MIDI files of the archive by their bare names, checked."""
+    """The collection's files in the archive by their bare names, checked."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as members:
-            infos = [m for m in members.infolist() if m.filename.lower().endswith(".mid")]
-            if len(infos) > 2 * collection.n_files or any(
-                info.file_size > LARGEST_FILE for info in infos
+            named = {
+                _bare(member.filename): member
+                for member in members.infolist()
+                if member.filename.lower().endswith(collection.suffix)
+            }
+            chosen = {name: named[name] for name in collection.choose(named)}
+            if len(chosen) > 2 * collection.n_files or any(
+                member.file_size > LARGEST_FILE for member in chosen.values()
             ):
                 raise FetchError(f"{where} is not {collection.name}: it holds too much")
-            files = {_bare(info.filename): members.read(info) for info in infos}
+            files = {name: members.read(member) for name, member in chosen.items()}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise FetchError(
             f"{where} is no zip archive, or a broken one ({error}); download {collection.url} "
@@ -189,7 +228,7 @@ def _unpack(archive: bytes, where: str, collection: Collection) -> dict[str, byt
     found = content_sha256(files)
     if found != collection.sha256:
         raise FetchError(
-            f"{where} is not {collection.name}: {len(files)} MIDI files with the sha256 "
+            f"{where} is not {collection.name}: {len(files)} files with the sha256 "
             f"{found[:12]}..., expected {collection.n_files} with {collection.sha256[:12]}...; "
             "nothing was written"
         )

@@ -73,12 +73,16 @@ def _find_music21_collection(name: str) -> Path:
             " install it with: pip install 'nextbar[folk]'"
         )
     corpus = Path(spec.submodule_search_locations[0], "corpus")
-    collections = [p for p in sorted(corpus.iterdir()) if any(p.glob("*.abc"))]
+    collections = [
+        place
+        for place in sorted(corpus.iterdir())
+        if any(path.suffix in MUSIC_SUFFIXES for path in place.glob("*.*"))
+    ]
     for collection in collections:
         if collection.name.casefold() == name.casefold():
             return collection
     names = ", ".join(collection.name for collection in collections)
-    raise CorpusError(f"music21 has no collection {name!r} of ABC tunes; it has: {names}")
+    raise CorpusError(f"music21 has no collection {name!r}; it has: {names}")
 
 
 def find_music_files(folder: Path) -> FoundFiles:

@@ -89,9 +89,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _wrong_field(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
-        return answer(422, f"{where[:120]}: {first['msg']}"[:400])
+        return answer(422, messages.in_words(error.errors()[0]))
 
     @app.exception_handler(RunError)
     async def _no_run(_: Request, error: RunError) -> JSONResponse:
@@ -212,6 +210,12 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         """A bar drawn anew, alone or with what follows, streamed one by one."""
         values = asked.model_dump()
         return await stream(asked.piece.run, lambda desk: desk.roll_again(values))
+
+    @app.post("/api/fill", response_class=StreamingResponse, responses=_EVENTS)
+    async def fill(asked: messages.Fill) -> Response:
+        """Some bars drawn anew between those that stay, streamed one by one."""
+        values = asked.model_dump()
+        return await stream(asked.piece.run, lambda desk: desk.fill(values))
 
     @app.post("/api/alternatives")
     async def alternatives(asked: messages.Alternatives, request: Request) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from nextbar.errors import UsageError
 from nextbar.frames.record import check_is_run
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import MODELS, find_run
 
 MISSING = (
     "the studio needs {}, which is not installed; install it with: pip install 'nextbar[studio]'"
@@ -18,7 +18,7 @@ MISSING = (
 
 
 def studio(
-    run: Path = SHIPPED,
+    run: Path | None = None,
     /,
     *more: Path,
     host: str = "127.0.0.1",
@@ -34,7 +34,8 @@ def studio(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`; without one, the model that comes with nextbar.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar; without
+        one, all that come with it.
     more
         More such folders, to choose among on the page.
     host
@@ -44,7 +45,9 @@ def studio(
     token
         What the address must carry where other machines can reach it; made up if not given.
     """
-    for path in (run, *more):
+    usual = [model.folder for model in MODELS.values()]
+    runs = usual if run is None else [find_run(each) for each in (run, *more)]
+    for path in runs:
         check_is_run(path)
     try:
         import uvicorn
@@ -60,11 +63,12 @@ def studio(
     listening = listen(host, port)
     port = listening.getsockname()[1]
     hosts = ["127.0.0.1", "localhost", "[::1]", host] if loopback else []
-    app = make_app([run, *more], hosts=hosts, token=token)
+    app = make_app(runs, hosts=hosts, token=token)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
-    shown = f"[{host}]" if ":" in host else host
     carried = f"?token={token}" if token else ""
-    sys.stdout.write(f"open:   http://{shown}:{port}/{carried}\nstop:   Ctrl-C\n")
+    for says, shown in _to_open(host):
+        sys.stdout.write(f"{says:8}http://{shown}:{port}/{carried}\n")
+    sys.stdout.write("stop:   Ctrl-C\n")
     sys.stdout.flush()
     try:
         server.run(sockets=[listening])
@@ -72,6 +76,26 @@ def studio(
         return  # the usual way to stop it
     finally:
         listening.close()
+
+
+def _to_open(host: str) -> list[tuple[str, str]]:
+    """What a browser can open where the studio listens: what it is for, and the host.
+
+    0.0.0.0 and :: are all addresses of this machine, and none to be opened.
+    """
+    if host not in ("0.0.0.0", "::"):
+        return [("open:", f"[{host}]" if ":" in host else host)]
+    family, here = (
+        (socket.AF_INET, "127.0.0.1") if host == "0.0.0.0" else (socket.AF_INET6, "[::1]")
+    )
+    away = ("192.0.2.1", 9) if host == "0.0.0.0" else ("2001:db8::1", 9)
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect(away)  # sends nothing: it only finds which of our addresses is used
+            own = asking.getsockname()[0]
+    except OSError:
+        own = socket.gethostname()
+    return [("open:", here), ("others:", f"[{own}]" if ":" in own else own)]
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -19,16 +19,18 @@ from nextbar.measures.pieces import FloatArray, Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
+from nextbar.music.grid import semitones_to_c
 from nextbar.music.metre import bar_steps, parse_metre, read_metre, show_metre
 from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
+from nextbar.shipped import MODELS, name_of
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
 from nextbar.writing.piece import Composition
-from nextbar.writing.sketch import Sketch, recipe_to_json, sound_from_json
+from nextbar.writing.sketch import Own, Sketch, recipe_to_json, sound_from_json
 from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
@@ -45,6 +47,8 @@ class Desk:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
+        known = name_of(path.resolve())
+        self.plays = "" if known is None else MODELS[known].plays
         self.composer = load(path)
         self.bench = Workbench(self.composer)
         self.kind = self.composer.kind
@@ -75,6 +79,7 @@ class Desk:
         return {
             "fingerprint": self.fingerprint,
             "name": self.name,
+            "plays": self.plays,
             "metres": self._metres(),
             "steps_per_quarter": kind.steps_per_quarter,
             "tempo": kind.tempo,
@@ -140,6 +145,10 @@ class Desk:
         """Bar by bar, then the whole piece."""
         yield from self._follow(asked, self.bench.roll_again)
 
+    def fill(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        yield from self._follow(asked, self.bench.fill)
+
     def _follow(
         self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
     ) -> Iterator[Json]:
@@ -157,7 +166,15 @@ class Desk:
         sampling = self.composer.asked(*(asked[key] for key in _SAMPLED))
         if how.get("metre") is not None:
             how["metre"] = parse_metre(how["metre"])
-        return Sketch.from_json(asked["piece"]), {**how, "sampling": sampling}
+        return self._sketch(asked["piece"]), {**how, "sampling": sampling}
+
+    def _sketch(self, recipe: Json) -> Sketch:
+        """The piece of a recipe, which need not say how far its given notes are from the key."""
+        if recipe["transposed"] is None:
+            given = np.array([tuple(row) for row in recipe["given_notes"]], NOTE)
+            semitones = semitones_to_c(given) if self.kind.common_key else 0
+            recipe = {**recipe, "transposed": semitones}
+        return Sketch.from_json(recipe)
 
     def alternatives(self, asked: Json) -> Json:
         """Other bars for one place, each with its recipe."""
@@ -169,13 +186,13 @@ class Desk:
 
     def blend(self, asked: Json) -> Json:
         """Bars on the way from one to another, each with its recipe."""
-        sketch = Sketch.from_json(asked.pop("piece"))
+        sketch = self._sketch(asked.pop("piece"))
         found = self.bench.blends(sketch, **asked)
         return {"bars": [self._show_change(sketch, change) for change in found]}
 
     def open(self, asked: Json) -> Json:
         """The piece that a recipe gives."""
-        return self.show(Sketch.from_json(asked["piece"]))
+        return self.show(self._sketch(asked["piece"]))
 
     def show(self, sketch: Sketch) -> Json:
         """The whole piece: its recipe, and the notes and marks of every bar."""
@@ -190,8 +207,11 @@ class Desk:
             bar |= self._width_of(composition.metres[number])
             if written >= 0:
                 name = sketch.bars[written]
-                bar |= {"name": name, "recipe": recipe_to_json(sketch.made[name])}
-                bar |= self._mark(rolls[written], composition.metres[number])
+                recipe = sketch.made[name]
+                bar |= {"name": name, "own": isinstance(recipe, Own)}
+                bar["recipe"] = recipe_to_json(recipe)
+                if not bar["own"]:
+                    bar |= self._mark(rolls[written], composition.metres[number])
             bars.append(bar)
         return {"recipe": sketch.to_json(), "bars": bars}
 
@@ -200,6 +220,7 @@ class Desk:
             "index": sketch.n_given + change.bar,
             "notes": _rows(self.bench.notes_of(sketch, change)),
             "given": False,
+            "own": False,
             "name": change.name,
             "recipe": recipe_to_json(change.recipe),
             **self._width_of(change.metre),
@@ -246,7 +267,7 @@ class Desk:
 
     def measures(self, asked: Json) -> Json:
         """The measures of the piece beside held-out tunes: windows of its length and metres."""
-        sketch = Sketch.from_json(asked["piece"])
+        sketch = self._sketch(asked["piece"])
         made = self.bench.composition(sketch)
         if not made.n_bars:
             raise UsageError("there is no bar to measure; compose some first")
@@ -277,7 +298,7 @@ class Desk:
 
     def export(self, kind: str, asked: Json) -> bytes:
         """The piece as a file: "mid", "wav", "musicxml" or "png"."""
-        made = self.bench.composition(Sketch.from_json(asked["piece"]))
+        made = self.bench.composition(self._sketch(asked["piece"]))
         if kind == "png":
             return self._draw(made)
         tempo = asked["tempo"] or made.sound.tempo

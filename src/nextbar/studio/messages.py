@@ -1,5 +1,6 @@
 """What is sent to the studio: each field explained, and bounded as the music and sketches are."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +15,7 @@ from nextbar.writing.sketch import (
     KIND,
     MOST_BARS,
     MOST_GIVEN_NOTES,
+    MOST_OWN_NOTES,
     MOST_RECIPES,
     MOST_SEMITONES,
     MOST_STEPS,
@@ -21,8 +23,8 @@ from nextbar.writing.sketch import (
 
 MOST_SEED: Final = 2**53 - 1
 """The largest whole number that a browser holds exactly."""
-MOST_GIVEN_BARS: Final = 256
-"""Bars that a piece can begin from: half of what it may have."""
+MOST_GIVEN_BARS: Final = MOST_BARS - 64
+"""Bars that a piece can begin from: there is room for as many as the page's control offers."""
 MOST_ALTERNATIVES: Final = 16
 
 
@@ -101,6 +103,10 @@ class Written(Message):
         ),
     ]
     metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
+    towards: Annotated[list[Name], Field(max_length=MOST_BARS)] = Field(
+        default=[], description="Names of the bars that it leads to, the nearest first."
+    )
+    gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
 
 
 class Blended(Message):
@@ -109,6 +115,28 @@ class Blended(Message):
     first: Name
     second: Name
     share: Share
+
+
+OwnNote = Annotated[
+    tuple[
+        Annotated[int, _whole(0, 254)],
+        Annotated[int, _whole(1, 255)],
+        Annotated[int, _whole(LOWEST_PITCH, LOWEST_PITCH + N_PITCHES - 1)],
+        Annotated[int, _whole(1, FULL_VELOCITY)],
+        bool,
+    ],
+    Field(
+        description="start and duration in steps of the bar, pitch, velocity, and whether it goes "
+        "on from the bar before"
+    ),
+]
+
+
+class Own(Message):
+    """A bar of somebody's own: its notes as they stand."""
+
+    notes: Annotated[list[OwnNote], Field(max_length=MOST_OWN_NOTES)]
+    metre: Metre | None = Field(default=None, description="Null is the run's most frequent.")
 
 
 class Sound(Message):
@@ -126,17 +154,25 @@ class Recipe(Message):
     """A piece, as the recipe file keeps it: what every bar was made from."""
 
     kind: Literal["nextbar recipe"] = KIND
-    format: Literal[2, 3, 4] = FORMAT
+    format: Literal[2, 3, 4, 5] = FORMAT
     nextbar: Annotated[str, Field(max_length=40)] = ""
     run: Fingerprint
     given_bars: Annotated[int, _whole(0, MOST_BARS)]
     given_metres: Annotated[list[Metre | None], Field(max_length=MOST_BARS)] | None = Field(
         default=None, description="Of each given bar; null is the run's most frequent."
     )
+    given_stands: Annotated[bool, Field(strict=True)] = Field(
+        default=True,
+        description="Whether the given bars stand in the piece, or only decide its oldest bars.",
+    )
     given_notes: Notes
-    transposed: Semitones
-    made: Annotated[dict[Name, Written | Blended], Field(max_length=MOST_RECIPES)]
-    bars: Annotated[list[Name], Field(max_length=MOST_BARS)]
+    transposed: Semitones | None = Field(
+        default=None, description="Semitones to the model's key; null finds them from the notes."
+    )
+    made: Annotated[dict[Name, Written | Blended | Own], Field(max_length=MOST_RECIPES)]
+    bars: Annotated[list[Name | Own], Field(max_length=MOST_BARS)] = Field(
+        description="In order; a bar of somebody's own may stand here without a name."
+    )
     locked: Annotated[list[BarNumber], Field(max_length=MOST_BARS)]
     sound: Sound | None = Field(
         default=None, description="Null is the tempo of the training tunes, and a piano."
@@ -170,7 +206,7 @@ class Drawn(Message):
 class Compose(Drawn):
     """More bars at the end of a piece, or all of it anew but for its locked bars."""
 
-    bars: Annotated[int, _whole(1, 128)]
+    bars: Annotated[int, _whole(1, MOST_BARS)]
     metre: Metre | None = Field(
         default=None, description="Of these bars; null goes on as before, or keeps each one's."
     )
@@ -181,6 +217,13 @@ class RollAgain(Drawn):
 
     bar: BarNumber
     with_following: Annotated[bool, Field(strict=True)] = False
+    metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
+
+
+class Fill(Drawn):
+    """Some bars drawn anew between those that stay; locked bars stay."""
+
+    bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
     metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
 
 
@@ -221,6 +264,43 @@ class Problem(BaseModel):
     """Why a request was refused, in a sentence."""
 
     error: str
+
+
+_WRONG: Final = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field; this may be of a later nextbar",
+    "greater_than_equal": "it is below {ge}, the least",
+    "less_than_equal": "it is above {le}, the most",
+    "string_pattern_mismatch": "it is not written as it has to be",
+    "string_too_long": "it has more than {max_length} characters",
+    "too_long": "there are more than {max_length}",
+    "too_short": "there are fewer than {min_length}",
+    "literal_error": "it is not {expected}",
+    "finite_number": "it is no number",
+}
+_NO_SUCH: Final = {
+    "int": "it is no whole number",
+    "float": "it is no number",
+    "bool": "it is neither true nor false",
+    "string": "it is no text",
+    "list": "it is no list",
+    "tuple": "it is no list",
+    "dict": "it is no object",
+    "model": "it is no object",
+}
+"""By what the name of a kind of error begins with."""
+
+
+def in_words(error: Mapping[str, Any]) -> str:
+    """What is wrong with a field, as pydantic says it, in a sentence that says where."""
+    of_unions = ("Written", "Blended", "Own", "constrained-str")
+    parts = [str(part) for part in error["loc"][1:] if part not in of_unions]
+    kind = error["type"]
+    if kind == "json_invalid":
+        return "the request: this is no JSON"
+    said = _WRONG.get(kind) or _NO_SUCH.get(kind.partition("_")[0], "it cannot be")
+    where = ".".join(parts) or "the request"
+    return f"{where[:120]}: {said.format(**error.get('ctx', {}))}"[:400]
 
 
 CONTROLS: Final[dict[str, dict[str, Any]]] = {

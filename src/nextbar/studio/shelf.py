@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nextbar.errors import NextbarError, RunError, UsageError
+from nextbar.shipped import MODELS, name_of
 
 if TYPE_CHECKING:
     from nextbar.studio.desk import Desk
@@ -75,8 +76,15 @@ class Shelf:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """A short name for each run: its folder's, with the parent's where two are alike."""
-    short = [path.resolve().name for path in paths]
+    """A short name for each run: its folder's, with the parent's where two are alike.
+
+    Those that come along have names that say what they write.
+    """
+    shipped = [name_of(path.resolve()) for path in paths]
+    short = [
+        path.resolve().name if name is None else MODELS[name].title
+        for path, name in zip(paths, shipped, strict=True)
+    ]
     return [
         name if short.count(name) == 1 else f"{path.resolve().parent.name}/{name}"
         for path, name in zip(paths, short, strict=True)

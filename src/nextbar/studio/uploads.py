@@ -5,6 +5,7 @@ by a process with limits, and costs that process only.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
@@ -18,6 +19,12 @@ MOST_SECONDS: Final = 20.0
 MOST_MEMORY: Final = 2 * 2**30
 MOST_STRETCHES: Final = 8
 """Of bars that are listed in a sentence."""
+ON_THE_PAGE: Final = {
+    "choose another track with --track, or leave it out": "choose another track, or all tracks",
+    "choose another with --track, or leave --track out": "choose another track, or all tracks",
+    "--track drums takes them as pitches": "give a file with notes of pitch",
+}
+"""What the command line advises, and what there is to do on the page."""
 
 
 def read_upload(
@@ -65,9 +72,19 @@ def _answer(asked: str, *, data: bytes) -> bytes:
     """What :func:`read_upload` gives, or the reason why not, as JSON; runs in a worker."""
     try:
         answer = _read(data, json.loads(asked))
+        answer["says"] = list(map(_for_the_page, answer["says"]))
     except (MusicFileError, UsageError) as error:
-        answer = {"error": str(error)}
+        answer = {"error": _for_the_page(str(error))}
     return json.dumps(answer).encode()
+
+
+def _for_the_page(sentence: str) -> str:
+    """The sentence without what can only be typed at a command line."""
+    for words, instead in ON_THE_PAGE.items():
+        sentence = sentence.replace(words, instead)
+    sentence = re.sub(r" \(--[^)]*\)", "", sentence)
+    sentence = re.sub(r"; a model of a corpus prepared with --.*", "", sentence)
+    return re.sub(r": nextbar prepare .*", "", sentence)
 
 
 def _read(data: bytes, asked: dict[str, Any]) -> dict[str, Any]:

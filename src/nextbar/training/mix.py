@@ -8,7 +8,7 @@ from nextbar.errors import RunError, UsageError
 from nextbar.frames import checkpoint, record
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import fingerprints_of
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
 from nextbar.training.adapt import lay_between
 
 
@@ -24,7 +24,7 @@ def mix(
     """
     if not 0 <= share <= 1:
         raise UsageError(f"share: {share:g} is not from 0 (the base) to 1 (the adapted one)")
-    first, second = SHIPPED if base is None else Path(base), Path(adapted)
+    first, second = find_run(base), find_run(adapted)
     described = record.read_description(second)
     digest = checkpoint.digest_of(first)
     if described.origin.get("base", {}).get("checkpoint") != digest:

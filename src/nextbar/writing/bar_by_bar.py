@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from nextbar.errors import UsageError
+from nextbar.frames.config import Sampling
 from nextbar.frames.rollout import decode, latent_noise, next_frames
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_rolls
 from nextbar.music.metre import show_metre
 from nextbar.music.tunes import Metre
 from nextbar.writing.composer import Composer, hear, to_frames
-from nextbar.writing.piece import Before, Draw
+from nextbar.writing.piece import Before, Draw, Towards
 
 Latent = npt.NDArray[np.float32]
 
@@ -40,6 +41,7 @@ def write_bars(
     composer: Composer,
     after: Sequence[Before | None],
     draws: Sequence[Draw],
+    towards: Sequence[Towards | None] | None = None,
     *,
     threshold: float | None = None,
 ) -> list[WrittenBar]:
@@ -47,33 +49,34 @@ def write_bars(
 
     after: for each the bars before it, in the composer's key, the latest last
     and at least one; None begins from noise. Of these the model's memory takes the latest. The bars
-    are those that ``Composer.compose`` writes, to the note. threshold: from which a
-    cell is heard; None is the composer's.
+    are those that ``Composer.compose`` writes, to the note. towards: for each the
+    bars that it leads to, in the composer's key, or None; UsageError of a model
+    that does not read ahead. threshold: from which a cell is heard; None is the
+    composer's.
     """
     memory = composer.model.memory
+    ends = [None] * len(draws) if towards is None else towards
+    alike: dict[tuple[bool, Sampling, int | None], list[int]] = {}
+    for i, (draw, end) in enumerate(zip(draws, ends, strict=True)):
+        gap = None if end is None else end.gap
+        alike.setdefault((after[i] is None, draw.sampling, gap), []).append(i)
     written: list[WrittenBar | None] = [None] * len(draws)
-    for from_noise in (True, False):
-        for sampling in dict.fromkeys(draw.sampling for draw in draws):
-            chosen = [
-                i
-                for i, draw in enumerate(draws)
-                if draw.sampling == sampling and (after[i] is None) == from_noise
-            ]
-            if not chosen:
-                continue
-            noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
-            befores = [
-                Before(before.rolls[-memory:], before.metres[-memory:])
-                for i in chosen
-                if (before := after[i]) is not None
-            ]
-            metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
-            kinds = composer.kinds_of(befores, [[metre] for metre in metres])
-            first = to_frames(befores) if befores else None
-            frames, latents = next_frames(composer.model, first, noise, sampling, kinds)
-            bars = _bars_of(composer, frames, latents, metres, threshold)
-            for i, bar in zip(chosen, bars, strict=True):
-                written[i] = bar
+    for (_, sampling, gap), chosen in alike.items():
+        noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
+        befores = [
+            Before(before.rolls[-memory:], before.metres[-memory:])
+            for i in chosen
+            if (before := after[i]) is not None
+        ]
+        behind = [end for i in chosen if (end := ends[i]) is not None]
+        metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
+        kinds = composer.kinds_of(befores, [[metre] for metre in metres])
+        first = to_frames(befores) if befores else None
+        ahead = composer.after(behind)._replace(gap=gap or 0) if behind else None
+        frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
+        bars = _bars_of(composer, frames, latents, metres, threshold)
+        for i, bar in zip(chosen, bars, strict=True):
+            written[i] = bar
     return [bar for bar in written if bar is not None]
 
 

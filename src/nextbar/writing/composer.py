@@ -6,7 +6,7 @@ its own file it goes on as it would have gone on by itself.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ from nextbar.frames.replicas import choose_device
 from nextbar.frames.rollout import roll_out, roll_out_choosing
 from nextbar.music.bars import (
     FULL_VELOCITY,
+    BarIndex,
+    BarNotes,
     Rolls,
     join_at_bar_lines,
     read_rolls,
@@ -36,13 +38,14 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
     Beginning,
     Composition,
     Ending,
+    Towards,
     check_bars,
     check_seed,
     check_tempo,
@@ -279,17 +282,21 @@ class Composer:
             **sound._asdict(),
         )
 
-    def after(self, bars: Sequence[Before]) -> After:
-        """The bars behind those to be written, as a rollout is told; for each piece as many.
+    def after(self, bars: Sequence[Before | Towards]) -> After:
+        """The bars behind those to be written, for each piece, as a rollout is told.
 
         Raises UsageError of a model that does not read ahead.
         """
         self.check_reads_ahead()
-        kinds = None
-        if len(self.kind.metres) > 1:
-            numbers = np.stack([self.kind.numbers_of(each.metres) for each in bars])
-            kinds = torch.from_numpy(numbers.astype(np.int64))
-        return After(to_frames(bars), kinds=kinds)
+        reach = max(self.model.config.ahead)
+        rolls = np.zeros((len(bars), reach, *self.kind.frame_shape), np.uint8)
+        numbers = np.zeros((len(bars), reach), np.int64)
+        for row, of_row, each in zip(rolls, numbers, bars, strict=True):
+            n_bars = min(reach, len(each.rolls))
+            row[:n_bars] = each.rolls[:n_bars]
+            of_row[:n_bars] = self.kind.numbers_of(each.metres[:n_bars])
+        kinds = torch.from_numpy(numbers) if len(self.kind.metres) > 1 else None
+        return After(torch.from_numpy(rolls).float() / FULL_VELOCITY, kinds=kinds)
 
     def _check_wishes(self) -> None:
         if self.model.config.layout != "columns":
@@ -355,13 +362,17 @@ class Composer:
         seed: int,
         metres: tuple[Metre, ...],
         ending: Ending | None = None,
+        own: Mapping[int, BarNotes] | None = None,
     ) -> Composition:
         """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece.
 
-        metres: of the written bars. ending: what stands behind them.
+        metres: of the written bars. ending: what stands behind them. own: the
+        notes of some of them (from 0), in the key of the rolls, that stand
+        whatever their roll can tell.
         """
         starts = self.kind.starts_of(metres)
-        notes = join_at_bar_lines(*read_rolls(written, starts), starts)
+        rows, index = _with_own(*read_rolls(written, starts), own or {})
+        notes = join_at_bar_lines(rows, index, starts)
         given = [each for each in (beginning, ending) if each is not None]
         if not given:
             return Composition(notes, metres, 0, seed, self.sound)
@@ -381,6 +392,17 @@ class Composer:
             sound=next((each.sound for each in given if each.sound is not None), self.sound),
             n_ending_bars=0 if ending is None else ending.n_bars,
         )
+
+
+def _with_own(
+    rows: BarNotes, index: BarIndex, own: Mapping[int, BarNotes]
+) -> tuple[BarNotes, BarIndex]:
+    """The bar notes and their index, with the own ones in their places."""
+    if not own:
+        return rows, index
+    n_bars = len(index) - 1
+    parts = [own.get(bar, rows[index[bar] : index[bar + 1]]) for bar in range(n_bars)]
+    return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
 
 
 def _at_tempo(pieces: list[Composition], tempo: float | None) -> list[Composition]:
@@ -432,10 +454,11 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
+    run: also the name of a model that comes with nextbar: fiddle or piano.
     Nothing in the folder is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
-    run = SHIPPED if run is None else Path(run)
+    run = find_run(run)
     _, shape, origin, widths = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])

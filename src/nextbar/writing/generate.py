@@ -15,7 +15,7 @@ from nextbar.music.corpus import corpus_of
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, parse_metre, show_metre
 from nextbar.music.sheet import load_music21
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import FOLDER, name_of
 from nextbar.writing.beginning import begin_from, begin_from_corpus, end_at
 from nextbar.writing.composer import Composer, load
 from nextbar.writing.folder import Made, PieceWritten, check_folder, write_pieces
@@ -66,7 +66,8 @@ def generate(
 ) -> list[Path]:
     """The MIDI files written into the folder ``out``, with WAV, PNG and MusicXML beside them.
 
-    run: None takes the trained model that comes with nextbar.
+    run: a run folder or the name of a model that comes with nextbar, fiddle or
+    piano; None takes the first.
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
@@ -237,7 +238,8 @@ def _show(value: float) -> str:
 
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:
-    run = [] if composer.path == SHIPPED else [str(composer.path)]
+    usual = composer.path == FOLDER
+    run = [] if usual else [name_of(composer.path) or str(composer.path)]
     words = ["nextbar", "generate", *run, "--out", "FOLDER"]
     for name, value in options.items():
         if value is True:

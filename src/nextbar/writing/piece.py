@@ -92,6 +92,17 @@ class Before(NamedTuple):
     metres: tuple[Metre, ...]
 
 
+class Towards(NamedTuple):
+    """The bars that a bar leads to: their rolls and metres, the nearest first.
+
+    gap: how many bars are yet to be written between it and the first of these.
+    """
+
+    rolls: Rolls
+    metres: tuple[Metre, ...]
+    gap: int = 0
+
+
 @dataclass(frozen=True)
 class Beginning:
     """What a piece goes on from: all given notes, and the rolls of the last given bars.

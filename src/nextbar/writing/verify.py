@@ -23,7 +23,7 @@ from nextbar.music.manifest import MANIFEST
 from nextbar.music.metre import codes_of
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
 from nextbar.writing.folder import read_record
 
 GIVEN = "given"
@@ -143,7 +143,7 @@ def verify(
     """
     if strictness not in (1, 2):
         raise UsageError(f"strictness: {strictness} is not 1 or 2")
-    source = SHIPPED if training is None else Path(training)
+    source = find_run(training)
     learned = _open_training(source)
     given = [files] if isinstance(files, str | Path) else files
     paths = [path for each in given for path in _music_in(Path(each))]

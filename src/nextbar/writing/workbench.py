@@ -1,7 +1,7 @@
 """A model at work on sketches: bars composed, rolled again, laid side by side, blended."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,20 +9,21 @@ import numpy as np
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.music.bars import NOTE, BarNotes, Notes, Rolls, sort_notes
+from nextbar.music.bars import BAR_NOTE, NOTE, BarNotes, Notes, Rolls, draw_rolls, sort_notes
 from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
-from nextbar.music.metre import normal_metre
+from nextbar.music.metre import bar_steps, normal_metre
 from nextbar.music.score import Sound
 from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
 from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import Before, Beginning, Composition
+from nextbar.writing.piece import Before, Beginning, Composition, Towards
 from nextbar.writing.sketch import (
     GIVEN,
     MOST_BARS,
     NOISE,
     Blended,
+    Own,
     Recipe,
     Sketch,
     Written,
@@ -97,6 +98,7 @@ class Workbench:
         self.composer = composer
         kind = composer.kind
         self.memory = composer.model.memory
+        self.reach = max(composer.model.config.ahead, default=0)
         self._known = _Memory(BARS_IN_MIND, kind.frame_shape, composer.model.latent_size)
 
     def begin(
@@ -138,8 +140,11 @@ class Workbench:
 
     def metres(self, sketch: Sketch) -> tuple[Metre, ...]:
         """The metre of each bar, given ones first."""
-        given = [metre or self.composer.kind.metre for metre in sketch.given_metres]
+        given = self._given_metres(sketch) if sketch.given_stands else ()
         return (*given, *(self._metre_of(sketch, name) for name in sketch.bars))
+
+    def _given_metres(self, sketch: Sketch) -> tuple[Metre, ...]:
+        return tuple(metre or self.composer.kind.metre for metre in sketch.given_metres)
 
     def _metre_of(self, sketch: Sketch, name: str) -> Metre:
         recipe = sketch.made[name]
@@ -222,17 +227,39 @@ class Workbench:
 
         with_following: all later bars too; each goes on from what now stands
         before it. Otherwise they stay as they sound. Locked bars stay always.
-        metre: of the bars that are drawn; None is that of each as it is.
+        metre: of the bars that are drawn; None is that of each as it is. A
+        model that reads ahead leads to the bars behind that stay.
+        """
+        last = len(sketch.bars) if with_following else bar + 1
+        yield from self.fill(
+            sketch, bars=range(bar, last), seed=seed, sampling=sampling, metre=metre
+        )
+
+    def fill(
+        self,
+        sketch: Sketch,
+        *,
+        bars: Sequence[int],
+        seed: int,
+        sampling: Sampling,
+        metre: Metre | None = None,
+    ) -> Iterator[tuple[Sketch, Change]]:
+        """The sketch with these written bars drawn anew, in their order, and the change, each.
+
+        All others stay, and so do those of these that are locked; with a model
+        that reads ahead what is drawn fits the bars on both sides. metre: see
+        :meth:`roll_again`.
         """
         self._check(sketch)
-        self._check_bar(sketch, bar)
-        last = len(sketch.bars) if with_following else bar + 1
-        chosen = [each for each in range(bar, last) if each not in sketch.locked]
+        for bar in bars:
+            self._check_bar(sketch, bar)
+        chosen = sorted(each for each in {*bars} if each not in sketch.locked)
         if not chosen:
             raise UsageError("every bar that would be rolled again is locked; unlock one")
         for each in chosen:
             now = metre or self._metre_of(sketch, sketch.bars[each])
-            recipe = self._written(sketch, seed, each, sampling, now)
+            stay = {*range(len(sketch.bars))} - {*chosen}
+            recipe = self._written(sketch, seed, each, sampling, now, stay)
             sketch, change = self._put(sketch, each, recipe)
             yield sketch, change
 
@@ -244,10 +271,12 @@ class Workbench:
         self._check_bar(sketch, bar)
         after = sketch.before(bar, self.memory)
         metre = self._metre_of(sketch, sketch.bars[bar])
-        recipes = [self._written(sketch, seed, bar, sampling, metre) for seed in seeds]
+        stay = {*range(len(sketch.bars))} - {bar}
+        recipes = [self._written(sketch, seed, bar, sampling, metre, stay) for seed in seeds]
         before = self._before(sketch, after)
         draws = [replace(recipe.draw(), metre=metre) for recipe in recipes]
-        written = write_bars(self.composer, [before] * len(seeds), draws)
+        towards = [self._towards(sketch, recipe) for recipe in recipes]
+        written = write_bars(self.composer, [before] * len(seeds), draws, towards)
         return [self._changed(sketch, bar, r, one) for r, one in zip(recipes, written, strict=True)]
 
     def blends(
@@ -259,6 +288,8 @@ class Workbench:
         for name in (first, second):
             if name not in sketch.made:
                 raise UsageError(f"there is no bar {name[:8]} to blend; choose two written bars")
+            if isinstance(sketch.made[name], Own):
+                raise UsageError("blend: a bar set by hand has no latent; choose two written bars")
         ends = [self._bar(sketch, name) for name in (first, second)]
         shares = [step / (steps - 1) for step in range(steps)]
         written = blend(self.composer, ends[0], ends[1], shares)
@@ -276,8 +307,17 @@ class Workbench:
         rolls = self.rolls(sketch)
         seeds = [recipe.seed for recipe in sketch.made.values() if isinstance(recipe, Written)]
         seed = seeds[0] if seeds else 0
-        beginning = self._beginning(sketch) if sketch.n_given else None
-        made = self.composer.join(beginning, rolls, seed, self.metres(sketch)[sketch.n_given :])
+        beginning = self._beginning(sketch) if sketch.given_metres else None
+        if beginning and not sketch.given_stands:
+            beginning = replace(beginning, notes=np.empty(0, NOTE), metres=())
+        metres = self.metres(sketch)[sketch.n_given :]
+        recipes = [sketch.made[name] for name in sketch.bars]
+        own = {
+            bar: _own_notes(recipe, sketch.transposed)
+            for bar, recipe in enumerate(recipes)
+            if isinstance(recipe, Own)
+        }
+        made = self.composer.join(beginning, rolls, seed, metres, own=own)
         return replace(made, sound=sketch.sound or self.composer.sound)
 
     def notes_of(self, sketch: Sketch, change: Change) -> BarNotes:
@@ -316,9 +356,19 @@ class Workbench:
         if isinstance(recipe, Blended):
             first, second = self._bar(sketch, recipe.first), self._bar(sketch, recipe.second)
             return blend(self.composer, first, second, [recipe.share])[0]
+        if isinstance(recipe, Own):
+            return self._own_bar(recipe, sketch.transposed)
         before = self._before(sketch, recipe.after)
         draw = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
-        return write_bars(self.composer, [before], [draw])[0]
+        return write_bars(self.composer, [before], [draw], [self._towards(sketch, recipe)])[0]
+
+    def _own_bar(self, recipe: Own, transposed: int) -> WrittenBar:
+        """The bar as the model hears it, without a latent."""
+        kind, metre = self.composer.kind, recipe.metre or self.composer.kind.metre
+        rows = transpose(_own_notes(recipe), transposed)
+        index, first = np.array([0, len(rows)]), np.zeros(1, np.intp)
+        rolls = draw_rolls(rows, index, first, n_steps=kind.n_steps, onsets=kind.onsets)
+        return WrittenBar(rolls[0], np.zeros(self.composer.model.latent_size, np.float32), metre)
 
     def _before(self, sketch: Sketch, after: tuple[str, ...]) -> Before | None:
         """The bars that a recipe's ``after`` names; noise is None."""
@@ -333,20 +383,35 @@ class Workbench:
             metres = [*given.metres[-reach:], *metres]
         return Before(np.stack(rolls), tuple(metres))
 
+    def _towards(self, sketch: Sketch, recipe: Written) -> Towards | None:
+        """The bars that a recipe leads to; None where it leads to none."""
+        if not recipe.towards:
+            return None
+        bars = [self._bar(sketch, name) for name in recipe.towards]
+        metres = tuple(bar.metre for bar in bars)
+        return Towards(np.stack([bar.roll for bar in bars]), metres, recipe.gap)
+
     def _beginning(self, sketch: Sketch) -> Beginning:
-        metres = self.metres(sketch)[: sketch.n_given]
+        metres = self._given_metres(sketch)
         heard = transpose(sketch.given, sketch.transposed)
         rolls = rolls_before(heard, metres, self.composer.kind, memory=self.memory)
         return Beginning(sketch.given, metres, rolls, GIVEN, sketch.transposed)
 
     def _written(
-        self, sketch: Sketch, seed: int, bar: int, sampling: Sampling, metre: Metre
+        self,
+        sketch: Sketch,
+        seed: int,
+        bar: int,
+        sampling: Sampling,
+        metre: Metre,
+        stay: Collection[int] = (),
     ) -> Written:
-        """The recipe of a written bar in its place."""
+        """The recipe of a written bar in its place. stay: which bars behind it are kept."""
         self.composer.kind.number_of(metre)  # refuses what the model does not know
         after = sketch.before(bar, self.memory)
         how = (sampling.temperature, sampling.follow)
-        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)))
+        towards, gap = sketch.behind(bar, self.reach, stay)
+        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)), towards, gap)
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:
@@ -357,11 +422,16 @@ class Workbench:
         given, kind = sketch.given, self.composer.kind
         metres = self.metres(sketch)
         kind.numbers_of(metres[sketch.n_given :])
-        end = kind.starts_of(metres[: sketch.n_given])[-1]
+        given_metres = self._given_metres(sketch)
+        end = kind.starts_of(given_metres)[-1]
         if len(given) and (given["start"] + given["duration"]).max() > end:
-            raise UsageError(f"given notes: one lasts beyond the {sketch.n_given} given bars")
+            raise UsageError(f"given notes: one lasts beyond the {len(given_metres)} given bars")
         if len(end_at_next_onset(given)) < len(given):
             raise UsageError("given notes: two of one pitch begin together; give one of them")
+        for number, name in enumerate(sketch.bars, start=sketch.n_given + 1):
+            if isinstance(own := sketch.made[name], Own):
+                width = bar_steps(own.metre or kind.metre, kind.steps_per_quarter)
+                _check_own(own, width, number)
 
     def _check_bar(self, sketch: Sketch, bar: int) -> None:
         if not 0 <= bar < len(sketch.bars):
@@ -369,6 +439,25 @@ class Workbench:
                 f"written bar {bar + 1} does not exist; there are {len(sketch.bars)}, and given "
                 "bars stay as they are"
             )
+
+
+def _own_notes(recipe: Own, semitones: int = 0) -> BarNotes:
+    """The notes of a bar of somebody's own, moved up; also beyond the piano, for a way back."""
+    rows = np.array(list(recipe.notes), BAR_NOTE)
+    rows["pitch"] += np.uint8(semitones % 256)  # round about
+    return rows
+
+
+def _check_own(own: Own, n_steps: int, number: int) -> None:
+    """Raises UsageError for notes that overlap, or last beyond the bar."""
+    rows = np.array([note[:4] for note in own.notes], NOTE)
+    if not len(rows):
+        return
+    if (rows["start"] + rows["duration"]).max() > n_steps:
+        raise UsageError(f"bar {number}: a note lasts beyond its {n_steps} steps; shorten it")
+    alone = end_at_next_onset(sort_notes(rows))
+    if alone["duration"].sum() < rows["duration"].sum():
+        raise UsageError(f"bar {number}: two notes of one pitch overlap; shorten one of them")
 
 
 def _first_bars(notes: Notes, end: int) -> Notes:

@@ -83,7 +83,12 @@ class Page:
             lambda said: said.type == "error" and self.errors.append(said.text),
         )
         self.page.goto(address)
-        self.until("!document.querySelector('#compose').disabled")
+        self.ready()
+
+    def ready(self):
+        """Waits until the page has begun: with a piece that can be played."""
+        self.until("globalThis.studio?.state.piece && studio.state.run && !studio.writing.isBusy")
+        self.until("document.querySelector('#compose').getAttribute('aria-disabled') === 'false'")
 
     def until(self, expression, seconds=20.0):
         """Waits for an expression to be true; the page's policy forbids what playwright has."""
@@ -96,16 +101,56 @@ class Page:
         """Waits until the model is asked for nothing."""
         self.until("document.querySelector('#stop').hidden")
 
+    def settled(self):
+        """Waits until the server has seen what was changed by hand."""
+        self.until("!studio.state.piece.isLocal && !studio.writing.isBusy")
+
+    @contextmanager
+    def panel(self, name):
+        """With a panel open: "making" or "keeping"; it stays open where it was."""
+        was_hidden = self.page.locator(f"#{name}").is_hidden()
+        if was_hidden:
+            self.page.click(f"#{name}-open")
+        yield
+        if was_hidden:
+            self.page.click(f"#{name}-open" if self.is_wide else f"#{name}-close")
+
+    @property
+    def is_wide(self):
+        return self.page.viewport_size["width"] > 900
+
+    def set(self, name, value):
+        """Moves a control of what is composed next."""
+        with self.panel("making"):
+            self.page.locator(f"#{name}").fill(str(value))
+
     def compose(self, bars=4, seed=1):
         """A piece of so many bars."""
-        self.page.evaluate(f"document.querySelector('#bars').value = {bars}")
-        self.page.uncheck("#new-seed")
-        self.page.fill("#seed", str(seed))
-        before = self.page.evaluate("studio.state.piece")
+        with self.panel("making"):
+            self.page.locator("#bars").fill(str(bars))
+            self.page.uncheck("#new-seed")
+            self.page.fill("#seed", str(seed))
+        self.press_compose()
+        assert self.page.evaluate("studio.state.settings.bars") == bars
+
+    def press_compose(self):
+        """Presses Compose, and waits for the new piece."""
+        self.page.evaluate("void (globalThis.before = studio.state.piece)")
         self.page.click("#compose")
-        self.until(f"studio.state.nWritten === {bars}")
-        self.idle()
-        return before
+        self.until(
+            "studio.state.piece !== before && !studio.writing.isBusy && !studio.state.isPreview"
+        )
+
+    def silence(self):
+        """No piece: as if nothing had been composed."""
+        with self.panel("making"):
+            self.page.click("#new-silence")
+
+    def draw(self, bars=1):
+        """Empty bars to draw in."""
+        with self.panel("making"):
+            self.page.select_option("#draw-bars", str(bars))
+            self.page.click("#new-draw")
 
     def bars(self):
         """The notes of every bar: start, duration, pitch each."""
@@ -119,20 +164,62 @@ class Page:
 
     def taken(self, kind):
         """The bytes of the file that is taken away."""
-        with self.page.expect_download() as waiting:
+        return self.taken_with_name(kind)[1]
+
+    def taken_with_name(self, kind):
+        """The name and the bytes of the file that is taken away."""
+        with self.panel("keeping"), self.page.expect_download() as waiting:
             self.page.click(f'[data-kind="{kind}"]')
-        return waiting.value.path().read_bytes()
+        return waiting.value.suggested_filename, waiting.value.path().read_bytes()
+
+    def keep(self):
+        """Keeps the piece."""
+        with self.panel("keeping"):
+            self.page.click("#keep")
 
     def upload(self, data, name="own.mid"):
-        """Chooses a file of one's own, and waits until it is read."""
-        self.page.get_by_role("radio", name="My file").check()
+        """Chooses a file of one's own, and waits until its notes are on the roll."""
+        self.page.evaluate("void (globalThis.before = studio.state.piece)")
         file = {"name": name, "mimeType": "audio/midi", "buffer": data}
         self.page.set_input_files("#file", file)
-        self.page.locator("#file-choices").wait_for()
+        self.until("studio.state.piece !== before && !studio.writing.isBusy")
 
-    def choose(self, bar):
-        """Selects a bar, counted from 1."""
-        self.page.locator("#ruler button").nth(bar - 1).click()
+    def choose(self, bar, last=None):
+        """Selects a bar, counted from 1, or the bars up to another."""
+        buttons = self.page.locator("#ruler button")
+        buttons.nth(bar - 1).click()
+        if last is not None:
+            buttons.nth(last - 1).click(modifiers=["Shift"])
+
+    def phrase(self, name):
+        """Does something with the selected bars as a phrase, by its button's name."""
+        if self.page.locator("#phrase-tools").is_hidden():
+            self.page.click("#phrase")
+        self.page.click(f"#bars-{name}")
+
+    def place(self, step, pitch):
+        """Where the middle of a cell of the roll is, in the window."""
+        return self.page.evaluate(
+            """([step, pitch]) => {
+              const { roll } = studio, box = roll.canvas.getBoundingClientRect();
+              const y = box.top + roll.yOf(pitch) + roll.rowHeight / 2;
+              return [box.left + roll.xOf(step + 0.5), y];
+            }""",
+            [step, pitch],
+        )
+
+    def drag(self, start, end, **options):
+        """Presses at a place of the roll, (step, pitch), and lets go at another."""
+        mouse = self.page.mouse
+        mouse.move(*self.place(*start))
+        mouse.down(**options)
+        mouse.move(*self.place(*end), steps=4)
+        mouse.up(**options)
+
+    def toast(self):
+        """What went wrong, as the page says it."""
+        self.until("!document.querySelector('#toast').hidden")
+        return self.page.inner_text("#toast-says")
 
 
 WIDE = {"viewport": {"width": 1440, "height": 900}}

@@ -58,6 +58,7 @@ def test_the_metres_that_a_run_knows_can_be_chosen_and_say_how_much_of_them_it_h
         "6/8: 48 bars, little known",
     ]
     assert page_of_two.page.input_value("#metre") == ""
+    page_of_two.silence()
     page_of_two.compose(bars=1)
     assert page_of_two.metres() == ["4/4"]  # from silence the most frequent
 
@@ -145,21 +146,16 @@ def test_another_metre_is_of_what_is_composed_next_and_remakes_nothing(page_of_t
     compose(page_of_two, bars=4)
     before = page_of_two.bars()
     page_of_two.page.select_option("#metre", "4/4")
-    page_of_two.page.locator("#temperature").fill("0")
-    page_of_two.page.locator("#temperature").dispatch_event("change")
-    page_of_two.until("studio.state.piece.bars[0].recipe.temperature === 0")
+    page_of_two.set("temperature", 0)
     page_of_two.idle()
-    assert page_of_two.metres() == ["6/8"] * 4
-    page_of_two.page.click("#undo")
-    assert page_of_two.bars() == before
+    assert (page_of_two.bars(), page_of_two.metres()) == (before, ["6/8"] * 4)
     width = page_of_two.page.evaluate("studio.roll.stepWidth")
-    page_of_two.page.click("#compose")
-    page_of_two.until("studio.state.piece.bars.every((bar) => bar.metre === '4/4')")
-    page_of_two.until("studio.state.nWritten === 4")
-    page_of_two.idle()
+    page_of_two.press_compose()
+    assert page_of_two.metres() == ["4/4"] * 4
     # four bars of 64 steps in the room that 48 had
     assert page_of_two.page.evaluate("studio.roll.stepWidth") == pytest.approx(width * 48 / 64)
     page_of_two.page.click("#undo")
+    assert page_of_two.bars() == before
     assert page_of_two.page.evaluate("studio.roll.stepWidth") == width
     page_of_two.page.click("#redo")
     add_four(page_of_two, "")
@@ -195,25 +191,22 @@ def test_only_bars_of_one_metre_are_offered_for_a_blend(page_of_two):
 
 def test_notes_are_drawn_into_bars_of_the_chosen_metre_and_gone_on_from_in_it(page_of_two):
     page_of_two.page.select_option("#metre", "6/8")
-    page_of_two.page.get_by_role("radio", name="Draw").check()
-    page_of_two.page.select_option("#draw-bars", "2")
+    page_of_two.draw(bars=2)
     assert page_of_two.page.evaluate("studio.roll.starts") == [0, 12, 24]
-    page_of_two.page.locator("#roll").focus()
     # an eighth to the right of the start, three eighths, and one in the second bar
     for presses in (1, 2, 4):
         for _ in range(presses):
             page_of_two.page.keyboard.press("ArrowRight")
         page_of_two.page.keyboard.press("Enter")
+    drawn = [[[2, 2, 60], [6, 2, 60]], [[2, 2, 60]]]
     page_of_two.compose(bars=2)
     assert page_of_two.metres() == ["6/8"] * 4
-    assert page_of_two.bars()[:2] == [[[2, 2, 60], [6, 2, 60]], [[2, 2, 60]]]
+    assert page_of_two.bars()[:2] == drawn
     page_of_two.page.select_option("#metre", "4/4")  # what was drawn stays as it is
     page_of_two.page.fill("#seed", "7")
-    page_of_two.page.click("#compose")
-    page_of_two.until("studio.state.piece.bars[3]?.metre === '4/4'")
-    page_of_two.idle()
+    page_of_two.press_compose()
     assert page_of_two.metres() == ["6/8", "6/8", "4/4", "4/4"]
-    assert page_of_two.bars()[:2] == [[[2, 2, 60], [6, 2, 60]], [[2, 2, 60]]]
+    assert page_of_two.bars()[:2] == drawn
 
 
 def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_where_not(
@@ -222,17 +215,15 @@ def test_a_file_is_gone_on_from_where_the_model_knows_its_metre_and_it_is_said_w
     page_of_two.upload(eighths(((6, 8), 2), ((4, 4), 1), ((5, 8), 4)))
     says = page_of_two.page.inner_text("#file-says")
     assert says == "own.mid: the model does not know 5/8; it can go on from bars 1 to 3"
-    chosen = [page_of_two.page.input_value(f"#file-{end}") for end in ("first", "last")]
-    assert chosen == ["1", "3"]
-    page_of_two.page.fill("#file-last", "5")
+    assert page_of_two.metres() == ["6/8", "6/8", "4/4", "5/8", "5/8", "5/8", "5/8"]
     page_of_two.page.click("#compose")
-    page_of_two.until("!document.querySelector('#toast').hidden")
-    assert page_of_two.page.inner_text("#toast") == (
-        "Bar 5 is in 5/8, which the model does not know; "
-        "the nearest bar that it can go on from is bar 3."
+    assert page_of_two.toast() == (
+        "Bar 7 is in 5/8, which the model does not know; select bar 3, and press “Go on from here”."
     )
-    page_of_two.page.fill("#file-first", "3")
-    page_of_two.page.fill("#file-last", "3")
+    page_of_two.choose(3)
+    page_of_two.phrase("end")
+    page_of_two.choose(3)
+    page_of_two.phrase("only")
     page_of_two.compose(bars=1)
     assert page_of_two.metres() == ["4/4", "4/4"]
     # the third bar's eighths, from its own beginning: those that follow twelve of 6/8
@@ -247,17 +238,13 @@ def test_a_piece_that_goes_on_from_two_metres_opens_again_as_it_is(page_of_two, 
     assert page_of_two.metres() == ["4/4", "6/8", "6/8", "6/8"]
     bars = page_of_two.bars()
     (tmp_path / "mine.json").write_bytes(page_of_two.taken("recipe"))
-    page_of_two.page.evaluate("localStorage.clear()")
+    page_of_two.page.evaluate("localStorage.clear(), sessionStorage.clear()")
     page_of_two.page.reload()
-    page_of_two.until("globalThis.studio?.state.run")
+    page_of_two.ready()
     page_of_two.page.set_input_files("#open-recipe", tmp_path / "mine.json")
     page_of_two.until("studio.state.piece?.bars.length === 4")
     assert page_of_two.bars() == bars
-    page_of_two.page.evaluate("document.querySelector('#bars').value = 2")
-    page_of_two.page.evaluate("void (studio.state.piece.begun = null)")  # begun from anew
-    page_of_two.page.click("#compose")  # as is: behind the given bars
-    page_of_two.until("studio.state.nWritten === 2")
-    page_of_two.idle()
+    page_of_two.compose(bars=2)  # behind the given bars
     assert page_of_two.metres() == ["4/4", *["6/8"] * 4]
     assert page_of_two.bars()[:3] == bars[:3]
 
@@ -276,9 +263,9 @@ def test_a_tune_of_a_book_is_chosen(page_of_two):
     page_of_two.page.select_option("#file-tune", "3")
     page_of_two.until("document.querySelector('#file-name').textContent.includes('tune 3 of 3')")
     assert page_of_two.page.locator("#file-tune option").count() == 2
-    assert page_of_two.page.input_value("#file-last") == "3"  # 12 quarters
+    page_of_two.until("studio.state.nGiven === 3")  # 12 quarters
     page_of_two.page.select_option("#file-track", "1")
-    page_of_two.until("document.querySelector('#file-track').value === '1'")
+    page_of_two.until("!studio.writing.isBusy && studio.beginnings.upload.tracks.length")
     page_of_two.compose(bars=1)
     assert page_of_two.bars()[0] == [[4 * i, 4, 64] for i in range(4)]
     page_of_two.upload(eighths(((4, 4), 1)))
@@ -288,31 +275,34 @@ def test_a_tune_of_a_book_is_chosen(page_of_two):
 
 @pytest.mark.slow
 def test_a_training_tune_in_another_metre_is_gone_on_from(page_of_two):
-    page_of_two.page.get_by_role("radio", name="A tune").check()
+    page_of_two.page.click("#new-tune")
     page_of_two.page.fill("#tune-search", "05")
     page_of_two.until("document.querySelectorAll('#tune-list option').length === 1")
     page_of_two.page.select_option("#tune-list", index=0)
     page_of_two.until("studio.sound.playing")
-    assert page_of_two.page.evaluate("studio.sound.to") == 24  # two bars of 6/8
+    assert page_of_two.page.evaluate("studio.sound.to") == 12 * 12  # bars of 6/8
     page_of_two.compose(bars=1)
-    assert page_of_two.metres() == ["6/8"] * 3
+    assert page_of_two.metres() == ["6/8"] * 13
 
 
 @pytest.mark.slow
 def test_what_was_kept_before_bars_had_widths_of_their_own_is_still_shown(page_of_two):
     compose(page_of_two)
-    page_of_two.page.click("#keep")
+    page_of_two.keep()
+    page_of_two.page.click("#keeping-open")
     page_of_two.page.evaluate(
         """() => {
-          const [kept] = studio.state.tray;
+          const [kept] = JSON.parse(localStorage.getItem('nextbar-studio-tray'));
           const bars = kept.bars.map(({ notes, given }) => ({ notes, given }));
-          const old = { ...kept, bars, nSteps: 12 };
+          const { id, ...old } = { ...kept, bars, nSteps: 12 };
           localStorage.setItem('nextbar-studio-tray', JSON.stringify([old, kept]));
         }"""
     )
     page_of_two.page.reload()
     page_of_two.until("document.querySelectorAll('#tray canvas').length === 2")
     page_of_two.until("globalThis.studio?.state.nWritten === 2")
+    page_of_two.page.click("#keeping-open")
+    page_of_two.page.evaluate("studio.keeping.showTray()")  # as wide as they are shown
     old, new = page_of_two.page.evaluate(
         "[...document.querySelectorAll('#tray canvas')].map((canvas) => canvas.toDataURL())"
     )
@@ -323,7 +313,9 @@ def test_what_was_kept_before_bars_had_widths_of_their_own_is_still_shown(page_o
 
 @pytest.mark.slow
 def test_a_piece_beside_which_no_real_passage_stands_says_so(page_of_two):
+    page_of_two.silence()
     page_of_two.compose(bars=2)
+    page_of_two.page.click("#keeping-open")
     page_of_two.page.locator(".measure svg").first.wait_for()
     assert page_of_two.page.locator("#measures-alone").is_hidden()
     add_four(page_of_two, "6/8")
@@ -336,10 +328,12 @@ def test_an_automated_check_finds_no_barrier_in_two_metres(kind, request):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs [dev]")
     page = request.getfixturevalue(kind)
     page.upload(eighths(((6, 8), 1), ((5, 8), 1)))
+    page.choose(1)
+    page.phrase("end")
     page.compose(bars=2)
-    add_four(page, "4/4")
+    with page.panel("making"):
+        add_four(page, "4/4")
     page.choose(2)
-    page.page.locator("#measures-alone").wait_for()
     assert page.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     found = axe.Axe().run(page.page).response["violations"]
     assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found] == []

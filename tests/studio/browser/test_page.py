@@ -80,8 +80,7 @@ def test_a_machine_without_a_loudspeaker_is_told_so(page):
     page.compose(bars=1)
     page.page.evaluate("void (studio.sound.context.resume = () => new Promise(() => {}))")
     page.page.click("#play")
-    page.until("!document.querySelector('#toast').hidden")
-    assert "has no sound to play with" in page.page.inner_text("#toast")
+    assert "has no sound to play with" in page.toast()
     assert page.page.get_by_role("button", name="Play").is_visible()
 
 
@@ -187,8 +186,8 @@ def test_all_but_the_locked_bars_is_composed_anew_and_undone_in_one_step(page):
     before = page.bars()
     page.choose(2)
     page.page.click("#lock")
-    page.page.fill("#seed", "7")
-    page.page.evaluate("document.querySelector('#bars').value = 6")
+    page.set("seed", 7)
+    page.set("bars", 6)
     page.page.click("#compose")
     page.until("studio.state.nWritten === 6")
     page.idle()
@@ -197,17 +196,6 @@ def test_all_but_the_locked_bars_is_composed_anew_and_undone_in_one_step(page):
     assert same == [False, True, False, False]
     page.page.click("#undo")
     assert page.bars() == before
-
-
-def test_a_setting_shows_its_effect_at_once_with_the_same_seed(page):
-    page.compose(bars=4)
-    before = page.bars()
-    page.page.locator("#temperature").fill("0")
-    page.page.locator("#temperature").dispatch_event("change")
-    page.idle()
-    page.until("studio.state.piece.bars[0].recipe.temperature === 0")
-    assert page.bars() != before
-    assert page.page.input_value("#seed") == "1"
 
 
 def test_a_midi_file_is_dropped_its_track_and_bars_chosen_and_gone_on_from(page):
@@ -223,10 +211,12 @@ def test_a_midi_file_is_dropped_its_track_and_bars_chosen_and_gone_on_from(page)
         }""",
         list(data),
     )
-    page.page.locator("#file-choices").wait_for()
-    assert "mine.mid: 4 bars" in page.page.inner_text("#file-name")
+    page.until("document.querySelector('#file-name').textContent.startsWith('mine.mid: 4 bars')")
+    page.until("studio.state.nGiven === 4")  # it stands on the roll at once
     page.page.select_option("#file-track", "2")
-    page.page.locator("#file-last").fill("2")
+    page.until("studio.roll.notes.every((note) => note.pitch === 48)")
+    page.choose(2)
+    page.phrase("end")
     page.compose(bars=3)
     bars = page.bars()
     assert len(bars) == 5
@@ -239,21 +229,12 @@ def test_a_file_s_tempo_and_instrument_go_into_what_is_taken_away_and_open_again
     part = track([(i * 480, 480, 72, 90) for i in range(8)])
     part.insert(0, mido.MetaMessage("set_tempo", tempo=833_333))  # 72 quarters a minute
     part.insert(0, mido.Message("program_change", program=73))
-    page.page.get_by_role("radio", name="My file").check()
-    page.page.set_input_files(
-        "#file", {"name": "own.mid", "mimeType": "audio/midi", "buffer": midi(part)}
-    )
-    page.page.locator("#file-choices").wait_for()
+    page.upload(midi(part))
     page.until("document.querySelector('#tempo').value === '72'")
     page.compose(bars=1)
 
-    def taken(kind):
-        with page.page.expect_download() as waiting:
-            page.page.click(f'[data-kind="{kind}"]')
-        return waiting.value.path().read_bytes()
-
     def says():
-        tracks = mido.MidiFile(file=io.BytesIO(taken("mid"))).tracks
+        tracks = mido.MidiFile(file=io.BytesIO(page.taken("mid"))).tracks
         found = [message for each in tracks for message in each]
         tempi = [message.tempo for message in found if message.type == "set_tempo"]
         return tempi, [m.program for m in found if m.type == "program_change"]
@@ -261,8 +242,8 @@ def test_a_file_s_tempo_and_instrument_go_into_what_is_taken_away_and_open_again
     assert says() == ([833_333], [73])
     page.page.locator("#tempo").fill("90")
     assert says() == ([666_667], [73])
-    (tmp_path / "mine.json").write_bytes(taken("recipe"))
-    page.page.get_by_role("radio", name="Silence").check()
+    (tmp_path / "mine.json").write_bytes(page.taken("recipe"))
+    page.silence()
     page.until("document.querySelector('#tempo').value === '120'")
     page.page.set_input_files("#open-recipe", tmp_path / "mine.json")
     page.until("document.querySelector('#tempo').value === '90'")
@@ -270,41 +251,35 @@ def test_a_file_s_tempo_and_instrument_go_into_what_is_taken_away_and_open_again
 
 
 def test_a_training_tune_is_found_heard_and_gone_on_from(page):
-    page.page.get_by_role("radio", name="A tune").check()
+    page.page.click("#new-tune")
     page.page.fill("#tune-search", "tune05")
     page.until("document.querySelectorAll('#tune-list option').length === 1")
     page.page.select_option("#tune-list", index=0)
     page.until("studio.sound.playing")
     page.compose(bars=2)
-    assert len(page.bars()) == 4
+    given = page.page.evaluate("studio.state.piece.bars.map((bar) => bar.given)")
+    assert given == [True] * 6 + [False] * 2
 
 
 def test_notes_are_drawn_with_the_mouse_and_by_keyboard_and_gone_on_from(page):
-    page.page.get_by_role("radio", name="Draw").check()
-    box = page.page.locator("#canvas").bounding_box()
-    page.page.mouse.click(box["x"] + 60, box["y"] + 200)
+    page.draw(bars=1)
+    page.page.mouse.click(*page.place(0, 64))
     page.page.locator("#roll").focus()
+    page.page.keyboard.press("Escape")
     for key in ("ArrowRight", "ArrowUp", "Enter"):
         page.page.keyboard.press(key)
     page.compose(bars=2)
-    first = page.bars()[0]
     # the click: the first step; the keys: one quarter to the right of the start, a step above C4
-    assert [note[0] for note in first] == [0, 4]
-    assert first[1] == [4, 4, 61]
+    assert page.bars()[0] == [[0, 4, 64], [4, 4, 61]]
 
 
 def test_everything_is_taken_away_and_opens_again_in_the_library(page, trained):
     pytest.importorskip("midirenderer", reason="needs the extra `audio`")
     music21 = pytest.importorskip("music21", reason="needs the extra `folk`")
     page.compose(bars=3)
-
-    def taken(kind):
-        with page.page.expect_download() as waiting:
-            page.page.click(f'[data-kind="{kind}"]')
-        path = waiting.value.path()
-        return waiting.value.suggested_filename, path.read_bytes()
-
-    files = {kind: taken(kind) for kind in ("mid", "wav", "musicxml", "png", "recipe")}
+    files = {
+        kind: page.taken_with_name(kind) for kind in ("mid", "wav", "musicxml", "png", "recipe")
+    }
     assert [name for name, _ in files.values()] == [
         "nextbar-1.mid", "nextbar-1.wav", "nextbar-1.musicxml", "nextbar-1.png", "nextbar-1.json",
     ]  # fmt: skip
@@ -323,15 +298,13 @@ def test_a_recipe_file_gives_the_same_piece_on_a_fresh_page(page, tmp_path):
     page.compose(bars=3)
     page.choose(2)
     page.page.click("#lock")
-    with page.page.expect_download() as waiting:
-        page.page.click('[data-kind="recipe"]')
     path = tmp_path / "piece.json"
-    waiting.value.save_as(path)
+    path.write_bytes(page.taken("recipe"))
     bars = page.bars()
-    page.page.evaluate("localStorage.clear()")
+    page.page.evaluate("localStorage.clear(), sessionStorage.clear()")
     page.page.reload()
-    page.until("globalThis.studio?.state.run")
-    assert page.page.evaluate("studio.state.piece") is None
+    page.ready()
+    assert page.page.evaluate("studio.state.nWritten") == 8  # what a fresh page begins with
     page.page.set_input_files("#open-recipe", path)
     page.until("studio.state.nWritten === 3")
     assert page.bars() == bars
@@ -342,6 +315,7 @@ def test_a_link_gives_the_same_piece_on_a_fresh_page_and_no_server_hears_of_it(p
     page.compose(bars=3, seed=5)
     page.choose(2)
     page.page.click("#lock")
+    page.page.click("#keeping-open")
     page.page.click('[data-kind="link"]')
     page.page.locator("#link").wait_for()
     link, bars = page.page.input_value("#link"), page.bars()
@@ -352,7 +326,7 @@ def test_a_link_gives_the_same_piece_on_a_fresh_page_and_no_server_hears_of_it(p
     page.page.evaluate("(link) => { location.href = link; }", link)  # on the page that is open
     page.until("studio.state.nWritten === 3")
     assert page.bars() == bars
-    page.page.evaluate("localStorage.clear()")
+    page.page.evaluate("localStorage.clear(), sessionStorage.clear()")
     page.page.goto("about:blank")
     page.page.goto(link)
     page.until("globalThis.studio?.state.nWritten === 3")
@@ -368,9 +342,8 @@ def test_a_link_gives_the_same_piece_on_a_fresh_page_and_no_server_hears_of_it(p
 
 def test_a_link_that_was_cut_off_is_said(page):
     page.page.evaluate("location.hash = '#piece=eJyrVspOzVOyUs'")
-    page.until("!document.querySelector('#toast').hidden")
-    assert "This link is damaged or cut off" in page.page.inner_text("#toast")
-    assert page.page.evaluate("studio.state.piece") is None
+    assert "This link is damaged or cut off" in page.toast()
+    assert page.page.evaluate("studio.state.nWritten") == 8  # as before
 
 
 def test_stop_keeps_the_bars_that_are_there(page):
@@ -380,28 +353,30 @@ def test_stop_keeps_the_bars_that_are_there(page):
         """() => {
           const stop = document.querySelector('#stop');
           studio.state.addEventListener('change', () => {
-            if (studio.state.piece?.bars.length === 3 && !stop.hidden) stop.click();
+            if (studio.state.piece?.bars.length >= 3 && !stop.hidden) stop.click();
           });
-          document.querySelector('#bars').value = 64;
         }"""
     )
+    page.set("bars", 64)
     page.page.fill("#seed", "3")
     page.page.click("#compose")
-    page.until("studio.state.nWritten === 3")
-    page.idle()
-    assert page.bars() == whole[:3]
+    page.until("studio.state.nWritten < 64 && !studio.writing.isBusy && !studio.state.isPreview")
+    n_bars = len(page.bars())  # three, or some more where the machine is quick
+    assert 3 <= n_bars < 64
+    assert page.bars()[:5] == whole[:n_bars]
     page.page.click("#more")  # it can be gone on from
-    page.until("studio.state.nWritten === 7")
+    page.until(f"studio.state.nWritten === {n_bars + 4}")
     assert page.bars()[:5] == whole
 
 
 def test_what_is_kept_survives_a_reload_and_so_does_the_piece(page):
     page.compose(bars=3)
     bars = page.bars()
-    page.page.click("#keep")
+    page.keep()
     page.compose(bars=2, seed=8)
     page.page.reload()
     page.until("globalThis.studio?.state.nWritten === 2")
+    page.page.click("#keeping-open")
     page.page.locator("#tray li button").first.click()
     page.until("studio.state.nWritten === 3")
     assert page.bars() == bars
@@ -409,6 +384,7 @@ def test_what_is_kept_survives_a_reload_and_so_does_the_piece(page):
 
 def test_measures_and_nearness_are_shown(page):
     page.compose(bars=4)
+    page.page.click("#keeping-open")
     page.page.locator(".measure").first.wait_for()
     assert "notes in a piece" in page.page.inner_text("#measures")
     page.choose(2)
@@ -416,12 +392,9 @@ def test_measures_and_nearness_are_shown(page):
 
 
 def test_an_error_is_said_in_a_sentence(page):
-    page.page.get_by_role("radio", name="My file").check()
-    page.page.set_input_files(
-        "#file", {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"no midi"}
-    )
-    page.until("!document.querySelector('#toast').hidden")
-    assert "it does not begin with MThd" in page.page.inner_text("#toast")
+    bad = {"name": "bad.mid", "mimeType": "audio/midi", "buffer": b"no midi"}
+    page.page.set_input_files("#file", bad)
+    assert "it does not begin with MThd" in page.toast()
     page.errors.clear()  # the browser itself notes the answer 400
 
 
@@ -435,9 +408,10 @@ def test_no_request_leaves_the_machine(page, address):
 
 
 def test_all_can_be_done_by_keyboard(page):
+    page.silence()
     for key in "lrab +-0":  # without a piece they do nothing
         page.page.keyboard.press(key)
-    assert page.page.evaluate("studio.state.piece") is None
+    assert page.page.evaluate("studio.state.nWritten") == 0
     page.page.locator("#compose").focus()
     page.page.keyboard.press("Enter")
     page.until("studio.state.nWritten === 8")
@@ -461,7 +435,6 @@ def test_an_automated_check_finds_no_barrier(kind, request):
     page.choose(2)
     page.page.click("#alternatives")
     page.page.locator(".strip button").first.wait_for()
-    page.page.locator(".measure").first.wait_for()
     found += axe.Axe().run(page.page).response["violations"]
     assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found] == []
 
@@ -469,7 +442,7 @@ def test_an_automated_check_finds_no_barrier(kind, request):
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     phone.page.tap("#compose")
-    phone.until("studio.state.nWritten === 8")
+    phone.until("studio.state.settings.seed !== 1")
     phone.idle()
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390
     phone.page.locator("#ruler button").nth(2).tap()
@@ -478,3 +451,22 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(phone):
         "document.querySelector('#canvas').width / document.querySelector('#canvas').clientWidth"
     )
     assert sharp == 2
+
+
+@pytest.mark.slow
+def test_a_first_visit_from_a_piece_one_likes_to_a_file_for_a_music_program_takes_six_presses(page):
+    presses = []
+    page.page.expose_function("pressed", lambda: presses.append(1))
+    page.page.evaluate("addEventListener('pointerdown', () => pressed(), { capture: true })")
+    page.press_compose()  # eight bars, another time than those that it opens with
+    assert page.page.evaluate("studio.state.nWritten") == 8
+    start, pitch = page.page.evaluate("[studio.roll.notes[0].start, studio.roll.notes[0].pitch]")
+    page.drag((start, pitch), (start, pitch + 2))
+    page.settled()
+    page.choose(5)
+    page.page.click("#roll-again")
+    page.idle()
+    data = page.taken("mid")  # opens Keep, presses MIDI, and closes it again
+    first = min(note.time for note in symusic.Score.from_midi(data).tracks[0].notes)
+    assert first == start * 120  # 480 ticks a quarter
+    assert len(presses) - 1 == 6  # without the closing

@@ -5,7 +5,7 @@ async function refused(answer) {
   try {
     sentence = (await answer.json()).error ?? sentence;
   } catch { /* no JSON: the status has to do */ }
-  return new Error(sentence);
+  return Object.assign(new Error(sentence), { status: answer.status });
 }
 
 export async function get(path) {

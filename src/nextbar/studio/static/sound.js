@@ -12,16 +12,20 @@ export class Sound {
     const limiter = this.context.createDynamicsCompressor();
     limiter.threshold.value = -8;
     this.out = this.context.createGain();
-    this.out.gain.value = 0.9;
+    this.volume = 0.9;
     this.out.connect(limiter).connect(this.analyser).connect(this.context.destination);
     this.piano = null;
     this.notes = [];          // {start, duration, pitch, velocity} in steps, by start
     this.secondsPerStep = 0.125;
     this.from = this.to = 0;  // what is played, in steps
     this.repeats = false;
+    this.isGrowing = false;   // whether bars are still being written behind the last one
     this.playing = false;
     this.onend = () => {};
   }
+
+  // 0-1
+  set volume(value) { this.out.gain.value = value; }
 
   async load() {
     const answer = await fetch("/api/piano.wav");
@@ -61,6 +65,18 @@ export class Sound {
     this.schedule();
   }
 
+  // Other notes from now on, where it plays: what is heard is what stands in the piece.
+  change({ notes, from, to }) {
+    if (!this.playing) return;
+    const { currentTime } = this.context;
+    const laps = this.lap * (this.to - this.from);
+    const here = this.origin + (currentTime - this.began) / this.secondsPerStep - laps;
+    const struck = this.notes[this.next - 1]?.start ?? -1;   // that and all before are on their way
+    Object.assign(this, { notes, from, to, lap: 0, origin: here, began: currentTime });
+    this.next = notes.findIndex(({ start }) => start > struck && start >= here);
+    if (this.next < 0) this.next = notes.length;
+  }
+
   // When a step of this lap sounds, in the context's time.
   timeOf(step) {
     const lapSteps = this.lap * (this.to - this.from);
@@ -86,7 +102,7 @@ export class Sound {
         break;
       }
     }
-    if (!this.repeats && this.context.currentTime > this.timeOf(this.to) + 0.05) {
+    if (!this.repeats && !this.isGrowing && this.context.currentTime > this.timeOf(this.to) + 0.05) {
       this.stop();
       this.origin = this.from;
       this.onend();

@@ -1,117 +1,175 @@
-// What the page knows: the run, the piece, what was before it. Others are told when it changes.
+// What the page knows: the piece and the settings of what is composed next, what was before them,
+// and what is selected. All of it is here and nowhere else; others are told when it changes.
 
-const TRAY = "nextbar-studio-tray", CURRENT = "nextbar-studio-piece";
-const MOST_UNDO = 200, MOST_KEPT = 60;
+import { isLocked, nGiven } from "./piece.js";
+import { recall, recallHere, remember, rememberHere } from "./storage.js";
 
-function remember(key, value) {
-  try {
-    localStorage.setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;   // no room, or none allowed: the page works without
-  }
-}
-
-function recall(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key));
-  } catch {
-    return null;
-  }
-}
+const CURRENT = "nextbar-studio-piece";
+const MOST_UNDO = 300;
 
 export class State extends EventTarget {
-  run = null;         // as /api/runs describes it
-  piece = null;       // {recipe, bars}, never changed in place
-  selected = -1;
+  runs = [];
+  #now = { piece: null, settings: {} };
+  #preview = null;    // a piece on its way, bar by bar
   #past = [];
   #future = [];
+  #keeping = 0;
+  #step = "";         // what the last change was of; one more of it is the same step of undo
+  selected = -1;      // the first selected bar
+  last = -1;          // the last one
+  notes = new Set();  // the selected notes, as keyOf gives them
+  version = 0;        // grows with every piece that is put, undone or redone
 
-  #tell() { this.dispatchEvent(new Event("change")); }
+  constructor() {
+    super();
+    addEventListener("pagehide", () => this.#keepNow());
+  }
 
+  #tell(kind = "change") { this.dispatchEvent(new Event(kind)); }
+
+  get piece() { return this.#preview ?? this.#now.piece; }
+  get settings() { return this.#now.settings; }
   get canUndo() { return this.#past.length > 0; }
   get canRedo() { return this.#future.length > 0; }
-  get nGiven() { return this.piece?.recipe.given_bars ?? 0; }
+  get nGiven() { return this.piece ? nGiven(this.piece) : 0; }
   get nWritten() { return this.piece?.recipe.bars.length ?? 0; }
+  get isPreview() { return this.#preview !== null; }
 
-  setRun(run) {
-    this.run = run;
+  // The run that composes next, and the one that the piece was made with.
+  get run() { return this.runs.find((run) => run.fingerprint === this.settings.run) ?? this.runs[0] ?? null; }
+  get runOfPiece() { return this.runs.find((run) => run.fingerprint === this.piece?.recipe.run) ?? this.run; }
+
+  // How the piece sounds, null as its run's music; and its quarters a minute, as exact as a file has
+  // them.
+  get sound() { return this.#now.piece?.recipe.sound ?? null; }
+  get tempo() { return this.sound?.tempo ?? this.runOfPiece?.tempo ?? 120; }
+
+  setRuns(runs) {
+    this.runs = runs;
     this.#tell();
   }
 
-  // A new piece; the one before can be had back by undo.
-  put(piece) {
-    if (this.piece) this.#past.push(this.piece);
-    if (this.#past.length > MOST_UNDO) this.#past.shift();
+  // What the page begins with; there is nothing before it.
+  begin(piece, settings) {
+    this.#now = { piece, settings: { ...this.settings, ...settings } };
+    this.#arrived();
+  }
+
+  // A new piece, and settings that go with it; what was before can be had back by undo. Of changes
+  // with one ``step`` that follow each other only the first can be gone back before.
+  put(piece, settings = {}, step = "") {
+    if (!step || step !== this.#step) {
+      this.#past.push(this.#now);
+      if (this.#past.length > MOST_UNDO) this.#past.shift();
+    }
+    this.#step = step;
     this.#future = [];
-    this.#set(piece);
+    this.#now = { piece, settings: { ...this.settings, ...settings } };
+    this.#arrived();
   }
 
-  // A piece on its way, bar by bar; nothing to go back to.
+  // A setting of what is composed next.
+  set(name, value) {
+    if (this.settings[name] === value) return;
+    this.#preview = null;
+    this.put(this.#now.piece, { [name]: value }, `set ${name}`);
+  }
+
+  setTempo(tempo) {
+    const { piece } = this.#now;
+    const sound = { program: 0, name: "", ...piece.recipe.sound, tempo };
+    this.put({ ...piece, recipe: { ...piece.recipe, sound } }, {}, "tempo");
+  }
+
+  // The same piece, as the server has it.
+  amend(piece) {
+    this.#now = { ...this.#now, piece };
+    this.#keep();
+    this.#tell();
+  }
+
+  // A piece on its way; null: it never arrived.
   preview(piece) {
-    this.piece = piece;
+    this.#preview = piece;
     this.#tell();
   }
 
-  // No piece again, as on a fresh page.
-  clear() {
-    this.piece = null;
-    this.selected = -1;
-    this.#tell();
+  // What is there now is what the page begins with.
+  forget(settings) {
+    this.#past = [];
+    this.begin(this.#now.piece, settings);
   }
 
   undo() {
     if (!this.canUndo) return;
-    this.#future.push(this.piece);
-    this.#set(this.#past.pop());
+    this.#future.push(this.#now);
+    this.#go(this.#past.pop());
   }
 
   redo() {
     if (!this.canRedo) return;
-    this.#past.push(this.piece);
-    this.#set(this.#future.pop());
+    this.#past.push(this.#now);
+    this.#go(this.#future.pop());
   }
 
-  #set(piece) {
-    this.piece = piece;
-    if (this.selected >= piece.bars.length) this.selected = -1;
-    remember(CURRENT, piece.recipe);
+  #go(now) {
+    this.#now = now;
+    this.#step = "";
+    this.#arrived();
+  }
+
+  #arrived() {
+    this.#preview = null;
+    this.version += 1;
+    const n = this.piece?.bars.length ?? 0;
+    if (this.last >= n) this.selected = this.last = -1;
+    this.#keep();
     this.#tell();
   }
 
+  // A moment later, for a slider changes the piece many times a second; at the latest when the page
+  // is left.
+  #keep() {
+    clearTimeout(this.#keeping);
+    this.#keeping = setTimeout(() => this.#keepNow(), 300);
+  }
+
+  #keepNow() {
+    clearTimeout(this.#keeping);
+    const { piece, settings } = this.#now;
+    if (!piece) return;
+    const kept = { recipe: piece.recipe, settings };
+    rememberHere(CURRENT, kept);
+    remember(CURRENT, kept);
+  }
+
+  // The piece and the settings that were here before a reload; in a new tab those of the last one.
+  static get before() {
+    const kept = recallHere(CURRENT) ?? recall(CURRENT);
+    if (kept?.kind) return { recipe: kept, settings: {} };   // as it was kept once
+    return kept?.recipe ? kept : null;
+  }
+
+  // ------------------------------------------------------------------ what is selected
+
+  // One bar; once more: none.
   select(bar) {
-    this.selected = bar === this.selected ? -1 : bar;   // once more: none
+    if (bar === this.selected && bar === this.last) this.selectBars(-1, -1);
+    else this.selectBars(bar, bar);
+  }
+
+  selectBars(one, other) {
+    this.selected = Math.min(one, other);
+    this.last = Math.max(one, other);
+    this.notes = new Set();
     this.#tell();
   }
 
-  isLocked(bar) {
-    return this.piece?.recipe.locked.includes(bar - this.nGiven) ?? false;
+  selectNotes(keys) {
+    this.notes = new Set(keys);
+    if (this.notes.size) this.selected = this.last = -1;
+    this.#tell();
   }
 
-  toggleLock(bar) {
-    const { recipe } = this.piece;
-    const written = bar - this.nGiven;
-    if (written < 0) return;
-    const others = recipe.locked.filter((each) => each !== written);
-    const locked = this.isLocked(bar) ? others : [...others, written].sort((a, b) => a - b);
-    this.put({ ...this.piece, recipe: { ...recipe, locked } });
-  }
-
-  // The recipe with another bar in the place of one.
-  recipeWith(bar, { name, recipe: made }) {
-    const { recipe } = this.piece;
-    const bars = [...recipe.bars];
-    bars[bar - this.nGiven] = name;
-    return { ...recipe, bars, made: { ...recipe.made, [name]: made } };
-  }
-
-  get lastRecipe() { return recall(CURRENT); }
-
-  get tray() {
-    const kept = recall(TRAY);
-    return Array.isArray(kept) ? kept : [];
-  }
-
-  keep(entry) { return remember(TRAY, [entry, ...this.tray].slice(0, MOST_KEPT)); }
-  discard(index) { remember(TRAY, this.tray.filter((_, i) => i !== index)); }
+  isLocked(bar) { return this.piece ? isLocked(this.piece, bar) : false; }
 }

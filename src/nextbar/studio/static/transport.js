@@ -1,0 +1,131 @@
+// Playing the piece: from where, what is repeated, how fast and how loud. What plays is what stands
+// on the roll, also while it is changed. (Live play has its place beside this: the time of a step is
+// sound.timeOf, a note at once sound.strike, and played bars are put behind the piece by withBarsAt.)
+
+import { $, fail, onPress } from "./page.js";
+import { barStarts } from "./piece.js";
+import { recall, remember } from "./storage.js";
+
+const VOLUME = "nextbar-studio-volume";
+
+export class Transport {
+  #paused = null;     // where Pause was pressed
+
+  constructor({ state, roll, sound }) {
+    Object.assign(this, { state, roll, sound });
+    onPress("play", () => this.toggle());
+    onPress("from-start", () => this.toStart());
+    $("repeat").addEventListener("change", () => this.change());
+    $("tempo").addEventListener("input", () => state.setTempo(Number($("tempo").value)));
+    $("volume").value = Math.round(100 * (recall(VOLUME) ?? 0.9));
+    const setVolume = () => {
+      sound.volume = Number($("volume").value) / 100;
+      remember(VOLUME, Number($("volume").value) / 100);
+    };
+    $("volume").addEventListener("input", setVolume);
+    setVolume();
+    state.addEventListener("change", () => this.show());
+  }
+
+  get secondsPerStep() { return 60 / this.state.tempo / (this.state.runOfPiece?.steps_per_quarter ?? 4); }
+
+  get isPlaying() { return this.sound.playing && !this.sound.isPreview; }
+
+  // The stretch that is played, in steps.
+  get #stretch() {
+    const starts = barStarts(this.roll.bars);   // of what is shown, a candidate too
+    const { selected, last } = this.state;
+    const isPart = $("repeat").value === "bar" && selected >= 0;
+    return { from: isPart ? starts[selected] : 0, to: isPart ? starts[last + 1] : starts.at(-1) };
+  }
+
+  play(at) {
+    const { roll, sound, state } = this;
+    if (!roll.bars.length) return;
+    const starts = barStarts(roll.bars);
+    sound.play({
+      notes: roll.notes, at: at ?? starts[Math.max(state.selected, 0)], ...this.#stretch,
+      repeats: $("repeat").value !== "off", secondsPerStep: this.secondsPerStep, onend: () => this.#showStopped(),
+    }).then(() => this.#showPlaying()).catch(fail);
+  }
+
+  toggle() {
+    const { roll, sound, state } = this;
+    if (this.isPlaying) {
+      sound.stop();
+      const here = sound.position;
+      this.#showStopped();
+      this.#paused = { here, selected: state.selected };
+      roll.playhead = here;
+      roll.paint();
+      return;
+    }
+    const paused = this.#paused;
+    this.#paused = null;
+    const goesOn = paused && paused.selected === state.selected && paused.here < roll.end;
+    this.play(goesOn ? paused.here : undefined);
+  }
+
+  toStart() {
+    this.#paused = null;
+    if (this.isPlaying) this.play(0); else this.#showStopped();
+    this.roll.box.scrollLeft = 0;
+  }
+
+  stop() {
+    this.sound.stop();
+    this.#showStopped();
+  }
+
+  // What is heard once and is not the piece: a bar, a choice among several.
+  hear(notes, steps) {
+    if (this.isPlaying) return;   // it is heard in its place
+    this.stop();
+    this.sound.play({
+      notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
+        .sort((a, b) => a.start - b.start),
+      at: 0, from: 0, to: steps, repeats: false, secondsPerStep: this.secondsPerStep,
+    }).catch(fail);
+    this.sound.isPreview = true;   // the playhead is of the piece, and stays away
+  }
+
+  hearBar(bar) { this.hear(bar.notes, bar.n_steps); }
+
+  // The roll shows other notes, or another stretch is to be repeated.
+  change() {
+    if (!this.isPlaying) return;
+    this.sound.repeats = $("repeat").value !== "off";
+    if (!this.roll.bars.length) this.stop();
+    else this.sound.change({ notes: this.roll.notes, ...this.#stretch });
+  }
+
+  show() {
+    const { sound, state } = this;
+    $("tempo").value = Math.round(state.tempo);
+    $("tempo-now").textContent = Math.round(state.tempo);
+    if (sound.secondsPerStep !== this.secondsPerStep) sound.setTempo(this.secondsPerStep);
+    this.change();
+  }
+
+  #showPlaying() {
+    if (!this.sound.playing) return;
+    const { roll, sound } = this;
+    sound.isPreview = false;
+    $("play").classList.add("playing");
+    $("play").setAttribute("aria-label", "Pause");
+    const frame = () => {
+      if (!sound.playing) return;
+      if (!sound.isPreview) roll.follow(sound.position);
+      requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  }
+
+  #showStopped() {
+    $("play").classList.remove("playing");
+    $("play").setAttribute("aria-label", "Play");
+    this.#paused = null;
+    this.roll.playhead = null;
+    this.roll.paint();
+  }
+}
