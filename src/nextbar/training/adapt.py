@@ -93,8 +93,8 @@ def adapt(
     """The run in the folder ``out``: the base trained on with the music in ``folder``.
 
     base: a run, a model that was exported, or the name of one that comes with
-    nextbar; None is the usual one of these. folder: 1 to 50 files of music; they are prepared with the base's grid,
-    key and metres, and what does not fit is said. track: of the files, as of
+    nextbar; None is the usual one of these. folder: 1 to 50 files of music; they are
+    prepared with the base's grid, key and metres, and what does not fit is said. track: of the files, as of
     :class:`nextbar.CorpusOptions`. It stops by itself: a piece (of one file the
     last quarter of its bars) is held back, and the state is kept that this costs
     least; of what that has learned so much is taken, on the way from the base's weights
