@@ -94,15 +94,15 @@ def adapt(
 
     base: a run, a model that was exported, or the name of one that comes with
     nextbar; None is the usual one of these. folder: 1 to 50 files of music; they are
-    prepared with the base's grid, key and metres, and what does not fit is said. track: of the files, as of
-    :class:`nextbar.CorpusOptions`. It stops by itself: a piece (of one file the
-    last quarter of its bars) is held back, and the state is kept that this costs
-    least; of what that has learned so much is taken, on the way from the base's weights
-    to its own, that the base's style costs little more than before. share: how much, 0-1,
-    where that is not to be found out. A run that exists goes on, and a finished one
-    stays as it is. The same files, base and seed give the same run. The run needs
-    neither base nor files to write. say: is told, in sentences, what was left out and
-    what came of it.
+    prepared with the base's grid, key and metres, and what does not fit is said.
+    track: of the files, as of :class:`nextbar.CorpusOptions`. It stops by itself: a
+    piece (of one file the last quarter of its bars) is held back, and the state is
+    kept that this costs least; of what that has learned so much is taken, on the way
+    from the base's weights to its own, that the base's style costs little more than
+    before. share: how much, 0-1, where that is not to be found out. A run that exists
+    goes on, and a finished one stays as it is. The same files, base and seed give the
+    same run. The run needs neither base nor files to write. say: is told, in
+    sentences, what was left out and what came of it.
 
     Raises CorpusError for too little music, RunError for a base that cannot be
     trained on or a run that was begun otherwise, OutputError where ``out`` is taken.
