@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-LONG = ("demo", "fetch", "reproduce", "studio")
+LONG = ("adapt", "demo", "fetch", "mix", "reproduce", "studio")
 """Commands that are tried in tests of their own; here they are parsed."""
 
 

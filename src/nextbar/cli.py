@@ -298,6 +298,7 @@ def adapt(
     *,
     out: Path,
     track: str = "all",
+    share: float | None = None,
     seed: int = 0,
     device: str = "auto",
 ) -> None:
@@ -306,12 +307,12 @@ def adapt(
     It stops by itself, by what a held-back piece costs. Ctrl-C stops with a checkpoint; the same
     command goes on from there. The base stays as it is.
 
-    Example: nextbar adapt shipped my-five-tunes --out mine
+    Example: nextbar adapt fiddle my-five-tunes --out mine
 
     Parameters
     ----------
     base
-        A run, or a model that was exported; shipped is the model that comes with nextbar.
+        A run, a model that was exported, or the name of one that comes with nextbar.
     folder
         A folder of music files. They are read with the base's grid, key and metres.
     out
@@ -319,6 +320,9 @@ def adapt(
     track
         Of the files: all but drums, melody, the number of a track that has notes, or a part of
         its name.
+    share
+        How much of what was learned is taken, from 0, the base, to 1, all; by default as much as
+        leaves the base's own style as it was, nearly.
     seed
         Decides everything that is random.
     device
@@ -326,10 +330,11 @@ def adapt(
     """
     with screen.progress_bar(console, "adapting") as update:
         run = nextbar.adapt(
-            _base(base),
+            base,
             folder,
             out,
             track=track,
+            share=share,
             seed=seed,
             device=device,
             progress=screen.training_progress(console, update),
@@ -347,12 +352,12 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
     """Make a model between a base and what was adapted from it: so much of the one, so much of
     the other.
 
-    Example: nextbar mix shipped mine --share 0.5 --out half
+    Example: nextbar mix fiddle mine --share 0.5 --out half
 
     Parameters
     ----------
     base
-        What was adapted: a run, or a model that was exported; shipped is nextbar's own.
+        What was adapted: a run, a model that was exported, or the name of one that comes along.
     adapted
         The folder that nextbar adapt made of it.
     out
@@ -360,16 +365,11 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
     share
         How much of the adapted one: 0 is the base, 1 the adapted one.
     """
-    folder = nextbar.mix(_base(base), adapted, out, share=share)
+    folder = nextbar.mix(base, adapted, out, share=share)
     screen.say(
         console,
         f"model:  {folder}\nnext:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
     )
-
-
-def _base(path: Path) -> Path | None:
-    """None, nextbar's own model, for ``shipped`` where no folder has that name."""
-    return None if path == Path("shipped") and not path.exists() else path
 
 
 @_command
@@ -615,8 +615,8 @@ def verify(
     files
         Music files, or folders of them. Bars that a piece of nextbar went on from are not judged.
     training
-        A corpus, a run, or a model that somebody sent; by default the model that comes with
-        nextbar.
+        A corpus, a run, a model that somebody sent, or the name of one that comes with nextbar;
+        by default the usual one of these.
     strictness
         1, whole bars and phrases of two; 2, bars that differ in one note only, too.
     as_json

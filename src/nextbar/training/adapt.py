@@ -13,27 +13,29 @@ that were held back, and what was best is kept. So nothing has to be chosen.
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from nextbar.errors import OutputError, RunError, UsageError
 from nextbar.files import folder_written_whole, write_bytes_atomically
 from nextbar.frames import checkpoint, record
 from nextbar.frames.config import Config, override
-from nextbar.frames.model import build_model
-from nextbar.frames.pairs import PairBatches
+from nextbar.frames.model import Model, build_model
+from nextbar.frames.pairs import PairBatches, Sequences
 from nextbar.frames.record import Description
 from nextbar.frames.replicas import launch
 from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import Fingerprints
-from nextbar.music.bars import cut_at_bar_lines
+from nextbar.music.bars import FULL_VELOCITY, cut_at_bar_lines, draw_rolls
 from nextbar.music.corpus import Corpus, read_json_lines
 from nextbar.music.fitting import Fit, Passage, fit_corpus
 from nextbar.music.metre import codes_of, show_metre
@@ -62,6 +64,11 @@ REHEARSED: Final = 2_000
 SHARE: Final = 0.2
 """Of the bars that are trained on, those that are learned: few come several times an epoch."""
 REHEARSED_PIECE: Final = 16
+KEPT: Final = 0.03
+"""By so much bars that the base has written, and that were not rehearsed, may cost more."""
+SHARES: Final = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
+"""How much of what was learned is taken: as much as leaves that; at least a half."""
+ASKED_PIECES: Final = 20
 LEARNING_RATE: Final = 0.0005
 AVERAGE: Final = 0.99
 KNOWN: Final = 0.5
@@ -77,6 +84,7 @@ def adapt(
     out: str | Path,
     *,
     track: int | str = "all",
+    share: float | None = None,
     seed: int = 0,
     device: str = "auto",
     progress: Callable[[StepDone], None] | None = None,
@@ -84,18 +92,23 @@ def adapt(
 ) -> Run:
     """The run in the folder ``out``: the base trained on with the music in ``folder``.
 
-    base: a run, or a model that was exported; None is the model that comes with
-    nextbar. folder: 1 to 50 files of music; they are prepared with the base's grid,
-    key and metres, and what does not fit is said. track: of the files, as of
-    :class:`nextbar.CorpusOptions`. It stops by itself: a piece (of one file the
-    last quarter of its bars) is held back, and the state is kept that this costs
-    least. A run that exists goes on, and a finished one stays as it is. The same
-    files, base and seed give the same run. The run needs neither base nor files to
-    write. say: is told, in sentences, what was left out and what came of it.
+    base: a run, a model that was exported, or the name of one that comes with
+    nextbar; None is the usual one of these. folder: 1 to 50 files of music; they are
+    prepared with the base's grid, key and metres, and what does not fit is said.
+    track: of the files, as of :class:`nextbar.CorpusOptions`. It stops by itself: a
+    piece (of one file the last quarter of its bars) is held back, and the state is
+    kept that this costs least; of what that has learned so much is taken, on the way
+    from the base's weights to its own, that the base's style costs little more than
+    before. share: how much, 0-1, where that is not to be found out. A run that exists
+    goes on, and a finished one stays as it is. The same files, base and seed give the
+    same run. The run needs neither base nor files to write. say: is told, in
+    sentences, what was left out and what came of it.
 
     Raises CorpusError for too little music, RunError for a base that cannot be
     trained on or a run that was begun otherwise, OutputError where ``out`` is taken.
     """
+    if share is not None and not 0 < share <= 1:
+        raise UsageError(f"share: {share:g} is not above 0 and at most 1, all that was learned")
     tell = say or (lambda _: None)
     run = Path(out)
     composer = load(base, device=device)
@@ -112,7 +125,7 @@ def adapt(
     _tell_fit(tell, composer, corpus, fit)
     if begun is None:
         begun = _describe(run, composer, corpus, seed, tell)
-    return _train(run, composer, corpus, begun, device, progress, tell)
+    return _train(run, composer, corpus, begun, share, device, progress, tell)
 
 
 def _begun(run: Path, composer: Composer, seed: int) -> Description | None:
@@ -272,6 +285,7 @@ def _train(
     composer: Composer,
     corpus: Corpus,
     begun: Description,
+    share: float | None,
     device: str,
     progress: Callable[[StepDone], None] | None,
     tell: Callable[[str], None],
@@ -292,7 +306,7 @@ def _train(
         train_to_the_end(run, training, pairs, replicas, watch, stopping.every, stopping.is_enough)
     finally:
         watch.close()
-    tell(stopping.finish())
+    tell(stopping.finish(composer, share))
     return Run(run, record.read_epoch(run), config)
 
 
@@ -314,17 +328,31 @@ class _Stopping:
         costs = [line["nats"] for line in self._asked]
         return len(costs) - 1 - costs.index(min(costs)) >= PATIENCE
 
-    def finish(self) -> str:
-        """Makes the best state the run's; says in a sentence what came of it."""
+    def finish(self, composer: Composer, share: float | None) -> str:
+        """Makes the best state the run's, so much of it as is wanted; says what came of it."""
         best = min(self._asked, key=lambda line: float(line["nats"]))
-        weights = (self._run / BEST / record.WEIGHTS).read_bytes()
-        write_bytes_atomically(self._run / record.WEIGHTS, weights, durable=True)
-        self._write([*self._asked, {"finished": True}])
+        device = next(self._training.model.parameters()).device
+        training = load_best(self._run, self._training.model.config, device)
+        learned, base = training.writer.state_dict(), composer.model.state_dict()
+        cost = nats_a_frame(training.writer, self._held_back)
+        if share is None:
+            others = _base_s_own(composer, self._training.model.config)
+            most = (1 + KEPT) * nats_a_frame(composer.model, others)
+            for share in SHARES:
+                lay_between(training.writer, base, learned, share)
+                if nats_a_frame(training.writer, others) <= most:
+                    break
+        assert share is not None
+        lay_between(training.writer, base, learned, share)
+        taken = nats_a_frame(training.writer, self._held_back)
+        checkpoint.save_training(self._run, training)
+        self._write([*self._asked, {"finished": True, "share": share, "nats_of_it": taken}])
         shutil.rmtree(self._run / BEST)
         return (
-            f"a bar that was held back costs {best['nats']:.1f} nats, of the base "
+            f"a bar that was held back costs {taken:.1f} nats, of the base "
             f"{self._asked[0]['nats']:.1f}; best after {best['epoch']} of "
-            f"{self._training.epoch} epochs"
+            f"{self._training.epoch} epochs ({cost:.1f}), of which {100 * share:.0f} % was taken, "
+            "so that the base's style is kept"
         )
 
     def _ask(self) -> None:
@@ -338,6 +366,44 @@ class _Stopping:
     def _write(self, lines: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         write_bytes_atomically(self._run / ASKED, text.encode())
+
+
+def load_best(run: Path, config: Config, device: torch.device) -> Training:
+    """The training as it was when held-back bars cost least."""
+    (run / BEST / record.DESCRIPTION).write_bytes((run / record.DESCRIPTION).read_bytes())
+    return checkpoint.load_training(run / BEST, config, device)
+
+
+def lay_between(
+    model: Model, first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+) -> None:
+    """Gives a model the weights at ``share`` of the way from the first to the second.
+
+    Wortsman et al. (2022), "Robust fine-tuning of zero-shot models".
+    """
+    between = {
+        name: torch.lerp(first[name], weight, share) if weight.is_floating_point() else weight
+        for name, weight in second.items()
+    }
+    model.load_state_dict(between)
+
+
+def _base_s_own(composer: Composer, config: Config) -> PairBatches:
+    """The pairs of bars that the base writes, others than those that were rehearsed."""
+    kind = composer.kind
+    passages = _written(composer, ASKED_PIECES, config.seed + 1)
+    notes = np.concatenate([passage.notes for passage in passages])
+    counts = np.concatenate([np.diff(passage.index) for passage in passages])
+    index = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    rolls = draw_rolls(
+        notes, index, np.arange(len(counts)), n_steps=kind.n_steps, onsets=kind.onsets
+    )
+    several = kind.widths if len(kind.metres) > 1 else ()
+    pieces = REHEARSED_PIECE * np.arange(len(passages) + 1)
+    kinds = np.concatenate([passage.metres for passage in passages]) if several else None
+    sequences = Sequences(rolls, pieces, FULL_VELOCITY, kinds, several)
+    chosen = np.arange(len(passages))
+    return PairBatches(sequences, chosen, 2, 0, config.history, 0.0, config.ahead)
 
 
 def held_back_pairs(corpus: Corpus, config: Config) -> PairBatches:

@@ -8,7 +8,8 @@ from nextbar.errors import RunError, UsageError
 from nextbar.frames import checkpoint, record
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import fingerprints_of
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
+from nextbar.training.adapt import lay_between
 
 
 def mix(
@@ -23,7 +24,7 @@ def mix(
     """
     if not 0 <= share <= 1:
         raise UsageError(f"share: {share:g} is not from 0 (the base) to 1 (the adapted one)")
-    first, second = SHIPPED if base is None else Path(base), Path(adapted)
+    first, second = find_run(base), find_run(adapted)
     described = record.read_description(second)
     digest = checkpoint.digest_of(first)
     if described.origin.get("base", {}).get("checkpoint") != digest:
@@ -34,13 +35,8 @@ def mix(
     cpu = torch.device("cpu")
     ours, epoch = checkpoint.load_model(second, cpu)
     theirs = checkpoint.load_model(first, cpu)[0].state_dict()
-    mine = ours.state_dict()
-    ours.load_state_dict(
-        {
-            name: torch.lerp(theirs[name], weight, share) if weight.is_floating_point() else weight
-            for name, weight in mine.items()
-        }
-    )
+    mine = {name: weight.clone() for name, weight in ours.state_dict().items()}
+    lay_between(ours, theirs, mine, share)
     origin = {**described.origin, "mixed": {"share": share, "base": digest}}
     try:
         beside = {FINGERPRINTS: fingerprints_of(second, origin).to_bytes()}

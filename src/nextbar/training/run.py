@@ -68,11 +68,11 @@ class Run:
 def export(run: str | Path, out: str | Path) -> Path:
     """The folder ``out``: a small run to give away, which writes what the other writes, nearly.
 
-    Encoder and generator in half precision, a tenth of the size; so pieces are
-    alike but not always the same to the note. Paths on this machine are left
-    out; without its corpus it cannot begin from held-out bars, nor be trained
-    on. Fingerprints of the training bars go along, where they or the corpus are at
-    hand, by which it can be told without the tunes what is a copy
+    Encoder, generator and posterior in half precision, an eighth of the size; so
+    pieces are alike but not always the same to the note. Paths on this machine are
+    left out; without its corpus it cannot begin from held-out bars, nor be trained
+    on; it can be adapted. Fingerprints of the training bars go along, where they or
+    the corpus are at hand, by which it can be told without the tunes what is a copy
     (``measures.fingerprints``). Raises RunError for no run, OutputError where ``out``
     is taken.
     """
