@@ -43,7 +43,7 @@ def test_a_piece_is_composed_bar_by_bar_and_shown(page):
 
 def test_it_plays_at_once_without_asking_for_anything_and_is_heard_and_stops(page):
     page.compose(bars=4)
-    page.until("studio.sound.piano !== null && document.querySelector('.measure') !== null")
+    page.until("studio.sound.samples !== null && document.querySelector('.measure') !== null")
     assert sounding(page) == 0
     page.idle()
     n_asked = len(page.asked)
