@@ -1,16 +1,20 @@
 """Folders of pieces in several metres beside corpora of several."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 import nextbar
+from nextbar import judging
 from nextbar.errors import UsageError
 from nextbar.judging import PLAIN_BARS, pieces_of_corpus, read_folder
 from nextbar.measures import report_files
+from nextbar.measures.classifiers import TwoSampleTest
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.figures import draw_figure_3
+from nextbar.measures.intervals import UNMEASURED, Interval
 from nextbar.measures.pieces import metres_of_bars
 from nextbar.music.picture import draw_contact_sheet
 from nextbar.music.score import to_score, write_midi
@@ -144,6 +148,34 @@ def test_bars_of_seconds_have_no_metre(tmp_path):
     assert report.metres is None
     assert "metres" not in report.to_json()
     assert np.isfinite(report.measures["overlap_grooves"]["generated"].mean)
+
+
+@pytest.mark.parametrize(
+    ("n_pieces", "interval", "shown", "said"),
+    [
+        (
+            300,
+            (55, 48, 63),
+            None,
+            "too few to tell: 300 pieces.*that so few are not told says noth",
+        ),
+        (300, (94, 90, 97), None, "too few to tell: 300 pieces.*even so they are told"),
+        # Half of 48 to 56 is 4, twice 1.5 is 3: 50 + 5.
+        (1500, (52, 48, 56), 52, "of 1,500 pieces a quarter was asked about, 375 windows; 55.0 %"),
+    ],
+)
+def test_a_verdict_on_few_pieces_cannot_be_read_as_praise(
+    corpus, tmp_path, monkeypatch, n_pieces, interval, shown, said
+):
+    write(tmp_path / "a.mid", *[beats(WALTZ, 62, every=2)] * 2)
+    verdict = TwoSampleTest(Interval(*interval), (375, 600), n_pieces)
+    monkeypatch.setattr(judging, "told_from_real", lambda *_, **__: verdict)
+    monkeypatch.setattr(judging, "real_told_from_real", lambda *_, **__: verdict)
+    report = nextbar.evaluate(tmp_path, reference=corpus.path, classifiers=True)
+    columns = report.measures["told_from_real"]
+    assert columns["reference"].mean == interval[0]
+    assert columns["generated"] == (UNMEASURED if shown is None else Interval(*interval))
+    assert any(re.match(f"told_from_real: {said}", note) for note in report.notes)
 
 
 def test_pictures_are_of_bars_as_they_are_beside_real_windows_in_the_same_metres(

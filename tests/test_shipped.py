@@ -9,6 +9,7 @@ import pytest
 import nextbar
 from nextbar import measures
 from nextbar.cli import main
+from nextbar.errors import RunError
 from nextbar.frames.checkpoint import WEIGHTS
 from nextbar.frames.config import Sampling
 from nextbar.measures import Piece
@@ -135,3 +136,14 @@ def test_it_writes_in_each_of_its_metres_what_fits_the_metre(shipped):
         if metre[1] == 8:  # three eighths are a beat: the second eighth of three bears least
             thirds = np.bincount(onsets % 6, minlength=6)
             assert thirds[0] > thirds[4] > thirds[1], f"{metre}: {thirds}"
+
+
+def test_a_model_that_comes_along_is_known_by_its_name_unless_a_folder_has_it(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert nextbar.load("fiddle").checkpoint == nextbar.load().checkpoint
+    assert nextbar.inspect("fiddle")["kind"] == "nextbar run"
+    (tmp_path / "fiddle").mkdir()
+    with pytest.raises(RunError, match="fiddle"):
+        nextbar.load("fiddle")

@@ -17,6 +17,7 @@ The verbs are the same as on the command line:
     export     a run -> a smaller one, to give away
     load       a run -> a composer, which writes music as ``symusic.Score``
     generate   a run -> a folder of MIDI, WAV and pictures
+    verify     files of music -> which of their bars are copies of training tunes
     evaluate   a folder of MIDI -> measures beside real music and chance
     inspect    a corpus or a run -> what it is and how it came about
     reproduce  the experiment of the paper

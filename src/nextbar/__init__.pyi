@@ -1,6 +1,7 @@
 # The one list of public names: `__init__.py` reads it, and takes each name from its home when
 # it is asked for.
 from ._version import __version__ as __version__
+from .errors import CopiedError as CopiedError
 from .errors import NextbarError as NextbarError
 from .frames.config import Config as Config
 from .judging import evaluate as evaluate
@@ -25,4 +26,6 @@ from .writing.generate import generate as generate
 from .writing.piece import Beginning as Beginning
 from .writing.piece import Composition as Composition
 from .writing.piece import Ending as Ending
+from .writing.verify import Certificate as Certificate
+from .writing.verify import verify as verify
 from .writing.wishes import Wishes as Wishes

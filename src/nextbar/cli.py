@@ -293,6 +293,8 @@ def _read_config(path: Path | None) -> dict[str, Any]:
 def export(run: Path, /, *, out: Path) -> None:
     """Make a small copy of a trained model, to give away: it writes, but cannot be trained on.
 
+    Fingerprints of its training bars go along: whoever has it can ask for no copies.
+
     Example: nextbar export run --out my-model
 
     Parameters
@@ -303,6 +305,15 @@ def export(run: Path, /, *, out: Path) -> None:
         The folder to write to, which must not exist.
     """
     folder = nextbar.export(run, out)
+    from nextbar.measures.fingerprints import FILE
+
+    if not (folder / FILE).exists():
+        screen.say(
+            console,
+            "without fingerprints: the corpus is not at hand, so nobody can ask this model for no "
+            "copies; export it where its corpus is",
+            style="yellow",
+        )
     n_bytes = sum(path.stat().st_size for path in folder.iterdir())
     screen.say(
         console,
@@ -330,6 +341,8 @@ def generate(
     density: float | None = None,
     register: str | None = None,
     chords: str = "",
+    no_copies: Annotated[bool, Parameter(negative=())] = False,
+    strictness: int | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -347,7 +360,8 @@ def generate(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`; without one, the model that comes with nextbar.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar: fiddle,
+        which is taken without one, or piano.
     out
         The folder to write to.
     pieces
@@ -386,6 +400,12 @@ def generate(
     chords
         What each bar keeps to, in turn and from the first again: "C Am F G7", or notes as C,E,G;
         N is any. Nothing else is written. Needs the extra folk.
+    no_copies
+        No written bar, and no phrase of two, is one of the training tunes in any key: such a bar
+        is drawn again, and what cannot be drawn is left out and counted. Silence, a single note
+        and what stands in 10 tunes or more are free. nextbar verify checks it anew.
+    strictness
+        Of no-copies: 1, whole bars and phrases; 2, nor any bar that differs in one note only.
     seed
         Decides everything that is random.
     wav
@@ -414,6 +434,8 @@ def generate(
             threshold=threshold,
             tempo=tempo,
             metre=metre,
+            no_copies=no_copies,
+            strictness=strictness,
             seed=seed,
             wav=wav,
             pictures=pictures,
@@ -484,6 +506,45 @@ def evaluate(
         screen.say(console, f"note: {note}")
     if out is not None:
         screen.say(console, f"look:   {out / 'report.html'}")
+
+
+@_command
+def verify(
+    *files: Path,
+    training: Path | None = None,
+    strictness: int = 1,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Tell which bars of music files are copies of training tunes, in any key.
+
+    Ends with exit code 1 where there are copies, or a file cannot be read.
+
+    Example: nextbar verify music --training run
+
+    Parameters
+    ----------
+    files
+        Music files, or folders of them. Bars that a piece of nextbar went on from are not judged.
+    training
+        A corpus, a run, or a model that somebody sent; by default the model that comes with
+        nextbar.
+    strictness
+        1, whole bars and phrases of two; 2, bars that differ in one note only, too.
+    as_json
+        Print the certificate as JSON: each bar's verdict, and the training bar nearest to it
+        where the corpus is at hand.
+    """
+    certificate = nextbar.verify(list(files), training, strictness=strictness)
+    if as_json:
+        sys.stdout.write(json.dumps(certificate.to_json(), indent=2) + "\n")
+    else:
+        screen.show_certificate(console, certificate)
+    n_failed = sum(not each.is_passed for each in certificate.files)
+    if n_failed:
+        raise nextbar.CopiedError(
+            f"{n_failed} of {len(certificate.files)} files did not pass; nextbar generate "
+            "--no-copies writes what does"
+        )
 
 
 @_command

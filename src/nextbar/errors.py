@@ -9,6 +9,7 @@
     ├── RunError          a folder that is no run, or one that is damaged or of another kind
     ├── FetchError        a collection that could not be downloaded, or is not what it should be
     ├── TrainingError     training that cannot go on (not-a-number, divergence)
+    ├── CopiedError       music that is copied where none may be
     └── OutputError       something that could not be written
 
 Each message says what, where, what was seen, and what to do. Anything else
@@ -59,6 +60,10 @@ class FetchError(NextbarError):
 
 class TrainingError(NextbarError):
     """Training that cannot go on."""
+
+
+class CopiedError(NextbarError):
+    """Music that has bars or phrases of the training tunes, where none may be copied."""
 
 
 class OutputError(NextbarError):

@@ -10,13 +10,16 @@ import numpy as np
 
 from nextbar.errors import CorpusError, MusicFileError, UsageError
 from nextbar.measures.classifiers import (
+    LEAST_PIECES,
+    SPREAD_OF_TRAININGS,
     WINDOW_BARS,
-    follows,
+    TwoSampleTest,
     next_bar_told_from_real,
     real_told_from_real,
     told_from_real,
 )
 from nextbar.measures.copying import TrainingBars
+from nextbar.measures.intervals import UNMEASURED
 from nextbar.measures.meanings import LEARNED
 from nextbar.measures.metres import windows_like
 from nextbar.measures.pieces import Piece, first_bars, reference_windows
@@ -230,17 +233,17 @@ def ask_networks(
     record: what is known of the pieces, for where their given bars are from.
     """
     tunes, n_bars = real.everything, min(WINDOW_BARS, report.bars_per_piece)
-    found = {"follows": {"generated": follows(pieces, n_steps=n_steps, seed=seed)}}
+    found: dict[str, dict[str, TwoSampleTest]] = {}
     notes = [
-        "told_from_real, next_bar_told_from_real, follows: 50 says that the network cannot tell; "
-        "the intervals leave out what another training would change, some 1.5 (standard deviation)"
+        "told_from_real, next_bar_told_from_real: 50 says that the network cannot tell; the "
+        "intervals leave out what another training would change, some "
+        f"{SPREAD_OF_TRAININGS} (standard deviation)"
     ]
     if tunes:
         found["told_from_real"] = {
             "generated": told_from_real(pieces, tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
             "reference": real_told_from_real(tunes, n_steps=n_steps, n_bars=n_bars, seed=seed),
         }
-        found["follows"]["reference"] = follows(tunes, n_steps=n_steps, seed=seed)
     if tunes and any(piece.n_given_bars for piece in pieces):
         of_held_out = _given_from(record) == {HELD_OUT}
         begun_in = real.pieces if of_held_out else tunes
@@ -253,12 +256,38 @@ def ask_networks(
             "the networks: too few pieces or tunes to train on some, stop by some and ask about "
             "others; what is missing needs dozens of each"
         )
+    for name, verdicts in found.items():
+        if verdicts["generated"].n_tested[0]:
+            notes.append(f"{name}: {_power(verdicts['generated'])}")
     measures = {
-        name: {column: verdict.accuracy for column, verdict in found[name].items()}
+        name: {
+            column: UNMEASURED
+            if column == "generated" and not verdict.is_enough
+            else verdict.accuracy
+            for column, verdict in found[name].items()
+        }
         for name in LEARNED
         if name in found
     }
     return report.with_measures(measures).with_notes(notes)
+
+
+def _power(verdict: TwoSampleTest) -> str:
+    """What a network could have seen with so many pieces."""
+    if verdict.is_enough:
+        return (
+            f"of {verdict.n_pieces:,} pieces a quarter was asked about, {verdict.n_tested[0]:,} "
+            f"windows; {verdict.smallest_seen:.1f} % and more it would have told from 50"
+        )
+    so = (
+        "even so they are told, more often than by chance"
+        if verdict.accuracy.low > 50
+        else "that so few are not told says nothing"
+    )
+    return (
+        f"too few to tell: {verdict.n_pieces:,} pieces, of {LEAST_PIECES:,} that a network needs "
+        f"to learn from, so no figure is given; {so}"
+    )
 
 
 def _given_from(record: Record | None) -> set[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nextbar.frames.training import Figures, StepDone
     from nextbar.measures.table import Report
     from nextbar.music.corpus import Corpus
+    from nextbar.writing.verify import Certificate
 
 LINE_SECONDS = 5.0
 """Where no terminal shows a moving bar, a line of progress is printed this often."""
@@ -165,6 +166,31 @@ def report_table(report: "Report") -> Table:
         cells = [interval_text(row.columns.get(column)) for column in columns]
         table.add_row(f"{row.name.replace('_', ' ')}, {row.unit}", *cells)
     return table
+
+
+def show_certificate(console: Console, certificate: "Certificate") -> None:
+    """A line for each file, and one for each bar of it that is copied; the sum at the end."""
+    for each in certificate.files:
+        counts = ", ".join(f"{n} {verdict}" for verdict, n in each.counts.items())
+        passed = "passed" if each.is_passed else "COPIES"
+        say(
+            console,
+            f"refused  {each.refused}" if each.refused else f"{passed}  {each.file}: {counts}",
+        )
+        for nth in each.copied[:MOST_LINES]:
+            bar = each.bars[nth - 1]
+            of = "" if bar.nearest is None else f" (bar {bar.nearest.bar} of {bar.nearest.piece})"
+            phrase = ", and a phrase with the bar before" if bar.is_phrase else ""
+            say(console, f"         bar {nth}: {bar.verdict}{phrase}{of}", style="yellow")
+        if len(each.copied) > MOST_LINES:
+            say(console, f"         and {len(each.copied) - MOST_LINES} more bars", style="yellow")
+    n_passed = sum(each.is_passed for each in certificate.files)
+    say(
+        console,
+        f"{n_passed} of {len(certificate.files)} files passed, held against "
+        f"{certificate.n_training_bars:,} bars of {certificate.n_tunes:,} tunes of "
+        f"{certificate.training}",
+    )
 
 
 def text_table(title: str, rows: dict[str, dict[str, str]]) -> Table:

@@ -25,6 +25,7 @@ NAMES = [
     "tone_span",
     "diversity",
     "coherence",
+    "follows",
     "copied_bars",
     "copied_phrases",
     "nearest_bar",
@@ -56,9 +57,15 @@ def tunes():
     return [random_piece(rng, n_notes=55, n_bars=11) for _ in range(35)]
 
 
-@pytest.fixture
-def report(pieces, tunes):
-    training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
+@pytest.fixture(scope="module")
+def training(pieces):
+    rng = np.random.default_rng(2)
+    more = [random_piece(rng) for _ in range(70)]  # 90 pieces have pairs enough to learn from
+    return TrainingBars.of_pieces([*pieces[:20], *more], n_steps=16)
+
+
+@pytest.fixture(scope="module")
+def report(pieces, tunes, training):
     return compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
 
 
@@ -171,8 +178,7 @@ def test_windows_of_one_piece_widen_the_reference_interval():
     assert width(tunes) > 3 * width(windows)  # sqrt(20) = 4.5
 
 
-def test_the_same_seed_gives_the_same_report(report, pieces, tunes):
-    training = TrainingBars.of_pieces(pieces[:20], n_steps=16)
+def test_the_same_seed_gives_the_same_report(report, pieces, tunes, training):
     again = compare(pieces, tunes, n_steps=16, training_bars=training, seed=3)
     other = compare(pieces, tunes, n_steps=16, training_bars=training, seed=4)
     assert again.to_json() == report.to_json()
@@ -203,7 +209,8 @@ def test_the_rows_say_each_measure_in_plain_words(report):
 
 def test_what_was_not_measured_has_no_line(pieces):
     names = {row.name for row in compare(pieces, [], n_steps=16).rows()}
-    without_real_music = {name for name in NAMES if name.startswith(("overlap", "copied", "near"))}
+    needs_real_music = ("overlap", "copied", "near", "follows")
+    without_real_music = {name for name in NAMES if name.startswith(needs_real_music)}
     assert names == set(NAMES) - without_real_music
 
 
@@ -360,7 +367,12 @@ def test_the_notes_say_what_coherence_is_made_of_and_what_copies_in_any_key_come
     )
     assert report.notes[0].startswith("generated: only 2 pieces; with fewer than 30 the 95 %")
     assert report.notes[1].startswith("reference: only 2 pieces")
-    assert len(report.notes) == 5
+    # One training bar has no pair of bars.
+    assert report.notes[3] == (
+        "follows was not measured: its rule is learned from 300 pairs of bars and more, and the "
+        "training tunes have 0"
+    )
+    assert len(report.notes) == 6
     assert report.measures["copied_bars"]["generated"].mean == 50
 
 

@@ -452,7 +452,7 @@ def test_the_studio_s_own_sheet_can_be_given_back_to_it(studio, run):
 
 
 def test_a_run_says_what_it_has_learnt_from(run):
-    assert run["says"] == "It has learnt from 72 bars, in 4/4."  # 12 tunes of 6
+    assert run["plays"] == "It has learnt from 72 bars, in 4/4."  # 12 tunes of 6
 
 
 def test_each_instrument_sounds_otherwise_and_there_are_128(studio):

@@ -10,6 +10,7 @@ import nextbar
 from nextbar.cli import main
 from nextbar.errors import CorpusError, OutputError, RunError
 from nextbar.frames.record import DESCRIPTION, WEIGHTS
+from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_an_exported_model_has_the_run_s_weights_to_half_precision(trained, expo
 
 
 def test_nothing_but_what_writes_is_given_away(trained, exported):
-    assert {path.name for path in exported.iterdir()} == {DESCRIPTION, WEIGHTS}
+    assert {path.name for path in exported.iterdir()} == {DESCRIPTION, WEIGHTS, FINGERPRINTS}
     with safe_open(exported / WEIGHTS, framework="pt") as file:
         kinds = {".".join(name.split(".")[:2]) for name in file.keys()}  # noqa: SIM118
     assert kinds == {"exported.encoder", "exported.generator"}

@@ -10,6 +10,7 @@ and noise depend on seed, epoch and step alone.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,11 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     return model.to(device).eval(), progress["epoch"]
 
 
-def export_model(run: Path, out: Path, origin: dict[str, Any]) -> None:
+def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[str, bytes]) -> None:
     """Writes a run that only writes into the folder ``out``, which is new or empty.
 
-    origin: what to say of where it comes from. Raises RunError for no run.
+    origin: what to say of where it comes from. beside: files that go along, by
+    name. Raises RunError for no run.
     """
     described = read_description(run)
     model, epoch = load_model(run, torch.device("cpu"))
@@ -103,6 +105,8 @@ def export_model(run: Path, out: Path, origin: dict[str, Any]) -> None:
         }
         weights = save(tensors, {PROGRESS: json.dumps(progress)})
         write_bytes_atomically(folder / WEIGHTS, weights, durable=True)
+        for name, data in beside.items():
+            write_bytes_atomically(folder / name, data, durable=True)
 
 
 def writing_networks(model: Model) -> nn.ModuleDict:

@@ -2,9 +2,8 @@
 
 One function a measure, on NumPy arrays; ``piece_of_score`` makes a ``Piece`` of
 any ``symusic.Score``. Each says its range, direction, units, empty case and
-source. Nothing here needs PyTorch but the four that learn (``told_from_real``,
-``real_told_from_real``, ``next_bar_told_from_real``, ``follows``), and those only
-when called.
+source. Nothing here needs PyTorch but the networks (``told_from_real``,
+``real_told_from_real``, ``next_bar_told_from_real``), and those only when called.
 
 Bars may be of several metres: a ``Piece`` then says that of each bar and where it
 begins. What cannot be compared across metres is compared within one; real music
@@ -14,8 +13,8 @@ counts by metre as often as the composed pieces have it (``metres.py``).
     of its velocities             velocity_span
     of its notes                  polyphony, pitch_entropy, pitch_class_entropy
     of a piece                    groove_consistency, empty_bars
-    of a set of pieces            coherence, coherence_by_bar, diversity, follows
-    of two sets                   overlap, metre_overlap, copied_bars, nearest_distances,
+    of a set of pieces            coherence, coherence_by_bar, diversity
+    of two sets                   follows, overlap, metre_overlap, copied_bars, nearest_distances,
                                   told_from_real, real_told_from_real, next_bar_told_from_real
     all of them                   compare, measure_pieces
 """
@@ -23,7 +22,6 @@ counts by metre as often as the composed pieces have it (``metres.py``).
 from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.classifiers import (
     TwoSampleTest,
-    follows,
     next_bar_told_from_real,
     real_told_from_real,
     told_from_real,
@@ -31,6 +29,7 @@ from nextbar.measures.classifiers import (
 from nextbar.measures.coherence import coherence, coherence_by_bar
 from nextbar.measures.copying import TrainingBars, copied_bars, nearest_distances, phrase_contents
 from nextbar.measures.distributions import count_features, overlap, overlaps
+from nextbar.measures.follows import follows
 from nextbar.measures.habits import (
     empty_bars,
     groove_consistency,

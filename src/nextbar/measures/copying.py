@@ -165,10 +165,7 @@ def bar_contents(
     n_bars = len(index) - 1
     packed = pack_notes(bar_notes, index)
     if any_key:
-        bar, pitch = packed >> 24, packed >> 8 & 0xFF
-        lowest = np.full(n_bars, 255)
-        np.minimum.at(lowest, bar, pitch)
-        packed = packed - (lowest[bar] << 8)
+        packed = from_the_lowest(packed, n_bars)
     bar, content = packed >> 24, packed & 0xFFFFFF
     if metres is not None:
         content |= metres[bar] << 24
@@ -188,7 +185,19 @@ def pack_notes(
     heard = rows["velocity"] > SILENT_VELOCITY
     rows, bar = rows[heard], np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
     start, pitch = rows["start"].astype(np.int64), rows["pitch"].astype(np.int64)
-    return np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
+    packed: IntArray = np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
+    return packed
+
+
+def from_the_lowest(
+    packed: Int64[IntArray, " distinct"], n_bars: int
+) -> Int64[IntArray, " distinct"]:
+    """The notes of ``pack_notes`` with pitches that count from the lowest of each bar."""
+    bar, pitch = packed >> 24, packed >> 8 & 0xFF
+    lowest = np.full(n_bars, 255)
+    np.minimum.at(lowest, bar, pitch)
+    lowered: IntArray = packed - (lowest[bar] << 8)
+    return lowered
 
 
 def phrase_firsts(

@@ -19,9 +19,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Int64
 
-from nextbar.measures.copying import pack_notes
+from nextbar.measures.copying import TrainingBars, from_the_lowest, pack_notes
 from nextbar.measures.pieces import BarNoteArray, IntArray
 from nextbar.music.bars import BarIndex
+from nextbar.music.corpus import Corpus
 from nextbar.music.metre import codes_of
 from nextbar.music.tunes import Metre
 
@@ -47,9 +48,12 @@ class KnownBars:
         bar_notes: BarNoteArray,
         index: Int64[BarIndex, " edges"],
         metres: Int64[IntArray, " bars"] | None = None,
+        *,
+        any_key: bool = False,
     ) -> None:
-        """``metres``: of each bar (``music.metre.codes_of``)."""
-        notes, bars = _note_sets(bar_notes, index, metres)
+        """``metres``: of each bar (``music.metre.codes_of``). any_key: of all that is looked up."""
+        notes, bars = _note_sets(bar_notes, index, metres, any_key=any_key)
+        self._any_key = any_key
         self._knows_metres = metres is not None
         order = np.argsort(notes)
         self._notes, self._bars = notes[order], bars[order]
@@ -64,7 +68,7 @@ class KnownBars:
         code = None
         if metre is not None and self._knows_metres:
             code = codes_of([metre]).astype(np.int64)
-        notes, _ = _note_sets(bar_notes, index, code)
+        notes, _ = _note_sets(bar_notes, index, code, any_key=self._any_key)
         if not len(notes):
             return Nearest(np.nan, -1)
         first = np.searchsorted(self._notes, notes)
@@ -78,12 +82,49 @@ class KnownBars:
         return Nearest(float(nearness[best]), best)
 
 
+class NearestTraining(NamedTuple):
+    """The training bar most like a bar: how like, 0-1, of which piece, which bar from 1."""
+
+    nearness: float
+    piece: str
+    bar: int
+
+
+class KnownTunes:
+    """The training tunes of a corpus, to look up in any key which bar of which tune is near."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        training = TrainingBars.of_corpus(corpus)
+        n_originals = int(corpus.manifest.get("originals", corpus.n_pieces))
+        pieces = corpus.pieces("training")
+        self._corpus, self._pieces = corpus, pieces[pieces < n_originals]
+        self._ends = np.cumsum(training.n_bars[: len(self._pieces)])
+        n_bars = int(self._ends[-1]) if len(self._ends) else 0
+        rows, index = training.bars
+        metres = None if training.metres is None else training.metres[:n_bars]
+        self._bars = KnownBars(rows, index[: n_bars + 1], metres, any_key=True)
+
+    def nearest(self, bar_notes: BarNoteArray, metre: Metre | None) -> NearestTraining | None:
+        """The bar most like this one; None where none shares a note, or nothing sounds."""
+        nearness, bar = self._bars.nearest(bar_notes, metre)
+        if bar < 0:
+            return None
+        nth = int(np.searchsorted(self._ends, bar, side="right"))
+        first = int(self._ends[nth - 1]) if nth else 0
+        name = self._corpus.piece_name(int(self._pieces[nth]))
+        return NearestTraining(round(nearness, 3), name, bar - first + 1)
+
+
 def _note_sets(
     bar_notes: BarNoteArray,
     index: Int64[BarIndex, " edges"],
     metres: Int64[IntArray, " bars"] | None,
+    *,
+    any_key: bool = False,
 ) -> tuple[Int64[IntArray, " distinct"], Int64[IntArray, " distinct"]]:
     """Each bar's distinct heard notes as numbers, and for each the bar it is of."""
     packed = pack_notes(bar_notes, index)
+    if any_key:
+        packed = from_the_lowest(packed, len(index) - 1)
     notes, bars = packed & 0xFFFFFF, packed >> 24
     return notes if metres is None else notes | metres[bars] << 24, bars

@@ -51,6 +51,7 @@ from nextbar.measures.distributions import (
     overlaps,
     places_in_bars,
 )
+from nextbar.measures.follows import LEAST_PAIRS, Asked, Followed, follows_in_sets
 from nextbar.measures.intervals import (
     UNMEASURED,
     Interval,
@@ -249,6 +250,14 @@ def compare(
         generated, columns["generated"].distances, n_steps=n_steps, rng=rng
     )
     measures |= _overlaps(columns, rng)
+    followed = _follows(
+        {"generated": (generated, each, once), "chance": (chance, each, once)},
+        real,
+        training_bars,
+        n_steps=n_steps,
+        rng=rng.spawn(1)[0],
+    )
+    measures["follows"] = {name: followed.intervals.get(name, UNMEASURED) for name in columns}
     metres = None
     if all(piece.metres for piece in (*generated, *reference)):
         metres = metre_overlap(generated, reference, seed=seed)
@@ -259,7 +268,7 @@ def compare(
         bars_per_piece=n_bars,
         coherence_by_bar={name: measured.by_bar for name, measured in columns.items()},
         notes=[
-            *_notes(columns, training_bars),
+            *_notes(columns, followed, training_bars),
             *real.notes,
             *(_notes_on_metres(metres) if metres is not None else []),
         ],
@@ -442,6 +451,47 @@ def _overlaps(
     }
 
 
+def _follows(
+    sets: Mapping[str, tuple[Sequence[Piece], IntArray, FloatArray]],
+    real: _RealWindows,
+    training: TrainingBars | None,
+    *,
+    n_steps: int,
+    rng: np.random.Generator,
+) -> Followed:
+    """Follows of each set and of the real windows.
+
+    The rule is learned from the training bars; without them from the windows of half of the
+    real tunes, and the other half is asked.
+    """
+    asked = {name: Asked(*each) for name, each in sets.items()}
+    windows, tune, counting = real[:3]
+    if training is None:
+        learned, kept = halves(tune, rng)
+        learn_from = [windows[i] for i in learned]
+        training = TrainingBars.of_pieces(learn_from, n_steps=n_steps)
+        windows, tune, counting = [windows[i] for i in kept], tune[kept], counting[kept]
+    if windows:
+        groups = np.unique(tune, return_inverse=True)[1]
+        asked["reference"] = Asked(windows, groups, counting)
+    return follows_in_sets(asked, training, n_steps=n_steps, rng=rng)
+
+
+def _note_on_follows(followed: Followed, training: TrainingBars | None) -> str:
+    where = "the training tunes" if training else "half of the real tunes"
+    if not followed.n_asked:
+        return (
+            f"follows was not measured: its rule is learned from {LEAST_PAIRS} pairs of bars and "
+            f"more, and {where} have {followed.n_learned}"
+            if followed.n_learned < LEAST_PAIRS
+            else "follows was not measured: no two consecutive bars have onsets"
+        )
+    return (
+        f"follows: the rule is learned from {followed.n_learned:,} pairs of bars of {where} and "
+        f"asked about {followed.n_asked:,} of each column; 50 is chance"
+    )
+
+
 def _columns_of(name: str, columns: Mapping[str, _Measured]) -> dict[str, Interval]:
     row = {column: measured.intervals[name] for column, measured in columns.items()}
     as_published = columns["generated"].intervals.get(name + AS_PUBLISHED)
@@ -450,7 +500,9 @@ def _columns_of(name: str, columns: Mapping[str, _Measured]) -> dict[str, Interv
     return row
 
 
-def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> list[str]:
+def _notes(
+    columns: Mapping[str, _Measured], followed: Followed, training: TrainingBars | None
+) -> list[str]:
     """What a reader of the figures should know."""
     notes = []
     for column, measured in columns.items():
@@ -461,6 +513,7 @@ def _notes(columns: Mapping[str, _Measured], training: TrainingBars | None) -> l
         for column, each in columns.items()
     )
     notes.append(f"coherence is the {CONSECUTIVE} less the {AT_RANDOM}: {parts}")
+    notes.append(_note_on_follows(followed, training))
     if training is None:
         return [*notes, "copying was not measured: no training bars were given"]
     shares = ", ".join(

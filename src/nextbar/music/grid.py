@@ -288,9 +288,18 @@ def find_outlines(pieces: Sequence[Notes]) -> list[Outline]:
         ends,
         np.minimum.reduceat(pitch, begins),
         np.maximum.reduceat(pitch, begins),
-        _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)],
+        shifts_to_c(classes),
     )
     return [Outline(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def shifts_to_c(classes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(pieces,): :func:`semitones_to_c` of each piece, by how often each pitch class begins.
+
+    classes: (pieces, 12), C first. 0 where nothing begins.
+    """
+    shifts: npt.NDArray[np.int64] = _SHIFTS[classes[:, _SCALES].sum(axis=2).argmax(axis=1)]
+    return shifts
 
 
 def semitones_to_c(notes: Notes) -> int:

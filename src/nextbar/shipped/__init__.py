@@ -1,6 +1,46 @@
-"""The trained model that comes with nextbar; ``card.md`` beside it says what it is."""
+"""The trained models that come with nextbar; ``card.md`` beside each says what it is."""
 
+import os
 from pathlib import Path
+from typing import Final, NamedTuple
 
-FOLDER = Path(__file__).parent
-"""Its run folder, made by ``nextbar export``."""
+
+class Shipped(NamedTuple):
+    """A model that comes along: its run folder, made by ``nextbar export``, and what it plays.
+
+    title: as a musician calls it. plays: a sentence.
+    """
+
+    folder: Path
+    title: str
+    plays: str
+
+
+_HERE: Final = Path(__file__).parent
+MODELS: Final = {
+    "fiddle": Shipped(
+        _HERE / "fiddle",
+        "Fiddle tunes",
+        "Reels, hornpipes, jigs and marches for one fiddle, as they were collected in Boston in "
+        "1883.",
+    ),
+}
+"""By the names that commands take in the place of a run."""
+FOLDER: Final = MODELS["fiddle"].folder
+"""The model that is taken where none is named."""
+
+
+def find_run(run: str | Path | None) -> Path:
+    """The folder of a run: its path, the name of a model that comes along, or None for the usual.
+
+    A folder of such a name goes before the model.
+    """
+    if run is None:
+        return FOLDER
+    known = MODELS.get(str(run))
+    return Path(run) if known is None or os.path.exists(run) else known.folder
+
+
+def name_of(folder: Path) -> str | None:
+    """The name of the model that comes along in that folder; None for any other."""
+    return next((name for name, each in MODELS.items() if each.folder == folder), None)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from nextbar.errors import UsageError
 from nextbar.frames.record import check_is_run
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import MODELS, find_run
 
 MISSING = (
     "the studio needs {}, which is not installed; install it with: pip install 'nextbar[studio]'"
@@ -18,7 +18,7 @@ MISSING = (
 
 
 def studio(
-    run: Path = SHIPPED,
+    run: Path | None = None,
     /,
     *more: Path,
     host: str = "127.0.0.1",
@@ -34,7 +34,8 @@ def studio(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`; without one, the model that comes with nextbar.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar; without
+        one, all that come with it.
     more
         More such folders, to choose among on the page.
     host
@@ -44,7 +45,9 @@ def studio(
     token
         What the address must carry where other machines can reach it; made up if not given.
     """
-    for path in (run, *more):
+    usual = [model.folder for model in MODELS.values()]
+    runs = usual if run is None else [find_run(each) for each in (run, *more)]
+    for path in runs:
         check_is_run(path)
     try:
         import uvicorn
@@ -60,7 +63,7 @@ def studio(
     listening = listen(host, port)
     port = listening.getsockname()[1]
     hosts = ["127.0.0.1", "localhost", "[::1]", host] if loopback else []
-    app = make_app([run, *more], hosts=hosts, token=token)
+    app = make_app(runs, hosts=hosts, token=token)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
     carried = f"?token={token}" if token else ""
     for says, shown in _to_open(host):

@@ -25,6 +25,7 @@ from nextbar.music.score import midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
+from nextbar.shipped import MODELS, name_of
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
@@ -46,6 +47,8 @@ class Desk:
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
+        known = name_of(path.resolve())
+        self.known_as = None if known is None else MODELS[known]
         self.composer = load(path)
         self.bench = Workbench(self.composer)
         self.kind = self.composer.kind
@@ -76,13 +79,13 @@ class Desk:
         return {
             "fingerprint": self.fingerprint,
             "name": self.name,
+            "plays": self._plays(),
             "metres": self._metres(),
             "steps_per_quarter": kind.steps_per_quarter,
             "tempo": kind.tempo,
             "common_key": kind.common_key,
             "median_velocity": round(kind.median_velocity),
             **asdict(self.composer.sampling),
-            "says": self._says(),
             "tunes": self.corpus is not None,
             "why_no_tunes": self.why_no_corpus,
         }
@@ -233,8 +236,10 @@ class Desk:
             "beat": picture.beat_steps(metre, steps_per_quarter),
         }
 
-    def _says(self) -> str:
-        """What the model has learnt from, in a sentence; "" where that is not recorded."""
+    def _plays(self) -> str:
+        """What the model plays, or has learnt from, in a sentence; "" where that is not recorded."""
+        if self.known_as is not None:
+            return self.known_as.plays
         known = [metre for metre in self._metres() if metre["bars"]]
         if not known:
             return ""

@@ -4,17 +4,13 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from nextbar.errors import NextbarError, RunError, UsageError
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import MODELS, name_of
 
 if TYPE_CHECKING:
     from nextbar.studio.desk import Desk
-
-
-SHIPPED_NAME: Final = "Fiddle tunes"
-"""What the page calls the model that comes with nextbar."""
 
 
 class Shelf:
@@ -82,11 +78,12 @@ class Shelf:
 def _names(paths: Sequence[Path]) -> list[str]:
     """A short name for each run: its folder's, with the parent's where two are alike.
 
-    The one that comes along has a name that says what it writes.
+    Those that come along have names that say what they write.
     """
+    shipped = [name_of(path.resolve()) for path in paths]
     short = [
-        SHIPPED_NAME if path.resolve() == SHIPPED.resolve() else path.resolve().name
-        for path in paths
+        path.resolve().name if name is None else MODELS[name].title
+        for path, name in zip(paths, shipped, strict=True)
     ]
     return [
         name if short.count(name) == 1 else f"{path.resolve().parent.name}/{name}"

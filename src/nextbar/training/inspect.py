@@ -6,6 +6,7 @@ from typing import Any
 from nextbar.errors import UsageError
 from nextbar.frames import record
 from nextbar.music.manifest import MANIFEST, read_manifest
+from nextbar.shipped import find_run
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -13,9 +14,10 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
     A corpus gives its manifest (``files_taken``, ``refused``, ``pieces``,
     ``bars``, ``pairs``, ``metres``, ...), a run its configuration, origin,
-    epoch and the figures of each epoch. Raises UsageError for anything else.
+    epoch and the figures of each epoch. A model that comes with nextbar is known
+    by its name. Raises UsageError for anything else.
     """
-    path = Path(path)
+    path = find_run(path)
     if (path / record.DESCRIPTION).is_file():
         return _inspect_run(path)
     if (path / MANIFEST).is_file():

@@ -36,6 +36,8 @@ from nextbar.frames.replicas import (
 )
 from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.frames.training import train as train_model
+from nextbar.measures.fingerprints import FILE as FINGERPRINTS
+from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
@@ -66,14 +68,21 @@ def export(run: str | Path, out: str | Path) -> Path:
     Encoder and generator in half precision, a tenth of the size; so pieces are
     alike but not always the same to the note. Paths on this machine are left
     out; without its corpus it cannot begin from held-out bars, nor be trained
-    on. Raises RunError for no run, OutputError where ``out`` is taken.
+    on. Fingerprints of the training bars go along, where they or the corpus are at
+    hand, by which it can be told without the tunes what is a copy
+    (``measures.fingerprints``). Raises RunError for no run, OutputError where ``out``
+    is taken.
     """
     origin = record.read_description(Path(run)).origin
     corpus = {name: x for name, x in origin.get("corpus", {}).items() if name != "path"}
     source = str(corpus.get("source", ""))
     if Path(source).is_absolute():
         corpus["source"] = Path(source).name
-    checkpoint.export_model(Path(run), Path(out), {**origin, "corpus": corpus})
+    try:
+        beside = {FINGERPRINTS: fingerprints_of(Path(run), origin).to_bytes()}
+    except RunError:  # what is exported then says so, when it is asked for no copies
+        beside = {}
+    checkpoint.export_model(Path(run), Path(out), {**origin, "corpus": corpus}, beside)
     return Path(out)
 
 

@@ -42,14 +42,17 @@ def write_bars(
     after: Sequence[Before | None],
     draws: Sequence[Draw],
     towards: Sequence[Towards | None] | None = None,
+    *,
+    threshold: float | None = None,
 ) -> list[WrittenBar]:
     """A bar for each draw, computed side by side, each as if it were written alone.
 
     after: for each the bars before it, in the composer's key, the latest last
     and at least one; None begins from noise. Of these the model's memory takes the latest. The bars
-    are those that ``Composer.compose`` writes, to the note, at its default
-    threshold. towards: for each the bars that it leads to, in the composer's key,
-    or None; UsageError of a model that does not read ahead.
+    are those that ``Composer.compose`` writes, to the note. towards: for each the
+    bars that it leads to, in the composer's key, or None; UsageError of a model
+    that does not read ahead. threshold: from which a cell is heard; None is the
+    composer's.
     """
     memory = composer.model.memory
     ends = [None] * len(draws) if towards is None else towards
@@ -71,7 +74,8 @@ def write_bars(
         first = to_frames(befores) if befores else None
         ahead = composer.after(behind)._replace(gap=gap or 0) if behind else None
         frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
-        for i, bar in zip(chosen, _bars_of(composer, frames, latents, metres), strict=True):
+        bars = _bars_of(composer, frames, latents, metres, threshold)
+        for i, bar in zip(chosen, bars, strict=True):
             written[i] = bar
     return [bar for bar in written if bar is not None]
 
@@ -119,13 +123,23 @@ def _metre_of(composer: Composer, before: Before | None, draw: Draw) -> Metre:
 
 
 def _noise_of(composer: Composer, draw: Draw) -> Tensor:
-    return latent_noise([draw.seed], draw.position + 1, composer.model.noise_size)[0, -1]
+    size = composer.model.noise_size
+    if (
+        draw.attempt
+    ):  # the seed's noise goes on bar by bar, so that what is drawn again stands apart
+        rng = np.random.default_rng([draw.seed, 3, draw.position, draw.attempt])
+        return torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
+    return latent_noise([draw.seed], draw.position + 1, size)[0, -1]
 
 
 def _bars_of(
-    composer: Composer, frames: Tensor, latents: Tensor, metres: Sequence[Metre]
+    composer: Composer,
+    frames: Tensor,
+    latents: Tensor,
+    metres: Sequence[Metre],
+    threshold: float | None = None,
 ) -> list[WrittenBar]:
-    heard = hear(frames, composer.threshold)
+    heard = hear(frames, composer.threshold if threshold is None else threshold)
     rolls = (heard * FULL_VELOCITY).round().to(torch.uint8).numpy()
     made = zip(rolls, latents.numpy(), metres, strict=True)
     return [WrittenBar(roll, latent, metre) for roll, latent, metre in made]

@@ -8,15 +8,16 @@ its own file it goes on as it would have gone on by itself.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from symusic.core import ScoreTick
 from torch import Tensor
 
-from nextbar.errors import RunError, UsageError
+from nextbar.errors import CopiedError, RunError, UsageError
 from nextbar.frames.checkpoint import load_model
 from nextbar.frames.config import Sampling
 from nextbar.frames.model import After, Model
@@ -37,7 +38,7 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import find_run
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
@@ -51,6 +52,10 @@ from nextbar.writing.piece import (
     check_threshold,
 )
 from nextbar.writing.wishes import Wishes
+
+if TYPE_CHECKING:
+    from nextbar.measures.fingerprints import Fingerprints
+    from nextbar.writing.no_copies import NoCopies
 
 
 class Composer:
@@ -97,6 +102,26 @@ class Composer:
         """How it sounds where nothing is given: a piano, in the corpus's tempo."""
         return Sound(self.kind.tempo)
 
+    @cached_property
+    def fingerprints(self) -> "Fingerprints":
+        """Of the bars that it was trained on. RunError where neither they nor the tunes are there.
+
+        It reads them in the run's folder, or makes them of its corpus.
+        """
+        from nextbar.measures.fingerprints import fingerprints_of
+
+        return fingerprints_of(self.path, self.origin)
+
+    def no_copies(self, strictness: int = 1) -> "NoCopies":
+        """What no written bar may be: to be given to :meth:`compose`.
+
+        strictness: 1, no bar and no two-bar phrase is one of the training tunes in any
+        key; 2, nor is any bar so but for one note. Raises RunError as ``fingerprints``.
+        """
+        from nextbar.writing.no_copies import NoCopies
+
+        return NoCopies(self.fingerprints, strictness)
+
     def generate(
         self,
         *,
@@ -110,6 +135,8 @@ class Composer:
         follow: float | None = None,
         threshold: float | None = None,
         wishes: Wishes | None = None,
+        no_copies: bool = False,
+        strictness: int = 1,
     ) -> ScoreTick:
         """One piece as a ``symusic.Score``, with ``bars`` bars written behind the beginning.
 
@@ -122,7 +149,9 @@ class Composer:
         the likeliest, and how closely it follows those before, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
         threshold: the intensity, 0-1, from which a cell is heard. wishes: how many
-        notes, how high, on which chords, ``nextbar.Wishes``. The same
+        notes, how high, on which chords, ``nextbar.Wishes``. no_copies: no written
+        bar, and no two-bar phrase, is one of the training tunes in any key;
+        strictness: see :meth:`no_copies`; CopiedError where that cannot be. The same
         arguments give the same piece.
         """
         sampling = self.asked(temperature, follow)
@@ -136,7 +165,13 @@ class Composer:
             threshold=threshold,
             tempo=tempo,
             metre=None if metre is None else parse_metre(metre),
+            no_copies=self.no_copies(strictness) if no_copies else None,
         )
+        if composition.check is not None and not composition.check.is_passed:
+            raise CopiedError(
+                f"seed {seed}: every draw of bar {composition.check.stuck_at} was a copy of a "
+                "training bar; choose another seed, a higher temperature or a strictness of 1"
+            )
         return self.to_score(composition, f"nextbar seed {seed}")
 
     def asked(self, temperature: float | None, follow: float | None) -> Sampling:
@@ -156,6 +191,7 @@ class Composer:
         metre: Metre | Sequence[Metre] | None = None,
         ending: Ending | None = None,
         wishes: Wishes | None = None,
+        no_copies: "NoCopies | None" = None,
     ) -> list[Composition]:
         """A piece for each beginning and seed, computed side by side.
 
@@ -167,6 +203,8 @@ class Composer:
         ending: what all of them lead to, behind the written bars; UsageError of a
         model that does not read ahead. wishes: what is asked of the written bars; of a
         model in columns, and for the price of a whole group of pieces each.
+        no_copies: from the method of that name; each piece then has a ``check``, and
+        one that has not passed it ends before the bar that could not be drawn.
         """
         check_bars(bars)
         check_tempo(tempo)
@@ -177,6 +215,24 @@ class Composer:
         given = [beginning for beginning in beginnings if beginning is not None]
         assert len(given) in (0, len(beginnings)), "begin all pieces from bars, or all from noise"
         metres = [self.metres_of(beginning, bars, metre, ending) for beginning in beginnings]
+        if no_copies is not None:
+            from nextbar.writing.no_copies import compose_new
+
+            if ending is not None or (wishes is not None and wishes.any):
+                raise UsageError(
+                    "no-copies goes with no bars that are led to, and no density, register or "
+                    "chords; leave one out, and look with nextbar verify"
+                )
+            pieces = compose_new(
+                self,
+                beginnings,
+                metres,
+                seeds=seeds,
+                sampling=self.sampling if sampling is None else sampling,
+                threshold=heard_from,
+                no_copies=no_copies,
+            )
+            return _at_tempo(pieces, tempo)
         befores = [beginning.last_bars for beginning in given]
         first = to_frames(befores) if given else None
         how: dict[str, Any] = {
@@ -214,9 +270,7 @@ class Composer:
                 beginnings, rolls, seeds, metres, strict=True
             )
         ]
-        if tempo is None:
-            return pieces
-        return [replace(piece, sound=piece.sound._replace(tempo=tempo)) for piece in pieces]
+        return _at_tempo(pieces, tempo)
 
     def to_score(self, composition: Composition, name: str) -> ScoreTick:
         """The piece as a score of one track, which has the name where it has none of its own."""
@@ -351,6 +405,13 @@ def _with_own(
     return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
 
 
+def _at_tempo(pieces: list[Composition], tempo: float | None) -> list[Composition]:
+    """The pieces in that tempo; None leaves them as they are."""
+    if tempo is None:
+        return pieces
+    return [replace(piece, sound=piece.sound._replace(tempo=tempo)) for piece in pieces]
+
+
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
     """Rolls of several histories, each (bars, channels, 88, steps), side by side.
 
@@ -393,10 +454,11 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
+    run: also the name of a model that comes with nextbar: fiddle or piano.
     Nothing in the folder is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
-    run = SHIPPED if run is None else Path(run)
+    run = find_run(run)
     _, shape, origin, widths = read_description(run)
     try:
         kind = BarKind.from_json(origin["corpus"])

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nextbar._version import __version__
-from nextbar.errors import NextbarError, TooLongError, UsageError
+from nextbar.errors import CopiedError, NextbarError, TooLongError, UsageError
 from nextbar.files import alone_in, write_bytes_atomically, write_json_atomically
 from nextbar.music import audio, picture
 from nextbar.music.kind import BarKind
@@ -49,6 +49,8 @@ class Record:
     run: dict[str, Any]
     kind: BarKind
     pieces: dict[str, dict[str, Any]]
+    left_out: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What was not given out, as it could not be written without copies, and why."""
 
 
 def read_record(folder: Path) -> Record | None:
@@ -61,7 +63,7 @@ def read_record(folder: Path) -> Record | None:
         kind = BarKind.from_json(stored["bars"])
         in_one = [[1, show_metre(kind.metre)]]  # as all pieces were, once
         pieces = {n: {"metres": in_one, **piece} for n, piece in stored["pieces"].items()}
-        return Record(dict(stored["run"]), kind, pieces)
+        return Record(dict(stored["run"]), kind, pieces, dict(stored.get("left_out", {})))
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} is damaged ({error}); remove it, or use another folder"
@@ -94,22 +96,40 @@ def write_pieces(
 
     making: the pieces, taken one by one as they are written. What was written
     before an interruption is recorded. A piece that is too long for a WAV has
-    none; the record says so, and ``say`` how many have none.
+    none; the record says so, and ``say`` how many have none. One that has not
+    passed its check is not written: the record has it under ``left_out``, and
+    ``say`` is told how many; CopiedError where that are all.
     """
     check_folder(folder, composer)
     pieces: dict[str, dict[str, Any]] = {}
+    left_out: dict[str, dict[str, Any]] = {}
     no_wav: list[str] = []
     try:
         for nth, made in enumerate(making, 1):
             path = folder / f"{made.name}.mid"
+            check = made.composition.check
+            if check is not None and not check.is_passed:
+                why = f"every draw of bar {check.stuck_at} was a copy of a training bar"
+                left_out[path.name] = {**made.details, "seed": made.composition.seed, "why": why}
+                continue
             why = _write_piece(path, composer, made, wav=wav, pictures=pictures, musicxml=musicxml)
             pieces[path.name] = {**_describe(made), **({"no_wav": why} if why else {})}
             no_wav += [why] if why else []
             if progress is not None:
                 progress(PieceWritten(nth, n_pieces, path))
     finally:
-        if pieces:
-            _write_record(folder, composer, pieces)
+        if pieces or left_out:
+            _write_record(folder, composer, pieces, left_out)
+    if left_out:
+        name, first = next(iter(left_out.items()))
+        sentence = (
+            f"{len(left_out)} of {len(pieces) + len(left_out)} pieces were left out, the first "
+            f"{name}: {first['why']}; try other seeds, a higher temperature or a strictness of 1"
+        )
+        if not pieces:
+            raise CopiedError(sentence)
+        if say is not None:
+            say(sentence)
     if no_wav and say is not None:
         say(
             f"{len(no_wav)} of {len(pieces)} pieces have no WAV: {no_wav[0]}; with --no-wav none "
@@ -130,6 +150,7 @@ def _describe(made: Made) -> dict[str, Any]:
         "tempo": round(composition.sound.tempo, 3),
         "program": composition.sound.program,
         "metres": show_changes(composition.metres),
+        **({} if composition.check is None else {"no_copies": composition.check.to_json()}),
         **made.details,
     }
 
@@ -164,15 +185,25 @@ def _write_piece(
     return ""
 
 
-def _write_record(folder: Path, composer: Composer, new: dict[str, dict[str, Any]]) -> None:
+def _write_record(
+    folder: Path,
+    composer: Composer,
+    new: dict[str, dict[str, Any]],
+    new_left_out: dict[str, dict[str, Any]],
+) -> None:
     run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
     with alone_in(folder):
         before = read_record(folder)
         pieces = {**(before.pieces if before else {}), **new}
-        write_json_atomically(
-            folder / RECORD,
-            {"nextbar": __version__, "run": run, "bars": composer.kind.to_json(), "pieces": pieces},
-        )
+        left_out = {**(before.left_out if before else {}), **new_left_out}
+        record = {
+            "nextbar": __version__,
+            "run": run,
+            "bars": composer.kind.to_json(),
+            "pieces": pieces,
+            **({"left_out": left_out} if left_out else {}),
+        }
+        write_json_atomically(folder / RECORD, record)
 
 
 def _write_sheet(folder: Path) -> None:

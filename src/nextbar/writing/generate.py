@@ -3,14 +3,19 @@
 import hashlib
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nextbar.errors import UsageError
+from nextbar.errors import CorpusError, UsageError
+from nextbar.measures.nearness import KnownTunes
 from nextbar.music import audio
-from nextbar.music.metre import parse_metre, show_metre
+from nextbar.music.bars import cut_at_bar_lines
+from nextbar.music.corpus import corpus_of
+from nextbar.music.kind import BarKind
+from nextbar.music.metre import normal_metre, parse_metre, show_metre
 from nextbar.music.sheet import load_music21
-from nextbar.shipped import FOLDER as SHIPPED
+from nextbar.shipped import FOLDER, name_of
 from nextbar.writing.beginning import begin_from, begin_from_corpus, end_at
 from nextbar.writing.composer import Composer, load
 from nextbar.writing.folder import Made, PieceWritten, check_folder, write_pieces
@@ -19,6 +24,7 @@ from nextbar.writing.piece import (
     NOISE,
     TRAINING,
     Beginning,
+    Composition,
     check_bars,
     check_seed,
     check_tempo,
@@ -48,6 +54,8 @@ def generate(
     density: float | None = None,
     register: str | float | None = None,
     chords: str | Sequence[str] = (),
+    no_copies: bool = False,
+    strictness: int | None = None,
     seed: int = 0,
     wav: bool = True,
     pictures: bool = True,
@@ -58,15 +66,19 @@ def generate(
 ) -> list[Path]:
     """The MIDI files written into the folder ``out``, with WAV, PNG and MusicXML beside them.
 
-    run: None takes the trained model that comes with nextbar.
+    run: a run folder or the name of a model that comes with nextbar, fiddle or
+    piano; None takes the first.
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
     what they lead to, see :func:`end_at`. temperature, follow, threshold, tempo,
     metre: see ``Composer.generate``. density, register, chords: notes a bar, the
     mean pitch ("C4" or 60), and what each bar keeps to ("C Am F G7"), see
-    :class:`nextbar.Wishes`. Piece i has the seed ``seed + i`` and does not depend
-    on how many are made with it. A file's name says what decided the piece;
+    :class:`nextbar.Wishes`. no_copies: no written bar and no two-bar phrase is one of
+    the training tunes, in any key; strictness: 1, or 2 for bars that differ in one
+    note, too (``Composer.no_copies``). What cannot be written so is left out, said
+    and counted; CopiedError where that is all. Piece i has the seed ``seed + i`` and
+    does not depend on how many are made with it. A file's name says what decided the piece;
     ``generated.json`` says it in full, with the command that makes it again. say:
     is told, in sentences, what of a file is gone on from before anything is
     written, and at the end what could not be.
@@ -83,7 +95,11 @@ def generate(
         audio.find_soundfont()  # complain before the work, not after it
     if musicxml:
         load_music21()
+    if strictness is not None and not no_copies:
+        raise UsageError("strictness says how strict no-copies is; give --no-copies too")
     composer = run if isinstance(run, Composer) else load(run, device=device)
+    refusing = composer.no_copies(strictness or 1) if no_copies else None
+    nearest = NearestWritten.of(composer) if no_copies else None
     sampling = composer.asked(temperature, follow)
     wanted = None if metre is None else parse_metre(metre)
     if wanted is not None:
@@ -113,6 +129,8 @@ def generate(
     options |= {} if density is None else {"density": density}
     options |= {} if register is None else {"register": register}
     options |= {"chords": chords if isinstance(chords, str) else " ".join(chords)} if chords else {}
+    options |= {} if refusing is None else {"no-copies": True}
+    options |= {} if strictness is None else {"strictness": strictness}
 
     def make() -> Iterator[Made]:
         at_once = max(1, BARS_AT_ONCE // bars)
@@ -128,17 +146,20 @@ def generate(
                 metre=wanted,
                 ending=ending,
                 wishes=wishes,
+                no_copies=refusing,
             )
             for composition, beginning in zip(compositions, beginnings[chosen], strict=True):
                 start = NOISE if beginning is None else beginning.name
                 start += "" if ending is None else f"-to-{ending.name}"
                 name = _name_piece(composer, start, options)
                 command = _command(composer, {**options, "seed": composition.seed, "pieces": 1})
-                details = {"options": options, "command": command}
+                details: dict[str, Any] = {"options": options, "command": command}
                 if beginning is not None and beginning.origin:
                     details["from"] = beginning.origin
                 if ending is not None:
                     details["to"] = ending.origin
+                if nearest is not None:
+                    details["nearest"] = nearest.of_bars(composition)
                 yield Made(f"{name}-seed{composition.seed}", composition, details)
 
     return write_pieces(
@@ -152,6 +173,33 @@ def generate(
         progress=progress,
         say=say,
     )
+
+
+@dataclass(frozen=True)
+class NearestWritten:
+    """For written bars the training bars most like them, where the corpus is at hand."""
+
+    kind: BarKind
+    tunes: KnownTunes
+
+    @classmethod
+    def of(cls, composer: Composer) -> "NearestWritten | None":
+        """Of a composer's training tunes; None where they are not at hand."""
+        try:
+            return cls(composer.kind, KnownTunes(corpus_of(composer.origin)))
+        except (CorpusError, KeyError):
+            return None
+
+    def of_bars(self, composition: Composition) -> list[dict[str, Any] | None]:
+        """For each written bar its nearest: how near, 0-1, its piece and bar; None for none."""
+        starts = self.kind.starts_of(composition.metres)
+        bar_notes, index = cut_at_bar_lines(composition.notes, starts)
+        found = []
+        for bar in range(composition.n_given_bars, composition.n_bars):
+            notes = bar_notes[index[bar] : index[bar + 1]]
+            nearest = self.tunes.nearest(notes, normal_metre(composition.metres[bar]))
+            found.append(None if nearest is None else nearest._asdict())
+        return found
 
 
 def _begin_all(
@@ -179,6 +227,8 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
         name += hashlib.sha256(options["chords"].encode()).hexdigest()[:6]
     if "metre" in options:
         name += f"-metre{options['metre'].replace('/', '-')}"
+    if "no-copies" in options:
+        name += f"-nocopies{options.get('strictness', '')}"
     return name
 
 
@@ -188,9 +238,14 @@ def _show(value: float) -> str:
 
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:
-    run = [] if composer.path == SHIPPED else [str(composer.path)]
+    usual = composer.path == FOLDER
+    run = [] if usual else [name_of(composer.path) or str(composer.path)]
     words = ["nextbar", "generate", *run, "--out", "FOLDER"]
     for name, value in options.items():
-        if (name, value) not in (("track", "all"), ("temperature", composer.sampling.temperature)):
+        if value is True:
+            words.append(f"--{name}")
+        elif (name, value) != ("track", "all") and (
+            (name, value) != ("temperature", composer.sampling.temperature)
+        ):
             words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)

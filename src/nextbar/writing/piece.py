@@ -16,11 +16,46 @@ TRAINING: Final = "training"
 MOST_BARS: Final = 10_000
 """Bars that are written in one piece."""
 LARGEST_SEED: Final = 2**63 - 1
+MOST_DRAWS: Final = 64
+"""Of a bar, where copies are drawn again."""
 SLOWEST: Final = 10.0
 FASTEST: Final = 1_000.0
 """Quarters a minute of a piece; what a file states beyond is not believed: ``metre.find_tempo``."""
 FAINTEST: Final = 0.5 / FULL_VELOCITY
 """The intensity from which a cell has a velocity of at least 1."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """That a piece's written bars were held against the training tunes while they were drawn.
+
+    strictness: see :class:`nextbar.writing.no_copies.NoCopies`. n_again: draws
+    that were put away. n_warmer: bars that came at a higher temperature only.
+    n_common: bars that stand in so many training tunes that they are nobody's.
+    stuck_at: the written bar, from 1, of which every draw was a copy; the piece
+    is then not to be given out. None where all bars are new.
+    """
+
+    strictness: int
+    n_again: int = 0
+    n_warmer: int = 0
+    n_common: int = 0
+    stuck_at: int | None = None
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether no bar and no phrase is copied."""
+        return self.stuck_at is None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is to be recorded of it."""
+        return {
+            "passed": self.is_passed,
+            "strictness": self.strictness,
+            "drawn_again": self.n_again,
+            "bars_drawn_warmer": self.n_warmer,
+            "common_bars": self.n_common,
+        }
 
 
 @dataclass(frozen=True)
@@ -30,6 +65,7 @@ class Composition:
     notes: on the corpus's grid, given bars first. metres: of each bar, as it is
     to be notated. n_given_bars: how many of these were given, not written.
     sound: its tempo and instrument. n_ending_bars: how many at the end were given.
+    check: None where copies were not looked for.
     """
 
     notes: Notes
@@ -38,6 +74,7 @@ class Composition:
     seed: int
     sound: Sound = Sound()
     n_ending_bars: int = 0
+    check: Check | None = None
 
     @property
     def n_bars(self) -> int:
@@ -147,18 +184,22 @@ class Draw:
 
     It takes row ``position`` of the seed's noise: the bars of a piece composed
     with one seed have the positions 0, 1, 2, ... metre: of the bar; None is that
-    of the bar before, or from noise the model's most frequent. Raises
-    UsageError for what no bar can be drawn with.
+    of the bar before, or from noise the model's most frequent. attempt: how many
+    draws for this place were put away before, as copies; each has noise of its
+    own. Raises UsageError for what no bar can be drawn with.
     """
 
     seed: int
     position: int
     sampling: Sampling = Sampling()
     metre: Metre | None = None
+    attempt: int = 0
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check_bars(self.position + 1)
+        if not 0 <= self.attempt < MOST_DRAWS:
+            raise UsageError(f"attempt: {self.attempt} is not from 0 to {MOST_DRAWS - 1}")
 
 
 def check_bars(bars: int) -> None:

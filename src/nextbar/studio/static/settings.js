@@ -71,7 +71,7 @@ export class Settings {
     }
     $("run").value = run.fingerprint;
     $("run").disabled = runs.length < 2;
-    $("run-says").textContent = run.says;
+    $("run-plays").textContent = run.plays;
     $("bars").max = Math.max(this.controls.bars.max, settings.bars);
     for (const id of NUMBERS) {
       $(id).value = settings[id];
