@@ -237,7 +237,7 @@ class Desk:
         }
 
     def _plays(self) -> str:
-        """What the model plays, or has learnt from, in a sentence; "" where that is not recorded."""
+        """What the model plays, or has learnt from, in a sentence; "" where nothing says it."""
         if self.known_as is not None:
             return self.known_as.plays
         known = [metre for metre in self._metres() if metre["bars"]]
