@@ -352,9 +352,12 @@ def test_stop_keeps_the_bars_that_are_there(page):
     page.page.evaluate(
         """() => {
           const stop = document.querySelector('#stop');
-          studio.state.addEventListener('change', () => {
-            if (studio.state.piece?.bars.length >= 3 && !stop.hidden) stop.click();
-          });
+          const stopOnce = () => {
+            if (stop.hidden || !(studio.state.piece?.bars.length >= 3)) return;
+            studio.state.removeEventListener('change', stopOnce);
+            stop.click();
+          };
+          studio.state.addEventListener('change', stopOnce);
         }"""
     )
     page.set("bars", 64)
