@@ -78,7 +78,7 @@ PRESETS: Final[dict[str, Preset]] = {
     ),
 }
 """``paper`` is the paper's system. ``default`` has its encoder, its generator and its testing
-models in columns, and is trained otherwise where that pays (there is no discriminator):
+models in columns, and is trained otherwise where that pays (its discriminator is one of phrases):
 docs/recipe.md has what each difference is worth. ``small`` is the default in minutes, for the
 demo."""
 
