@@ -10,7 +10,7 @@ from nextbar.errors import UsageError
 from nextbar.measures import classifiers
 from nextbar.measures.beside import real_values
 from nextbar.measures.chance import chance_pieces
-from nextbar.measures.classifiers import follows, real_told_from_real, told_from_real, windows_of
+from nextbar.measures.classifiers import real_told_from_real, told_from_real, windows_of
 from nextbar.measures.coherence import coherence, coherence_by_bar
 from nextbar.measures.copying import TrainingBars, copied_bars, phrase_contents
 from nextbar.measures.distributions import count_features, places_in_bars
@@ -574,23 +574,6 @@ def test_half_of_the_real_tunes_stands_beside_the_other_in_the_same_shares(asked
     real_told_from_real([*in_metre(COMMON, 30), *in_metre(JIG, 11)], n_steps=MANY, n_bars=1)
     first, second = (shares(np.concatenate([part[side] for part in asked])) for side in (0, 1))
     assert first == pytest.approx(second, abs=0.01)
-
-
-def test_the_second_bar_of_a_false_pair_has_the_metre_of_the_true_one(asked):
-    # Last steps tell the metre: pairs of 4/4 and 6/8, 6/8 and 6/8, 6/8 and 4/4. Fewer steps are
-    # told than the longest bar has.
-    tunes = [
-        piece_in(*((m, {WIDTHS[m] - 1: C + n % 12}) for m in (COMMON, JIG, JIG, COMMON)))
-        for n in range(40)
-    ]
-    follows(tunes, n_steps=1)
-    for part in asked:
-        true, false = (
-            np.array([roll[1].any(axis=0).nonzero()[0] for roll in side]) for side in part
-        )
-        assert np.array_equal(true, false)
-        assert set(map(tuple, true.tolist())) == {(15, 16 + 11), (11, 16 + 11), (11, 16 + 15)}
-        assert not np.array_equal(part.first, part.second)
 
 
 def test_windows_are_as_wide_as_the_longest_bar_of_either_side(asked):
