@@ -262,6 +262,7 @@ def train(
             checkpoint_epochs=checkpoint_epochs,
             sample_epochs=sample_epochs,
             progress=screen.training_progress(console, update),
+            phrase_progress=screen.phrase_progress(update),
         )
     if not run.is_first:
         return
@@ -417,6 +418,7 @@ def generate(
     track: str = "all",
     temperature: float | None = None,
     follow: float | None = None,
+    choose: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
@@ -466,6 +468,10 @@ def generate(
         what the run's configuration says.
     follow
         How closely each bar follows those before it: 1 as the model has learned, 0 not at all.
+    choose
+        How much the model's discriminator of phrases decides which of 16 bars drawn side by side is
+        taken: 1 by its odds of being real, 0 not at all, which is faster where many pieces are
+        written. By default 1 where there is one.
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.
@@ -513,6 +519,7 @@ def generate(
             track=track,
             temperature=temperature,
             follow=follow,
+            choose=choose,
             threshold=threshold,
             tempo=tempo,
             metre=metre,
@@ -568,8 +575,8 @@ def evaluate(
     bars
         How many bars of each piece are measured; by default as many as keep the most music.
     classifiers
-        Ask networks too how well they tell these pieces from real ones, and true next bars from
-        any. Takes some minutes, where all else takes seconds.
+        Ask networks too how well they tell these pieces from real ones; give them 1,000 pieces
+        and more. Takes some minutes, where all else takes seconds.
     seed
         Decides the chance row, the intervals and the networks.
     """

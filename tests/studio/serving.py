@@ -37,9 +37,9 @@ def command(*words):
     try:
         said = process.stdout.readline()
         address = re.search(r"http://\S+", said)[0].rstrip("/")
-        while httpx2.get(f"{address}/api/runs").json()["loading"]:
+        while httpx2.get(f"{address}/api/runs", timeout=120).json()["loading"]:
             time.sleep(0.05)
         yield process, address
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)

@@ -366,7 +366,7 @@ def test_the_measures_of_a_piece_stand_beside_those_of_real_tunes(studio, run):
 
 def test_the_piano_is_a_wav_of_three_seconds_for_every_fourth_key(studio):
     pytest.importorskip("midirenderer", reason="needs the extra `audio`")
-    with wave.open(io.BytesIO(studio.get("/api/piano.wav").content)) as sound:
+    with wave.open(io.BytesIO(studio.get("/api/instruments/0.wav").content)) as sound:
         rate, samples = sound.getframerate(), np.frombuffer(sound.readframes(-1), "<i2")
     starts = [samples[i * 3 * rate : (i * 3 + 1) * rate] for i in range(22)]
     assert all(np.abs(start.astype(int)).max() > 500 for start in starts)
@@ -449,3 +449,17 @@ def test_the_studio_s_own_sheet_can_be_given_back_to_it(studio, run):
     read = _sent(studio, run, sheet, "own.musicxml")
     assert read.status_code == 200, read.text
     assert sorted(note[:3] for note in read.json()["notes"]) == [note[:3] for note in notes]
+
+
+def test_a_run_says_what_it_has_learnt_from(run):
+    assert run["plays"] == "It has learnt from 72 bars, in 4/4."  # 12 tunes of 6
+
+
+def test_each_instrument_sounds_otherwise_and_there_are_128(studio):
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    piano, flute = (studio.get(f"/api/instruments/{n}.wav").content for n in (0, 73))
+    assert piano != flute
+    for data in (piano, flute):
+        with wave.open(io.BytesIO(data)) as sound:
+            assert sound.getnframes() / sound.getframerate() >= 22 * 3 - 1  # 22 keys of 3 s
+    assert studio.get("/api/instruments/128.wav").status_code == 422

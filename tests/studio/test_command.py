@@ -18,15 +18,15 @@ from .serving import command, serving
 
 def test_the_command_serves_the_page_and_stops_on_ctrl_c(trained):
     with command(trained / "run") as (process, address):
-        assert "nextbar studio" in httpx2.get(f"{address}/").text
-        (run,) = httpx2.get(f"{address}/api/runs").json()["runs"]
+        assert "nextbar studio" in httpx2.get(f"{address}/", timeout=120).text
+        (run,) = httpx2.get(f"{address}/api/runs", timeout=120).json()["runs"]
         assert run["name"] == "run"
     assert process.returncode == 0
 
 
 def test_without_a_run_the_model_that_comes_along_is_served():
     with command() as (_, address):
-        (run,) = httpx2.get(f"{address}/api/runs").json()["runs"]
+        (run,) = httpx2.get(f"{address}/api/runs", timeout=120).json()["runs"]
     assert (run["name"], run["tunes"]) == ("Fiddle tunes", False)
 
 
@@ -45,7 +45,7 @@ def test_a_port_that_is_taken_is_named_with_the_option_that_helps(trained, capsy
 
 def test_a_closed_tab_cancels_its_work_and_the_next_one_is_served(trained):
     app = make_app([trained / "run"])
-    with serving(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
+    with serving(app) as address, httpx2.Client(base_url=address, timeout=120) as client:
         while client.get("/api/runs").json()["loading"]:
             time.sleep(0.05)
         ((fingerprint, desk),) = app.state.shelf.desks.items()
@@ -64,7 +64,7 @@ def test_a_closed_tab_cancels_its_work_and_the_next_one_is_served(trained):
         with client.stream("POST", "/api/compose", json=asked) as answer:
             first = next(line for line in answer.iter_lines() if line)
         assert json.loads(first[6:])["event"] == "bar"
-        end = time.monotonic() + 10
+        end = time.monotonic() + 120
         while len(app.state.turns):
             assert time.monotonic() < end, "the work was not given up"
             time.sleep(0.01)
@@ -75,7 +75,7 @@ def test_a_closed_tab_cancels_its_work_and_the_next_one_is_served(trained):
 
 def test_a_second_request_is_told_its_place_in_the_queue(trained):
     app = make_app([trained / "run"])
-    with serving(app) as address, httpx2.Client(base_url=address, timeout=20) as client:
+    with serving(app) as address, httpx2.Client(base_url=address, timeout=120) as client:
         while client.get("/api/runs").json()["loading"]:
             time.sleep(0.05)
         (fingerprint,) = app.state.shelf.desks
@@ -100,9 +100,9 @@ def test_another_address_than_this_machine_itself_is_served_with_a_token_only(tr
         assert address.startswith("http://127.0.0.1:")  # 0.0.0.0 is nothing to open
         others = re.search(r"others: +http://([\d.]+|[\w-]+):", process.stdout.readline())
         assert others[1] != "0.0.0.0"
-        assert httpx2.get(f"{address}/api/runs").status_code == 401
-        with httpx2.Client(base_url=address, follow_redirects=True) as client:
+        assert httpx2.get(f"{address}/api/runs", timeout=120).status_code == 401
+        with httpx2.Client(base_url=address, follow_redirects=True, timeout=120) as client:
             assert "nextbar studio" in client.get(f"/?token={token}").text
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)

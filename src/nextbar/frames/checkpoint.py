@@ -38,6 +38,8 @@ from nextbar.frames.record import (
 )
 from nextbar.frames.training import Training, begin_training
 
+PHRASES = "phrases."
+"""What the names of the discriminator of phrases begin with."""
 EXPORTED = "exported."
 """What the names of weights that were exported begin with."""
 
@@ -136,13 +138,17 @@ def write_model(
         describe_run(folder, described)
         progress = {"format": FORMAT, "epoch": epoch, "step": 0}
         tensors = {
-            EXPORTED + name: tensor.half().contiguous()
+            EXPORTED + name: _halved(tensor)
             for name, tensor in writing_networks(model).state_dict().items()
         }
         weights = save(tensors, {PROGRESS: json.dumps(progress)})
         write_bytes_atomically(folder / WEIGHTS, weights, durable=True)
         for name, data in beside.items():
             write_bytes_atomically(folder / name, data, durable=True)
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
 
 
 def digest_of(run: Path) -> str:
@@ -157,6 +163,8 @@ def digest_of(run: Path) -> str:
 def writing_networks(model: Model) -> nn.ModuleDict:
     """Encoder and generator, which is all that it takes to write, and the posterior to adapt."""
     networks = nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    if model.phrases is not None:
+        networks["phrases"] = model.phrases
     if model.posterior is not None:
         networks["posterior"] = model.posterior
     return networks
@@ -179,6 +187,9 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path, which: str = 
         for name, tensor in tensors.items()
         if name.startswith(which)
     }
+    if not any(name.startswith(PHRASES) for name in weights):  # trained last, perhaps later
+        fresh = {n: tensor for n, tensor in model.state_dict().items() if n.startswith(PHRASES)}
+        weights |= fresh
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -154,12 +154,17 @@ def _add_reading(app: FastAPI, shelf: Shelf) -> None:
                 uploads.read_upload, data, name=name, track=track, tune=tune, kind=kind
             )
 
-    @app.get("/api/piano.wav", response_class=Response)
-    async def piano() -> Response:
-        """A piano's notes: every fourth key from C1 (24) to C8 (108), three seconds each."""
-        from nextbar.studio.desk import piano_wav
+    rendering = asyncio.Semaphore(1)
 
-        data = await run_in_threadpool(piano_wav)
+    @app.get("/api/instruments/{program}.wav", response_class=Response)
+    async def instrument(
+        program: Annotated[int, PathField(ge=0, le=127, description="General MIDI, from 0.")],
+    ) -> Response:
+        """An instrument's notes: every fourth key from C1 (24) to C8 (108), three seconds each."""
+        from nextbar.studio.desk import instrument_wav
+
+        async with rendering:
+            data = await run_in_threadpool(instrument_wav, program)
         return Response(data, media_type="audio/wav", headers={"Cache-Control": "max-age=86400"})
 
 

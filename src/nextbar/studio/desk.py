@@ -48,7 +48,7 @@ class Desk:
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
         known = name_of(path.resolve())
-        self.plays = "" if known is None else MODELS[known].plays
+        self.known_as = None if known is None else MODELS[known]
         self.composer = load(path)
         self.bench = Workbench(self.composer)
         self.kind = self.composer.kind
@@ -79,7 +79,7 @@ class Desk:
         return {
             "fingerprint": self.fingerprint,
             "name": self.name,
-            "plays": self.plays,
+            "plays": self._plays(),
             "metres": self._metres(),
             "steps_per_quarter": kind.steps_per_quarter,
             "tempo": kind.tempo,
@@ -236,6 +236,17 @@ class Desk:
             "beat": picture.beat_steps(metre, steps_per_quarter),
         }
 
+    def _plays(self) -> str:
+        """What the model plays, or has learnt from, in a sentence; "" where nothing says it."""
+        if self.known_as is not None:
+            return self.known_as.plays
+        known = [metre for metre in self._metres() if metre["bars"]]
+        if not known:
+            return ""
+        most = " and ".join(metre["metre"] for metre in known[:2])
+        n_bars = sum(metre["bars"] for metre in known)
+        return f"It has learnt from {n_bars:,} bars, {'most of them ' * (len(known) > 2)}in {most}."
+
     def _metres(self) -> list[Json]:
         """The metres that the model knows, the most frequent first.
 
@@ -339,19 +350,19 @@ PIANO_SECONDS: Final = 3.0
 PIANO_RATE: Final = 24_000
 
 
-@lru_cache(maxsize=1)
-def piano_wav() -> bytes:
-    """A piano's notes as one WAV, 16-bit mono: every fourth key from C1, 3 s each.
+@lru_cache(maxsize=16)
+def instrument_wav(program: int = 0) -> bytes:
+    """An instrument's notes as one WAV, 16-bit mono: every fourth key from C1, 3 s each.
 
-    They are what the page plays with, moved to the keys between them; the
-    soundfont is the one that WAV files are made with.
+    program: General MIDI, from 0, a piano. They are what the page plays with,
+    moved to the keys between them; the soundfont is the one that WAV files are made with.
     """
     notes = np.empty(len(PIANO_PITCHES), NOTE)
     steps = round(PIANO_SECONDS * 8)  # at 120 a minute a quarter's fourth is an eighth second
     notes["start"] = steps * np.arange(len(notes))
     notes["duration"], notes["velocity"] = steps - 2, 100
     notes["pitch"] = PIANO_PITCHES
-    samples, rate = audio.read_wav(audio.render_wav(to_score(notes)))
+    samples, rate = audio.read_wav(audio.render_wav(to_score(notes, program=program)))
     return audio.write_wav(_mono_at_half_rate(samples), rate // 2)
 
 

@@ -31,7 +31,7 @@ class Shelf:
 
     def _load(self) -> None:
         try:
-            from nextbar.studio.desk import Desk, piano_wav
+            from nextbar.studio.desk import Desk, instrument_wav
 
             for path, name in zip(self.paths, _names(self.paths), strict=True):
                 try:
@@ -45,7 +45,7 @@ class Shelf:
         finally:
             self._done.set()
         try:
-            piano_wav()  # now, so that the first note need not wait for it
+            instrument_wav()  # now, so that the first note need not wait for it
         except UsageError:
             return  # the extra `audio` is missing; the page is told when it asks
 

@@ -256,6 +256,7 @@ def _describe(
         average=AVERAGE,
         warm_up=0,
         settle=0.0,
+        phrase_updates=0,  # the base's would choose what is like the base
         batch=batch,
         epochs=max(1, MOST_UPDATES // ceil(n_pairs / batch)),
         seed=seed,
@@ -263,7 +264,7 @@ def _describe(
     described = record.read_description(composer.path)
     known = composer.origin["corpus"]
     origin = {
-        **origin_of(corpus, composer.sampling, composer.origin["precision"]),
+        **origin_of(corpus, replace(composer.sampling, choose=0), composer.origin["precision"]),
         "base": {
             "name": composer.path.resolve().name,
             "checkpoint": composer.checkpoint,
@@ -297,7 +298,8 @@ def _train(
     else:
         model = build_model(begun.shape, config, begun.widths)
         learned = checkpoint.load_to_adapt(composer.path, replicas.device)
-        model.load_state_dict(learned.state_dict())
+        weights = learned.state_dict()
+        model.load_state_dict({name: weights[name] for name in model.state_dict()})
         training = begin_training(model.to(replicas.device))
     pairs = training_pairs(corpus, config)
     stopping = _Stopping(run, corpus, training, max(1, round(ASKED_EVERY / pairs.n_batches)))

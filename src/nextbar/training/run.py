@@ -25,6 +25,7 @@ from nextbar.frames import checkpoint, record
 from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences, previous_frames
+from nextbar.frames.phrase_training import train_phrases
 from nextbar.frames.record import Description
 from nextbar.frames.replicas import (
     Precision,
@@ -43,8 +44,10 @@ from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
+from nextbar.writing.composer import hear
+from nextbar.writing.piece import FAINTEST
 
-MAY_CHANGE = ("epochs",)
+MAY_CHANGE = ("epochs", "phrase_updates")
 """Fields that may differ when a run is continued: they change how long, not what."""
 
 
@@ -111,20 +114,24 @@ def train(
     checkpoint_epochs: int = 1,
     sample_epochs: int = 5,
     progress: Callable[[StepDone], None] | None = None,
+    phrase_progress: Callable[[int, int, float], None] | None = None,
     **fields: Any,
 ) -> Run:
     """The run in the folder ``out``, trained to its last epoch; continued if it exists already.
 
     preset: where the configuration starts from. config: fields that replace
     the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
-    run that exists goes on as it was begun; only ``epochs`` may be other then.
+    run that exists goes on as it was begun; only ``epochs`` and ``phrase_updates``
+    may be other then.
     devices: how many processes train together on this machine; under
     ``torchrun`` or SLURM as many as that has started. precision: what networks
     compute in, "bfloat16" or "float32"; None is what the run was begun with,
     at first bfloat16 where the processor has it. checkpoint_epochs,
     sample_epochs: epochs between two checkpoints, and between two pictures of
     what the model writes. progress: called after each step, in the first
-    process. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
+    process; phrase_progress: with the number done, of how many, and the loss,
+    after each update of the discriminator of phrases, which is trained behind
+    the rest. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
     and raises KeyboardInterrupt.
 
     Raises CorpusError for no corpus or too small a one, ConfigError for a
@@ -164,10 +171,18 @@ def train(
         _describe(run, description)
         sampling = Sampling(**description.origin["sampling"])
         watch = Watch(
-            run, opened, training, sampling, sample_epochs=sample_epochs, progress=progress
+            run,
+            opened,
+            training,
+            sampling,
+            sample_epochs=sample_epochs,
+            progress=progress,
+            phrase_progress=phrase_progress,
         )
     try:
         train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
+        if watch is not None:
+            train_its_phrases(run, training, pairs, sampling, watch)
     except TrainingError as error:
         raise TrainingError(f"{error}; {_last_good(run)}") from error
     finally:
@@ -327,6 +342,8 @@ def train_to_the_end(
     is_enough: asked behind each epoch, before its checkpoint: whether it is the last.
     """
     config = training.model.config
+    if training.epoch < config.epochs:  # it would judge what is not written any more
+        _forget_phrases(training)
     with _interrupt_noted() as interrupted, _partners_needed(replicas), few_threads(config):
         for now in train_model(training, pairs, replicas):
             is_last = now.ends_epoch and (is_enough() or now.epoch == config.epochs)
@@ -343,6 +360,42 @@ def train_to_the_end(
             if is_last:
                 break
         replicas.wait()
+
+
+def train_its_phrases(
+    run: Path, training: Training, pairs: PairBatches, sampling: Sampling, watch: Watch
+) -> None:
+    """Trains the discriminator of phrases behind the rest, and saves it; where that is done, not.
+
+    In one process, on what the run's networks write as they are now. An
+    interrupt leaves the checkpoint without it, and the same command begins with it again.
+    """
+    writer = training.writer
+    if writer.phrases is None or writer.phrases.n_updates:
+        return
+    writer.phrases.requires_grad_(True)
+    losses = train_phrases(
+        writer,
+        pairs.sequences,
+        pairs.chosen,
+        sampling=sampling,
+        perceive=lambda drawn: hear(drawn, FAINTEST),
+    )
+    with _interrupt_noted() as interrupted, few_threads(writer.config):
+        for nth, loss in enumerate(losses, 1):
+            watch.show_phrases(nth, writer.config.phrase_updates, loss)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    writer.phrases.requires_grad_(False)
+    if training.averaged is not None and training.model.phrases is not None:
+        training.model.phrases.load_state_dict(writer.phrases.state_dict())
+    checkpoint.save_training(run, training)
+
+
+def _forget_phrases(training: Training) -> None:
+    for model in (training.model, training.averaged):
+        if model is not None and model.phrases is not None:
+            model.phrases.n_updates.zero_()
 
 
 @contextmanager

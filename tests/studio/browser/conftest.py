@@ -74,6 +74,7 @@ class Page:
 
     def __init__(self, browser, address, **options):
         self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.set_default_timeout(90_000)
         self.page = self.context.new_page()
         self.asked, self.errors = [], []
         self.page.on("request", lambda request: self.asked.append(request.url))
@@ -90,7 +91,7 @@ class Page:
         self.until("globalThis.studio?.state.piece && studio.state.run && !studio.writing.isBusy")
         self.until("document.querySelector('#compose').getAttribute('aria-disabled') === 'false'")
 
-    def until(self, expression, seconds=20.0):
+    def until(self, expression, seconds=90.0):
         """Waits for an expression to be true; the page's policy forbids what playwright has."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(expression):

@@ -196,3 +196,30 @@ def test_another_model_is_chosen_and_the_piece_stays(chromium, trained, run_of_t
         page.context.close()
         assert page.errors == []
     assert [sorted(bar) for bar in after[:3]] == [sorted(bar) for bar in before]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_automated_check_finds_no_barrier_in_any_state(chromium, address, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs [dev]")
+    found = []
+    for screen in (WIDE, NARROW):
+        page = Page(chromium, address, color_scheme=scheme, **screen)
+
+        def check(page=page):
+            found.extend(axe.Axe().run(page.page).response["violations"])
+
+        page.page.locator("#roll").focus()
+        page.page.keyboard.press("Control+a")
+        check()
+        page.choose(2)
+        page.page.click("#phrase")
+        page.page.click("#lock")
+        check()
+        for name in ("making", "keeping"):
+            with page.panel(name):
+                check()
+        page.page.click("#help-open")
+        check()
+        page.context.close()
+    assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found] == []

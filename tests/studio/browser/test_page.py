@@ -43,7 +43,7 @@ def test_a_piece_is_composed_bar_by_bar_and_shown(page):
 
 def test_it_plays_at_once_without_asking_for_anything_and_is_heard_and_stops(page):
     page.compose(bars=4)
-    page.until("studio.sound.piano !== null && document.querySelector('.measure') !== null")
+    page.until("studio.sound.samples !== null && document.querySelector('.measure') !== null")
     assert sounding(page) == 0
     page.idle()
     n_asked = len(page.asked)
@@ -352,9 +352,12 @@ def test_stop_keeps_the_bars_that_are_there(page):
     page.page.evaluate(
         """() => {
           const stop = document.querySelector('#stop');
-          studio.state.addEventListener('change', () => {
-            if (studio.state.piece?.bars.length >= 3 && !stop.hidden) stop.click();
-          });
+          const stopOnce = () => {
+            if (stop.hidden || !(studio.state.piece?.bars.length >= 3)) return;
+            studio.state.removeEventListener('change', stopOnce);
+            stop.click();
+          };
+          studio.state.addEventListener('change', stopOnce);
         }"""
     )
     page.set("bars", 64)

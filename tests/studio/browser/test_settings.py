@@ -1,5 +1,8 @@
 """Settings, tempo and seed belong to the piece and its undo; a slider is of what comes next."""
 
+import io
+
+import mido
 import pytest
 
 
@@ -148,3 +151,26 @@ def test_the_focus_stays_where_it_was_after_composing(page):
     page.page.keyboard.press("Enter")
     page.until("studio.state.settings.seed !== 1 && !studio.writing.isBusy")
     assert page.page.evaluate("document.activeElement.id") == "compose"
+
+
+@pytest.mark.slow
+def test_an_instrument_is_heard_and_goes_with_the_piece_and_its_undo(page):
+    page.compose(bars=1)
+    page.until("studio.sound.samples !== null")
+    page.page.evaluate("void (globalThis.piano = studio.sound.samples)")
+    page.page.select_option("#instrument", "73")
+    page.until("studio.sound.samples !== piano")
+    tracks = mido.MidiFile(file=io.BytesIO(page.taken("mid"))).tracks
+    assert [m.program for t in tracks for m in t if m.type == "program_change"] == [73]
+    page.page.click("#undo")
+    assert page.page.input_value("#instrument") == "0"
+
+
+@pytest.mark.slow
+def test_a_kept_piece_has_the_name_that_it_is_given(page):
+    page.compose(bars=1)
+    page.page.click("#keeping-open")
+    page.page.fill("#keep-name", "The first one")
+    page.page.click("#keep")
+    assert page.page.locator("#tray span").all_inner_texts() == ["The first one"]
+    assert page.page.input_value("#keep-name") == ""

@@ -119,12 +119,16 @@ export class Keeping {
     const { recipe, bars } = this.state.piece;
     const when = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const seed = seedOf(recipe);
+    const name = $("keep-name").value.trim();
     const kept = keep({
-      title: `${bars.length} ${bars.length === 1 ? "bar" : "bars"}, ${seed === undefined ? "" : `seed ${seed}, `}${when}`,
+      title: name || `${bars.length} ${bars.length === 1 ? "bar" : "bars"}, ${seed === undefined ? "" : `seed ${seed}, `}${when}`,
       recipe, bars: bars.map(({ notes, given, own, n_steps }) => ({ notes, given: Boolean(given || own), n_steps })),
     });
     if (kept) fail(new Error(kept));
-    else say("Kept");
+    else {
+      $("keep-name").value = "";
+      say("Kept");
+    }
     this.showTray();
   }
 

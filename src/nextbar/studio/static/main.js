@@ -234,4 +234,3 @@ async function load() {
 showPiece();
 refresh();
 load().catch(fail);
-sound.load().catch((error) => { say(`No piano: ${error.message}`); });

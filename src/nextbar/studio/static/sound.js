@@ -1,4 +1,4 @@
-// Playing: a sampled piano by Web Audio. The samples come from the studio itself.
+// Playing: sampled instruments by Web Audio. The samples come from the studio itself.
 
 const FIRST = 24, APART = 4, SECONDS = 3;   // as the server lays them: every fourth key from C1
 const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
@@ -14,7 +14,8 @@ export class Sound {
     this.out = this.context.createGain();
     this.volume = 0.9;
     this.out.connect(limiter).connect(this.analyser).connect(this.context.destination);
-    this.piano = null;
+    this.samples = null;      // of the instrument that plays
+    this.program = -1;        // the one that was asked for, General MIDI from 0
     this.notes = [];          // {start, duration, pitch, velocity} in steps, by start
     this.secondsPerStep = 0.125;
     this.from = this.to = 0;  // what is played, in steps
@@ -27,10 +28,14 @@ export class Sound {
   // 0-1
   set volume(value) { this.out.gain.value = value; }
 
-  async load() {
-    const answer = await fetch("/api/piano.wav");
+  // Plays with another instrument, as soon as it is there; until then with the one before.
+  async use(program) {
+    if (program === this.program) return;
+    this.program = program;
+    const answer = await fetch(`/api/instruments/${program}.wav`);
     if (!answer.ok) throw new Error((await answer.json()).error);
-    this.piano = await this.context.decodeAudioData(await answer.arrayBuffer());
+    const samples = await this.context.decodeAudioData(await answer.arrayBuffer());
+    if (program === this.program) this.samples = samples;
   }
 
   // Where the playhead is, in steps.
@@ -121,14 +126,14 @@ export class Sound {
   strike(pitch, velocity, when = this.context.currentTime, seconds = 0.4) {
     const gain = this.context.createGain();
     const loudness = 0.12 + 0.88 * (velocity / 127) ** 1.6;
-    const source = this.piano ? this.sample(pitch) : this.tone(pitch, gain, when);
+    const source = this.samples ? this.sample(pitch) : this.tone(pitch, gain, when);
     const start = Math.max(when, this.context.currentTime);
-    gain.gain.setValueAtTime(loudness * (this.piano ? 1 : 0.3), start);
-    gain.gain.setValueAtTime(loudness * (this.piano ? 1 : 0.3), start + seconds);
+    gain.gain.setValueAtTime(loudness * (this.samples ? 1 : 0.3), start);
+    gain.gain.setValueAtTime(loudness * (this.samples ? 1 : 0.3), start + seconds);
     gain.gain.setTargetAtTime(0, start + seconds, DAMPER / 3);
     source.connect(gain).connect(this.out);
     const end = start + seconds + DAMPER * 2;
-    if (this.piano) {
+    if (this.samples) {
       const index = this.indexOf(pitch);
       const room = (SECONDS - 0.05) / source.playbackRate.value;
       source.start(start, index * SECONDS, Math.min(end - start, room) * source.playbackRate.value);
@@ -147,7 +152,7 @@ export class Sound {
 
   sample(pitch) {
     const source = this.context.createBufferSource();
-    source.buffer = this.piano;
+    source.buffer = this.samples;
     source.playbackRate.value = 2 ** ((pitch - FIRST - APART * this.indexOf(pitch)) / 12);
     return source;
   }

@@ -75,10 +75,16 @@ export class State extends EventTarget {
     this.put(this.#now.piece, { [name]: value }, `set ${name}`);
   }
 
-  setTempo(tempo) {
+  get program() { return this.sound?.program ?? 0; }
+
+  setTempo(tempo) { this.#setSound({ tempo }, "tempo"); }
+
+  setProgram(program) { this.#setSound({ program, name: "" }, "program"); }
+
+  #setSound(values, step) {
     const { piece } = this.#now;
-    const sound = { program: 0, name: "", ...piece.recipe.sound, tempo };
-    this.put({ ...piece, recipe: { ...piece.recipe, sound } }, {}, "tempo");
+    const sound = { program: 0, name: "", tempo: this.tempo, ...piece.recipe.sound, ...values };
+    this.put({ ...piece, recipe: { ...piece.recipe, sound } }, {}, step);
   }
 
   // The same piece, as the server has it.

@@ -2,10 +2,15 @@
 // on the roll, also while it is changed. (Live play has its place beside this: the time of a step is
 // sound.timeOf, a note at once sound.strike, and played bars are put behind the piece by withBarsAt.)
 
-import { $, fail, onPress } from "./page.js";
+import { $, fail, onPress, say } from "./page.js";
 import { barStarts } from "./piece.js";
 import { recall, remember } from "./storage.js";
 
+// General MIDI, from 0.
+const INSTRUMENTS = {
+  0: "Piano", 6: "Harpsichord", 8: "Celesta", 11: "Vibraphone", 19: "Organ", 21: "Accordion", 24: "Guitar",
+  40: "Violin", 42: "Cello", 48: "Strings", 52: "Choir", 56: "Trumpet", 66: "Saxophone", 71: "Clarinet", 73: "Flute",
+};
 const VOLUME = "nextbar-studio-volume";
 
 export class Transport {
@@ -17,6 +22,8 @@ export class Transport {
     onPress("from-start", () => this.toStart());
     $("repeat").addEventListener("change", () => this.change());
     $("tempo").addEventListener("input", () => state.setTempo(Number($("tempo").value)));
+    $("instrument").replaceChildren(...Object.entries(INSTRUMENTS).map(([program, name]) => new Option(name, program)));
+    $("instrument").addEventListener("change", () => state.setProgram(Number($("instrument").value)));
     $("volume").value = Math.round(100 * (recall(VOLUME) ?? 0.9));
     const setVolume = () => {
       sound.volume = Number($("volume").value) / 100;
@@ -103,8 +110,19 @@ export class Transport {
     const { sound, state } = this;
     $("tempo").value = Math.round(state.tempo);
     $("tempo-now").textContent = Math.round(state.tempo);
+    this.#showInstrument(state.program);
     if (sound.secondsPerStep !== this.secondsPerStep) sound.setTempo(this.secondsPerStep);
     this.change();
+  }
+
+  // A file may say any of 128.
+  #showInstrument(program) {
+    const list = $("instrument");
+    if (![...list.options].some((option) => option.value === String(program))) {
+      list.append(new Option(`As the file says (General MIDI ${program + 1})`, program));
+    }
+    list.value = program;
+    if (this.state.piece) this.sound.use(program).catch((error) => { say(`No instrument: ${error.message}`); });
   }
 
   #showPlaying() {
