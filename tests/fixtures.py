@@ -33,6 +33,7 @@ REMEMBERING = {
     "generator_channels": [8, 8],
     "batch": 8,
     "epochs": 1,
+    "phrase_updates": 0,
     "precision": "float32",
 }
 """The same with all that goes beyond the paper: it looks at up to four bars."""
@@ -44,6 +45,7 @@ SEVERAL_METRES = {
     "latent_mixture": 2,
     "epochs": 1,
     "batch": 16,
+    "phrase_updates": 0,
 }
 """What trains in a second, on bars of several metres too."""
 

@@ -48,6 +48,7 @@ def place(tmp_path_factory):
         beats = "".join(f"{0.5 * beat} {beat % 4 + 1}\n" for beat in range(145))
         song.with_suffix(".beats.txt").write_text(beats)
     few = {"encoder_channels": (32, 32), "generator_channels": (32, 32), "latent": 4}
+    few |= {"phrase_updates": 0}
     nextbar.train(
         corpus, place / "RUN", preset="small", epochs=40, batch=32, learning_rate=0.004, **few
     )

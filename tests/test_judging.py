@@ -1,5 +1,6 @@
 """Folders of pieces in several metres beside corpora of several."""
 
+import dataclasses
 import json
 import re
 
@@ -18,7 +19,7 @@ from nextbar.measures.intervals import UNMEASURED, Interval
 from nextbar.measures.pieces import metres_of_bars
 from nextbar.music.picture import draw_contact_sheet
 from nextbar.music.score import to_score, write_midi
-from nextbar.writing.folder import read_record
+from nextbar.writing.folder import Record, read_record
 
 from .measures.small_pieces import make_notes, piece_in
 
@@ -176,6 +177,73 @@ def test_a_verdict_on_few_pieces_cannot_be_read_as_praise(
     assert columns["reference"].mean == interval[0]
     assert columns["generated"] == (UNMEASURED if shown is None else Interval(*interval))
     assert any(re.match(f"told_from_real: {said}", note) for note in report.notes)
+
+
+IN_D = (62, 64, 66, 67, 69, 71, 73, 74)
+"""A scale of D major; in C it is two semitones lower."""
+
+
+def in_d(path):
+    write(path, *[(COMMON, {2 * i: pitch for i, pitch in enumerate(IN_D)})] * 4)
+
+
+def pitches(pieces):
+    return {tuple(sorted(set(piece.notes["pitch"].tolist()))) for piece in pieces}
+
+
+@pytest.fixture(scope="module")
+def tunes_in_d(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("d")
+    for n in range(4):
+        in_d(folder / f"{n}.mid")
+    return folder
+
+
+def prepared(folder, out, **options):
+    return nextbar.prepare(
+        folder, out, min_bars=1, held_out_every=2, page=False, duplicates="keep", **options
+    )
+
+
+def test_files_in_other_keys_are_brought_to_that_of_the_corpus(tunes_in_d, tmp_path):
+    in_c = prepared(tunes_in_d, tmp_path / "c")
+    report = nextbar.evaluate(tunes_in_d, reference=in_c.path)
+    assert report.measures["copied_bars"]["generated"].mean == 100
+    assert any(note.startswith("generated: 4 pieces were brought to C") for note in report.notes)
+    as_they_are = prepared(tunes_in_d, tmp_path / "d", common_key=False)
+    report = nextbar.evaluate(tunes_in_d, reference=as_they_are.path)
+    assert report.measures["copied_bars"]["generated"].mean == 100
+    assert not any("were brought to C" in note for note in report.notes)
+
+
+def test_a_corpus_stands_in_the_keys_in_which_the_model_writes(tunes_in_d, tmp_path):
+    lower = tuple(pitch - 2 for pitch in IN_D)
+    for name, options, written, expected in (
+        ("c", {}, False, IN_D),
+        ("d", {"common_key": False}, True, lower),
+        ("same", {}, True, lower),
+    ):
+        corpus = prepared(tunes_in_d, tmp_path / name, **options)
+        kind = dataclasses.replace(corpus.kind, common_key=written)
+        record = Record({}, kind, {})
+        real = judging.find_reference(record, corpus.path, None)
+        assert real.kind.common_key is written
+        assert pitches(real.pieces) == pitches(real.everything) == {expected}
+        assert set(real.training.bars[0]["pitch"].tolist()) == set(expected)
+
+
+def test_what_a_model_wrote_in_its_key_stays_and_what_it_wrote_in_a_files_key_is_moved():
+    piece = piece_in((COMMON, dict(enumerate(IN_D))), name="a.mid")
+    kind = dataclasses.replace(PLAIN_BARS, common_key=True)
+    for begun, expected in (("noise", 62), ("held-out", 62), ("training", 62), ("b.mid", 60)):
+        record = Record({}, kind, {"a.mid": {"options": {"from-bar": begun}}})
+        (found,), n_moved = judging.in_common_key([piece], kind, record)
+        assert found.notes["pitch"][0] == expected
+        assert n_moved == (begun == "b.mid")
+    # In keys of its own, a model's pieces have to be moved; beside bars in all keys none.
+    own = Record({}, PLAIN_BARS, record.pieces)
+    assert judging.in_common_key([piece], kind, own)[1] == 1
+    assert judging.in_common_key([piece], PLAIN_BARS, None)[1] == 0
 
 
 def test_pictures_are_of_bars_as_they_are_beside_real_windows_in_the_same_metres(

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-LONG = ("demo", "fetch", "reproduce", "studio")
+LONG = ("adapt", "demo", "fetch", "mix", "reproduce", "studio")
 """Commands that are tried in tests of their own; here they are parsed."""
 
 
@@ -58,6 +58,7 @@ def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path
     (tmp_path / "my-midi-files" / "jig.mid").write_bytes(data)
     (tmp_path / "mytune.mid").symlink_to(trained / "tunes" / "tune01.mid")
     few = {"encoder_channels": (8, 8), "generator_channels": (8, 8), "latent": 2, "epochs": 1}
+    few["phrase_updates"] = 0
     small = override(nextbar.PRESETS["default"].config, latent_mixture=2, **few)
     monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=small))
     ran = 0

@@ -14,6 +14,8 @@ The verbs are the same as on the command line:
     prepare    a folder of MIDI, ABC and MusicXML files -> a corpus of bars
     merge      the corpora of several machines -> one
     train      a corpus -> a run, which is a folder with a trained model
+    adapt      a run, and a few files of yours -> a run in their style
+    mix        a run and what was adapted from it -> a model between the two
     export     a run -> a smaller one, to give away
     load       a run -> a composer, which writes music as ``symusic.Score``
     generate   a run -> a folder of MIDI, WAV and pictures

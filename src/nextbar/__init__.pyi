@@ -13,7 +13,9 @@ from .music.prepare import prepare as prepare
 from .music.public_data import fetch as fetch
 from .reproduction import Reproduction as Reproduction
 from .reproduction import reproduce as reproduce
+from .training.adapt import adapt as adapt
 from .training.inspect import inspect as inspect
+from .training.mix import mix as mix
 from .training.presets import PRESETS as PRESETS
 from .training.run import Run as Run
 from .training.run import export as export

@@ -262,6 +262,7 @@ def train(
             checkpoint_epochs=checkpoint_epochs,
             sample_epochs=sample_epochs,
             progress=screen.training_progress(console, update),
+            phrase_progress=screen.phrase_progress(update),
         )
     if not run.is_first:
         return
@@ -287,6 +288,88 @@ def _read_config(path: Path | None) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f'{path}: holds no configuration fields, like {{"epochs": 20}}')
     return values
+
+
+@_command
+def adapt(
+    base: Path,
+    folder: Path,
+    /,
+    *,
+    out: Path,
+    track: str = "all",
+    share: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> None:
+    """Make a model write like a few files of yours, in minutes: 1 to 50 of them.
+
+    It stops by itself, by what a held-back piece costs. Ctrl-C stops with a checkpoint; the same
+    command goes on from there. The base stays as it is.
+
+    Example: nextbar adapt fiddle my-five-tunes --out mine
+
+    Parameters
+    ----------
+    base
+        A run, a model that was exported, or the name of one that comes with nextbar.
+    folder
+        A folder of music files. They are read with the base's grid, key and metres.
+    out
+        The folder of the run, new or to be continued.
+    track
+        Of the files: all but drums, melody, the number of a track that has notes, or a part of
+        its name.
+    share
+        How much of what was learned is taken, from 0, the base, to 1, all; by default as much as
+        leaves the base's own style as it was, nearly.
+    seed
+        Decides everything that is random.
+    device
+        auto, cpu, cuda, mps, ...
+    """
+    with screen.progress_bar(console, "adapting") as update:
+        run = nextbar.adapt(
+            base,
+            folder,
+            out,
+            track=track,
+            share=share,
+            seed=seed,
+            device=device,
+            progress=screen.training_progress(console, update),
+            say=lambda sentence: screen.say(console, sentence),
+        )
+    screen.say(
+        console,
+        f"run:    {run.path}\n"
+        f"next:   nextbar generate {shlex.quote(str(out))} --out FOLDER --no-copies",
+    )
+
+
+@_command
+def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
+    """Make a model between a base and what was adapted from it: so much of the one, so much of
+    the other.
+
+    Example: nextbar mix fiddle mine --share 0.5 --out half
+
+    Parameters
+    ----------
+    base
+        What was adapted: a run, a model that was exported, or the name of one that comes along.
+    adapted
+        The folder that nextbar adapt made of it.
+    out
+        The folder to write to, which must not exist.
+    share
+        How much of the adapted one: 0 is the base, 1 the adapted one.
+    """
+    folder = nextbar.mix(base, adapted, out, share=share)
+    screen.say(
+        console,
+        f"model:  {folder}\nnext:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
+    )
 
 
 @_command
@@ -335,6 +418,7 @@ def generate(
     track: str = "all",
     temperature: float | None = None,
     follow: float | None = None,
+    choose: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
@@ -384,6 +468,10 @@ def generate(
         what the run's configuration says.
     follow
         How closely each bar follows those before it: 1 as the model has learned, 0 not at all.
+    choose
+        How much the model's discriminator of phrases decides which of 16 bars drawn side by side is
+        taken: 1 by its odds of being real, 0 not at all, which is faster where many pieces are
+        written. By default 1 where there is one.
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.
@@ -431,6 +519,7 @@ def generate(
             track=track,
             temperature=temperature,
             follow=follow,
+            choose=choose,
             threshold=threshold,
             tempo=tempo,
             metre=metre,
@@ -486,8 +575,8 @@ def evaluate(
     bars
         How many bars of each piece are measured; by default as many as keep the most music.
     classifiers
-        Ask networks too how well they tell these pieces from real ones, and true next bars from
-        any. Takes some minutes, where all else takes seconds.
+        Ask networks too how well they tell these pieces from real ones; give them 1,000 pieces
+        and more. Takes some minutes, where all else takes seconds.
     seed
         Decides the chance row, the intervals and the networks.
     """
@@ -526,8 +615,8 @@ def verify(
     files
         Music files, or folders of them. Bars that a piece of nextbar went on from are not judged.
     training
-        A corpus, a run, or a model that somebody sent; by default the model that comes with
-        nextbar.
+        A corpus, a run, a model that somebody sent, or the name of one that comes with nextbar;
+        by default the usual one of these.
     strictness
         1, whole bars and phrases of two; 2, bars that differ in one note only, too.
     as_json

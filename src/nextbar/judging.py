@@ -27,6 +27,7 @@ from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
+from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
 from nextbar.music.metre import read_changes
@@ -35,7 +36,7 @@ from nextbar.music.reading import read_piece
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
 from nextbar.music.tunes import Metre
 from nextbar.writing.folder import Record, read_record
-from nextbar.writing.piece import HELD_OUT, NOISE
+from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING
 
 PLAIN_BARS = BarKind(
     "metre", ((4, 4),), 4, 120.0, onsets=False, common_key=False, median_velocity=90.0
@@ -65,6 +66,7 @@ def evaluate(
     how many bars of each piece are measured; a piece that has fewer is taken to
     end in silence. If not given, as many as keep the most music; pieces that
     have fewer are then left out, of longer ones the first bars are measured.
+    Where the bars of the reference are in one key, the pieces are brought to it.
     Each piece is read in its own metres; real music counts by metre as often as
     the pieces have it (``measures.metres``).
     """
@@ -76,6 +78,7 @@ def evaluate(
     real_music = find_reference(record, reference, training)
     kind = real_music.kind
     pieces, notes = read_folder(folder, kind, record)
+    pieces, n_moved = in_common_key(pieces, kind, record)
     real = real_music.pieces
     n_bars = _bars_to_compare(pieces, real) if bars is None else bars
     if n_bars < 1:
@@ -97,6 +100,8 @@ def evaluate(
         for piece in pieces
         if piece.n_bars >= n_bars or bars is not None
     ]
+    if n_moved:
+        notes.append(f"generated: {n_moved} pieces {_MOVED}")
     notes += real_music.notes
     report = compare(
         pieces, real, n_steps=kind.n_steps, training_bars=real_music.training, seed=seed
@@ -169,21 +174,31 @@ def find_reference(
             corpus = corpus_of(record.run)
         except CorpusError as error:
             return _without(str(error), record.kind, learned)
+    kind = corpus.kind
     if record is not None:
-        _check_bars("reference", corpus.kind, record.kind, "the pieces")
+        _check_bars("reference", kind, record.kind, "the pieces")
+        kind = replace(kind, common_key=record.kind.common_key)
     if learned is not None:
         _check_bars("training", learned.kind, corpus.kind, "the reference")
     return RealMusic(
-        kind=corpus.kind,
-        pieces=pieces_of_corpus(corpus, "held_out"),
-        everything=pieces_of_corpus(corpus, "all"),
-        training=TrainingBars.of_corpus(learned or corpus),
+        kind=kind,
+        pieces=pieces_of_corpus(corpus, "held_out", kind),
+        everything=pieces_of_corpus(corpus, "all", kind),
+        training=_training_bars(learned or corpus, kind),
     )
+
+
+def _training_bars(corpus: Corpus, kind: BarKind) -> TrainingBars:
+    """The training bars of a corpus, in one key where the kind is and in their own where not."""
+    if corpus.kind.common_key == kind.common_key:
+        return TrainingBars.of_corpus(corpus)
+    tunes = pieces_of_corpus(corpus, "training", kind)
+    return TrainingBars.of_pieces(tunes, n_steps=corpus.n_steps)
 
 
 def _without(why: str, kind: BarKind, learned: Corpus | None) -> RealMusic:
     note = f"reference: {why}, so there is no real music to compare with; see --reference"
-    bars = TrainingBars.of_corpus(learned) if learned else None
+    bars = _training_bars(learned, kind) if learned else None
     return RealMusic(kind, training=bars, notes=[note])
 
 
@@ -194,12 +209,15 @@ def _from_folder(folder: Path, record: Record | None, learned: Corpus | None) ->
     kind = record.kind if record else learned.kind if learned else PLAIN_BARS
     if learned is not None:
         _check_bars("training", learned.kind, kind, "the pieces")
-    pieces, notes = read_folder(folder, kind, read_record(folder))
+    of_folder = read_record(folder)
+    pieces, notes = read_folder(folder, kind, of_folder)
+    pieces, n_moved = in_common_key(pieces, kind, of_folder)
+    notes += [f"{n_moved} pieces {_MOVED}"] if n_moved else []
     return RealMusic(
         kind,
         pieces,
         pieces,
-        TrainingBars.of_corpus(learned) if learned else None,
+        _training_bars(learned, kind) if learned else None,
         [f"reference, {note}" for note in notes],
     )
 
@@ -333,6 +351,34 @@ def read_folder(
     return pieces, notes
 
 
+_MOVED = "were brought to C major or A minor, in which the bars are that they stand beside"
+
+
+def in_common_key(
+    pieces: Sequence[Piece], kind: BarKind, record: Record | None
+) -> tuple[list[Piece], int]:
+    """The pieces of a folder in the key of bars of this kind, and how many had to be moved.
+
+    Where bars are in one key, each is moved by the scale that it fits best, as prepare
+    does. Those that a model in that key wrote from noise or from a tune of its corpus are
+    in it, whatever they fit.
+    """
+    if not kind.common_key:
+        return list(pieces), 0
+    there = {
+        name
+        for name, made in (record.pieces.items() if record and record.kind.common_key else ())
+        if made.get("options", {}).get("from-bar", NOISE) in (NOISE, HELD_OUT, TRAINING)
+    }
+    moved = [piece if piece.name in there else _to_c(piece) for piece in pieces]
+    return moved, sum(new is not old for new, old in zip(moved, pieces, strict=True))
+
+
+def _to_c(piece: Piece) -> Piece:
+    semitones = semitones_to_c(piece.notes)
+    return piece._replace(notes=transpose(piece.notes, semitones)) if semitones else piece
+
+
 def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
     """The piece with the metre of each bar; bars of the seconds grid have none."""
     if kind.grid == "seconds":
@@ -340,12 +386,21 @@ def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
     return piece._replace(metres=tuple(metres), starts=kind.starts_of(metres))
 
 
-def pieces_of_corpus(corpus: Corpus, part: Any) -> list[Piece]:
-    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured."""
-    pieces, kind = [], corpus.kind
+def pieces_of_corpus(corpus: Corpus, part: Any, kind: BarKind | None = None) -> list[Piece]:
+    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured.
+
+    kind: says whether they are wanted in one key or in their own; as the corpus
+    has them, if not given.
+    """
+    pieces = []
     for number in corpus.pieces(part):
         bars = corpus.bars_of(number)
         notes = corpus.notes(bars.start, bars.stop)
         piece = Piece(notes, len(bars), corpus.piece_name(number))
-        pieces.append(in_metres(piece, corpus.metres_of(bars), kind))
+        if kind is not None and kind.common_key and not corpus.kind.common_key:
+            piece = _to_c(piece)
+        elif kind is not None and corpus.kind.common_key and not kind.common_key:
+            moved = int(corpus.describe(number).get("transposed", 0))
+            piece = piece._replace(notes=transpose(notes, -moved))
+        pieces.append(in_metres(piece, corpus.metres_of(bars), corpus.kind))
     return pieces

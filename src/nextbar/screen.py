@@ -89,6 +89,13 @@ def training_progress(console: Console, update: Update) -> "Callable[[StepDone],
     return show
 
 
+def phrase_progress(update: Update) -> "Callable[[int, int, float], None]":
+    """A callback that shows how far the discriminator of phrases is."""
+    return lambda n_done, n_updates, loss: update(
+        n_done, n_updates, f"what tells written phrases from real ones, D {loss:.2f}"
+    )
+
+
 def describe_figures(figures: "Figures") -> str:
     """The losses in a line: KL and reconstruction in nats, D's verdicts once it takes part."""
     parts = [

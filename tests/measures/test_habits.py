@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 from nextbar.measures.habits import (
+    clashes,
     empty_bars,
     groove_consistency,
     pitch_class_entropy,
     pitch_entropy,
     polyphony,
+    voice_steps,
 )
 from nextbar.measures.pieces import Piece
 
-from .small_pieces import make_notes, piece_of_bars, random_piece
+from .small_pieces import make_notes, piece_of_bars, random_piece, tune
 
 muspy = pytest.importorskip("muspy")
 
@@ -111,3 +113,25 @@ def test_a_bar_into_which_a_note_is_held_is_not_empty():
 def test_polyphony_is_of_what_is_heard():
     notes = make_notes([(0, 4, 60, 90), (0, 4, 64, 11), (0, 4, 67, 10)])
     assert polyphony(notes) == 2
+
+
+def test_a_chord_clashes_where_two_pitch_classes_are_a_semitone_apart():
+    # C E G; C and B an octave up: a major seventh; F alone; D and E flat two octaves up; G.
+    chord, seventh = [(0, 2, pitch, 90) for pitch in (60, 64, 67)], [(2, 2, 60, 90), (2, 2, 83, 90)]
+    rest = [(4, 1, 65, 90), (5, 4, 62, 90), (6, 1, 87, 90), (7, 1, 67, 90), (7, 1, 68, 10)]
+    notes = make_notes([*chord, *seventh, *rest])
+    # Chords are at 0, 2, 6 (D is held into it) and 7 (D and G): two of four clash.
+    assert clashes(notes) == 50
+    assert math.isnan(clashes(tune([60, 61, 60])))  # one note at a time
+    assert math.isnan(clashes(make_notes([(0, 1, 60, 90), (0, 1, 72, 90)])))  # octaves
+    assert math.isnan(clashes(make_notes([])))
+    assert clashes(make_notes([(0, 1, 60, 90), (0, 1, 71, 90)])) == 100  # C and B, round the octave
+
+
+def test_the_voices_step_from_onset_to_onset():
+    # Highest 67 67 72, lowest 60 55 72 (60 ends, 55 does too, and 67 is held to the second).
+    notes = make_notes([(0, 2, 60, 90), (0, 4, 67, 90), (2, 2, 55, 90), (4, 1, 72, 90)])
+    assert voice_steps(notes) == ((0 + 5) / 2 + (5 + 17) / 2) / 2
+    assert voice_steps(tune([60, 62, 59])) == 2.5
+    assert math.isnan(voice_steps(tune([60])))
+    assert math.isnan(voice_steps(make_notes([])))

@@ -32,6 +32,8 @@ NAMES = [
     "nearest_phrase",
     "empty_bars",
     "polyphony",
+    "clashes",
+    "voice_steps",
     "pitch_entropy",
     "groove_consistency",
     "overlap_pitch_classes",

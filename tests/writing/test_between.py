@@ -57,6 +57,7 @@ def run(tmp_path_factory):
         epochs=1,
         batch=8,
         ahead=(),
+        phrase_updates=0,
     )
     return place / "run"
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import mido
@@ -18,7 +19,7 @@ from nextbar.shipped import FOLDER as SHIPPED
 from nextbar.writing.bar_by_bar import write_bars
 from nextbar.writing.folder import RECORD
 from nextbar.writing.no_copies import NoCopies, again, write_new_bars
-from nextbar.writing.piece import MOST_DRAWS, Draw
+from nextbar.writing.piece import MOST_DRAWS, Before, Draw
 
 N_TUNES, N_BARS = 12, 6
 METRE = (2, 4)
@@ -150,6 +151,23 @@ def test_a_draw_that_was_found_gives_its_bar_again_without_fingerprints(model, l
         np.testing.assert_array_equal(again_written.roll, new.bar.roll)
 
 
+def test_a_phrase_is_not_made_of_free_bars_nor_with_the_bar_that_was_given(model, learned):
+    """No bar is known here, as if all were common, but their phrases are."""
+    known, none = Fingerprints.of_corpus(learned[0]), np.zeros(0, np.uint64)
+    no_copies = NoCopies(replace(known, bars=none, near=none))
+    (free,) = model.compose([None], bars=N_BARS, seeds=[1], metre=METRE)
+    (held,) = model.compose([None], bars=N_BARS, seeds=[1], metre=METRE, no_copies=no_copies)
+    assert any(no_copies.verdicts_on(free, model.kind).phrases)
+    assert not any(no_copies.verdicts_on(held, model.kind).phrases)
+    first = write_bars(model, [None], [Draw(1, 0, model.sampling, METRE)])[0]
+    given = Before(first.roll[None], (METRE,))
+    draw = Draw(1, 1, model.sampling, METRE)  # the second bar of that tune, behind its first
+    (alone,) = write_new_bars(model, [None], [draw], no_copies)
+    (behind,) = write_new_bars(model, [given], [draw], no_copies)
+    assert alone.draw.attempt == 0
+    assert behind.draw.attempt > 0
+
+
 def test_the_temperature_rises_after_sixteen_draws_and_without_any_at_once():
     warm, cold = Draw(0, 0, Sampling(temperature=1.0)), Draw(0, 0, Sampling(temperature=0.0))
     temperatures = [again(warm, n).sampling.temperature for n in (0, 15, 16, 31, 32, 63)]
@@ -158,21 +176,14 @@ def test_the_temperature_rises_after_sixteen_draws_and_without_any_at_once():
     assert again(warm, MOST_DRAWS) is None
 
 
-def all_is_known(monkeypatch):
-    """Every bar with two notes is a copy."""
-    monkeypatch.setattr(
-        Fingerprints, "_verdict", lambda _, content, __: "copy" if len(content) > 8 else "plain"
-    )
-
-
 def test_what_cannot_be_written_is_said_and_not_given_out(model, tmp_path, monkeypatch, capsys):
-    all_is_known(monkeypatch)
+    monkeypatch.setattr(Fingerprints, "_verdict", lambda *_: "copy")
     monkeypatch.setattr("nextbar.writing.no_copies.DRAWS_AS_WARM", 64)
     no_copies = model.no_copies()
     (piece,) = model.compose([None], bars=2, seeds=[1], metre=METRE, no_copies=no_copies)
     assert not piece.check.is_passed
-    assert piece.n_bars == piece.check.stuck_at - 1, "it ends before that bar"
-    with pytest.raises(CopiedError, match=r"seed 1: every draw of bar \d was a copy"):
+    assert (piece.n_bars, piece.check.stuck_at) == (0, 1), "it ends before that bar"
+    with pytest.raises(CopiedError, match="seed 1: every draw of bar 1 was a copy"):
         model.generate(bars=1, seed=1, no_copies=True)
     words = ["generate", "--out", str(tmp_path), "--no-copies", "--pieces", "1", "--bars", "1"]
     assert main([*words, "--no-wav", "--no-pictures"]) == 1

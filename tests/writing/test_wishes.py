@@ -9,6 +9,7 @@ import torch
 
 import nextbar
 from nextbar.errors import UsageError
+from nextbar.frames.phrases import Candidates
 from nextbar.writing.wishes import Wishes, mean_pitch, notes_in, read_chords, read_register
 
 from ..music.midi_files import midi, track
@@ -107,11 +108,16 @@ def test_of_bars_the_nearest_is_taken():
     frames[2, 1, 50, ::2] = 1
     assert notes_in(frames).tolist() == [0, 1, 2]
     assert mean_pitch(frames).tolist() == [-1000, 61, 71]
-    assert Wishes(density=2).chooser(0)(frames, frames, 0) == 2
+
+    def nearest(free=frames, transposed=0, **wishes):
+        off_by = Wishes(**wishes).wish(transposed)
+        return int(off_by(Candidates(frames, free, None, 0)).argmin())
+
+    assert nearest(density=2) == 2
     # 1 of 2 notes and no semitones (0.5), none and 10 of 12 (0.83); then 0.5 + 0.5 and 0.33.
-    assert Wishes(density=2, register=61).chooser(0)(frames, frames, 0) == 1
-    assert Wishes(density=2, register=67).chooser(0)(frames, frames, 0) == 2
+    assert nearest(density=2, register=61) == 1
+    assert nearest(density=2, register=67) == 2
     # Heard a fifth higher than it is to sound: 61 stands for 54, 71 for 64.
-    assert Wishes(register=57).chooser(7)(frames, frames, 0) == 1
+    assert nearest(register=57, transposed=7) == 1
     free = frames.roll(1, dims=0)  # what was open had 2, 0 and 1 notes: all, none, none are lost
-    assert Wishes(chords=(frozenset({0}),)).chooser(0)(frames, free, 0) == 2
+    assert nearest(chords=(frozenset({0}),), free=free) == 2

@@ -2,13 +2,15 @@
 
 Beside it stands what the run says of itself (:mod:`nextbar.frames.record`).
 What is exported to be given away is such a folder, too, with no more than it
-takes to write: encoder and generator, in half precision, a tenth of the size.
+takes to write, and to be adapted: encoder, generator and posterior, in half
+precision, an eighth of the size.
 
 Nothing here is pickled: loading a run that somebody sent reads arrays and JSON
 and executes nothing. The random state needs no place of its own, since order
 and noise depend on seed, epoch and step alone.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +23,7 @@ from torch import Tensor, nn
 
 from nextbar.errors import RunError
 from nextbar.files import folder_written_whole, write_bytes_atomically
+from nextbar.frames import record
 from nextbar.frames.config import Config
 from nextbar.frames.model import Model, build_model
 from nextbar.frames.record import (
@@ -28,12 +31,15 @@ from nextbar.frames.record import (
     FORMAT,
     PROGRESS,
     WEIGHTS,
+    Description,
     describe_run,
     read_description,
     read_progress,
 )
 from nextbar.frames.training import Training, begin_training
 
+PHRASES = "phrases."
+"""What the names of the discriminator of phrases begin with."""
 EXPORTED = "exported."
 """What the names of weights that were exported begin with."""
 
@@ -81,11 +87,36 @@ def load_model(run: Path, device: torch.device) -> tuple[Model, int]:
     model = build_model(shape, config, widths)
     progress, tensors = read_progress(run), _read_tensors(run, only=EXPORTED)
     if tensors:
-        _fill(writing_networks(model), tensors, run, EXPORTED)
+        networks = writing_networks(model)
+        if not _has_posterior(tensors) and "posterior" in networks:
+            networks.pop("posterior")  # once it was not given away
+        _fill(networks, tensors, run, EXPORTED)
     else:
         which = "averaged." if config.average else "model."
         _fill(model, _read_tensors(run, only=which), run, which)
     return model.to(device).eval(), progress["epoch"]
+
+
+def load_to_adapt(run: Path, device: torch.device) -> Model:
+    """The networks to train further on other frames; their optimisers begin anew.
+
+    Raises RunError where a network is missing that only training needs.
+    """
+    exported = _read_tensors(run, only=EXPORTED)
+    model, _ = load_model(run, device)
+    lacks = model.discriminator is not None or (
+        model.posterior is not None and not _has_posterior(exported)
+    )
+    if exported and lacks:
+        raise RunError(
+            f"{run} was exported without what training needs; export it anew with this version, or "
+            "adapt the run itself"
+        )
+    return model.requires_grad_(True)
+
+
+def _has_posterior(exported: Mapping[str, Tensor]) -> bool:
+    return any(name.startswith(f"{EXPORTED}posterior.") for name in exported)
 
 
 def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[str, bytes]) -> None:
@@ -96,11 +127,18 @@ def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[s
     """
     described = read_description(run)
     model, epoch = load_model(run, torch.device("cpu"))
+    write_model(model, epoch, out, described._replace(origin=origin), beside)
+
+
+def write_model(
+    model: Model, epoch: int, out: Path, described: Description, beside: Mapping[str, bytes]
+) -> None:
+    """Writes a model as a run that only writes; beside: files that go along, by name."""
     with folder_written_whole(out) as folder:
-        describe_run(folder, described._replace(origin=origin))
+        describe_run(folder, described)
         progress = {"format": FORMAT, "epoch": epoch, "step": 0}
         tensors = {
-            EXPORTED + name: tensor.half().contiguous()
+            EXPORTED + name: _halved(tensor)
             for name, tensor in writing_networks(model).state_dict().items()
         }
         weights = save(tensors, {PROGRESS: json.dumps(progress)})
@@ -109,9 +147,27 @@ def export_model(run: Path, out: Path, origin: dict[str, Any], beside: Mapping[s
             write_bytes_atomically(folder / name, data, durable=True)
 
 
+def _halved(tensor: Tensor) -> Tensor:
+    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+
+
+def digest_of(run: Path) -> str:
+    """The sha256 of a run's weights. Raises RunError where it has none."""
+    record.check_is_run(run)
+    path = run / WEIGHTS
+    if not path.is_file():
+        raise RunError(f"{run} has no {WEIGHTS}: its training has not come so far; train it first")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def writing_networks(model: Model) -> nn.ModuleDict:
-    """Encoder and generator, which is all that it takes to write."""
-    return nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    """Encoder and generator, which is all that it takes to write, and the posterior to adapt."""
+    networks = nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    if model.phrases is not None:
+        networks["phrases"] = model.phrases
+    if model.posterior is not None:
+        networks["posterior"] = model.posterior
+    return networks
 
 
 def _read_tensors(run: Path, only: str = "") -> dict[str, Tensor]:
@@ -131,6 +187,9 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path, which: str = 
         for name, tensor in tensors.items()
         if name.startswith(which)
     }
+    if not any(name.startswith(PHRASES) for name in weights):  # trained last, perhaps later
+        fresh = {n: tensor for n, tensor in model.state_dict().items() if n.startswith(PHRASES)}
+        weights |= fresh
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

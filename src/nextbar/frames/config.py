@@ -139,6 +139,15 @@ class Config:
     adversarial_weight: float = setting(
         1.0, "weight of the generator's adversarial term, Eq. 10", low=0, high=1e6
     )
+    phrase_updates: int = setting(
+        0,
+        "columns only: updates of a discriminator of phrases, four frames together, that when all "
+        "else is trained learns to tell what the model writes from what is real, and chooses "
+        "among frames while writing; 0: there is none",
+        low=0,
+        high=1_000_000,
+        only="columns",
+    )
     warm_up: int = setting(
         0,
         "epochs over which the prior weight grows from 0; not in the paper",
@@ -264,6 +273,14 @@ class Sampling:
         "how closely each frame follows those before it: 1 as the model has learned, 0 not at all",
         low=0,
         high=1,
+    )
+    choose: float = setting(
+        0.0,
+        "how much the discriminator of phrases decides, where there is one: each frame is one of "
+        "16 that are drawn side by side, taken by its odds of being real, 1; 0: the first is "
+        "taken, which is faster where many sequences are written",
+        low=0,
+        high=10,
     )
 
     def __post_init__(self) -> None:

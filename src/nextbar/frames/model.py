@@ -17,7 +17,7 @@ from nextbar.frames.columns import (
     PartsEncoder,
     there_of,
 )
-from nextbar.frames.config import Config
+from nextbar.frames.config import Config, Sampling
 from nextbar.frames.contracts import (
     Consecutive,
     Drawn,
@@ -31,6 +31,7 @@ from nextbar.frames.contracts import (
     There,
     Verdict,
 )
+from nextbar.frames.phrases import PhraseDiscriminator
 from nextbar.frames.plane import Discriminator, Encoder, Generator, check_sides
 
 
@@ -77,6 +78,8 @@ class Model(nn.Module):
     modules and can be called by themselves. posterior: in columns, the encoder
     that sees the next frame, used only while training (Denton & Fergus 2018);
     else None. discriminator: None where ``config.has_adversary`` is not so.
+    phrases: the discriminator of several frames together that chooses while
+    writing, or None (:mod:`nextbar.frames.phrases`).
 
     Frames may be of several kinds: then ``widths`` says for each how many of
     the shape's columns its frames have, beyond which they are empty, and
@@ -116,6 +119,7 @@ class Model(nn.Module):
             self.generator = Generator(shape, config)
             if config.has_adversary:
                 self.discriminator = Discriminator(shape, config)
+        self.phrases = PhraseDiscriminator(shape) if config.phrase_updates else None
         # Convolutions on a CPU run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -206,6 +210,10 @@ class Model(nn.Module):
         back = [frames[-lag] if lag <= len(frames) else None for lag in self.config.history]
         nothing = torch.zeros_like(next(each for each in [*back, *known] if each is not None))
         return torch.cat([nothing if each is None else each for each in [*back, *known]], dim=1)
+
+    def chooses(self, sampling: Sampling) -> bool:
+        """Whether the discriminator of phrases has a say in what is written."""
+        return self.phrases is not None and bool(self.phrases.n_updates) and sampling.choose > 0
 
     def kinds_of(
         self, kinds: Int[Tensor, "batch frames"] | None, after: After | None = None

@@ -10,8 +10,16 @@ from torch import Tensor
 
 from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
 from nextbar.frames.config import Sampling
-from nextbar.frames.contracts import Consecutive, Frames, Kinds, Latents, Noise, Written
+from nextbar.frames.contracts import (
+    Consecutive,
+    Frames,
+    Kinds,
+    Latents,
+    Noise,
+    Written,
+)
 from nextbar.frames.model import After, Model
+from nextbar.frames.phrases import PHRASE, Candidates, Choose, Luck, Wish, chooser
 from nextbar.frames.replicas import few_threads
 
 SLOTS = 16
@@ -45,7 +53,25 @@ def roll_out(
     (len(seeds), T + n_frames), of the first frames and of those to come, where
     there are kinds. after: frames that come behind those written, for each
     sequence as many; what is written leads to them, if the model reads ahead.
+    Where the discriminator of phrases has a say (``sampling.choose``), see
+    :func:`roll_out_choosing`.
     """
+    if model.chooses(sampling):
+        return torch.cat(
+            [
+                roll_out_choosing(
+                    model,
+                    None if first is None else first[nth : nth + 1],
+                    seed=seed,
+                    n_frames=n_frames,
+                    sampling=sampling,
+                    perceive=perceive,
+                    kinds=None if kinds is None else kinds[nth : nth + 1],
+                    after=None if after is None else row_of(after, nth),
+                )
+                for nth, seed in enumerate(seeds)
+            ]
+        )
     groups = []
     noise = latent_noise(seeds, n_frames, model.noise_size)
     for begin in range(0, len(seeds), SLOTS):
@@ -66,32 +92,45 @@ def roll_out_choosing(
     *,
     seed: int,
     n_frames: int,
-    choose: Callable[[Frames, Frames, int], int],
     sampling: Sampling = AS_TRAINED,
     perceive: Callable[[Frames], Frames] = lambda frames: frames,
     kinds: Kinds | None = None,
     after: After | None = None,
+    wish: Wish | None = None,
     rows: Bool[Tensor, "written height"] | None = None,
 ) -> Written:
     """One sequence as of :func:`roll_out`, each frame one of ``SLOTS`` drawn side by side.
 
-    first, kinds, after: as there, of one row. choose: of these frames as
-    perceived, (SLOTS, C, H, W), of what they had been with all rows open, and of
-    the frame's number from 0, which is taken. The first is drawn with the seed's
-    own noise: where that is always chosen, the sequence is that of
-    :func:`roll_out`. rows: for each frame those in which something may be; in
-    columns only. A sequence alone costs as much without.
+    first, kinds, after: as there, of one row. Which is taken: by the
+    discriminator of phrases (``sampling.choose``), and by the wish, see
+    :func:`nextbar.frames.phrases.chooser`. The first is drawn with the seed's own
+    noise: where neither has a say, the sequence is that of :func:`roll_out`.
+    rows: for each frame those in which something may be; in columns only. A
+    sequence alone costs little more than without.
     """
-    of_others = [np.random.default_rng([seed, other]) for other in range(1, SLOTS)]
-    shape = (n_frames, model.noise_size)
-    others = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for rng in of_others]
-    noise = torch.cat([latent_noise([seed], *shape), torch.stack(others)])
+    own = latent_noise([seed], n_frames, model.noise_size)[0]
+    noise, luck = candidate_noise((seed,), own)
+    choose = chooser(model.phrases if model.chooses(sampling) else None, sampling, luck, wish)
     start = None if first is None else _pad(first)
     of_all = None if kinds is None else _pad(kinds)
     ahead = None if after is None else _of_rows(after, slice(None))
     with few_threads(model.config):
         args = (model, start, noise, sampling, perceive, of_all, ahead, choose, rows)
         return _roll_out_group(*args)[:1]
+
+
+def candidate_noise(
+    key: tuple[int, ...], own: Float[Tensor, "time noise"]
+) -> tuple[Float[Tensor, "slots time noise"], Float[Tensor, "time slots"]]:
+    """The noise of all candidates, the own one first, and what decides between equal ones.
+
+    key: what the others are drawn by. Asking for more frames leaves the earlier ones.
+    """
+    shape = tuple(own.shape)
+    rngs = [np.random.default_rng([*key, other]) for other in range(1, SLOTS)]
+    others = [torch.from_numpy(rng.standard_normal(shape, np.float32)) for rng in rngs]
+    luck = np.random.default_rng([*key, SLOTS]).gumbel(size=(len(own), SLOTS))
+    return torch.stack([own, *others]), torch.from_numpy(luck).float()
 
 
 def latent_noise(
@@ -118,7 +157,7 @@ def _roll_out_group(
     perceive: Callable[[Frames], Frames],
     kinds: Kinds | None,
     after: After | None,
-    choose: Callable[[Frames, Frames, int], int] | None = None,
+    choose: Choose | None = None,
     rows: Bool[Tensor, "written height"] | None = None,
 ) -> Written:
     model.eval()
@@ -139,7 +178,7 @@ def _roll_out_group(
         drawn = perceive(model.draw(latent, there, may_be))
         if choose is not None:
             free = drawn if may_be is None else perceive(model.draw(latent, there))
-            chosen = choose(drawn.cpu(), free.cpu(), nth)
+            chosen = choose(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
             drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
         frames.append(drawn)
     return torch.stack(frames[len(given) :], dim=1).cpu()
@@ -215,6 +254,39 @@ def next_frames(
 
 
 @torch.inference_mode()
+def next_frame_chosen(
+    model: Model,
+    before: Float[Tensor, "1 time channels height width"] | None,
+    noise: Float[Tensor, "slots noise"],
+    luck: Luck,
+    sampling: Sampling,
+    *,
+    perceive: Callable[[Frames], Frames],
+    kinds: Kinds | None = None,
+    after: After | None = None,
+) -> tuple[Frames, Latents]:
+    """One step of :func:`roll_out_choosing` by itself: the raw frame (1, C, H, W), and its latent.
+
+    before, kinds, after: of one row. noise: (SLOTS, ``noise_size``) and luck: as
+    :func:`candidate_noise` gives them, of this frame.
+    """
+    model.eval()
+    with few_threads(model.config):
+        device = _device(model)
+        start = None if before is None else _pad(before).to(device)
+        of_all = None if kinds is None else _pad(kinds).to(device)
+        ahead = None if after is None else _to(_of_rows(after, slice(None)), device)
+        latent = next_latent(model, start, noise.to(device), sampling, of_all, ahead)
+        there = model.there_in(of_all, model.shape[2])
+        drawn = model.draw(latent, there)
+        heard = perceive(drawn).cpu()
+        front = None if before is None else before
+        choose = chooser(model.phrases, sampling, luck[None])
+        nth = choose(Candidates(heard, heard, front, 0))
+    return drawn[nth : nth + 1].cpu(), latent[nth : nth + 1].cpu()
+
+
+@torch.inference_mode()
 def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames:
     """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's.
 
@@ -234,6 +306,20 @@ def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames
 
 def _device(model: Model) -> torch.device:
     return next(model.parameters()).device
+
+
+def _latest(
+    frames: Sequence[Frames],
+) -> Float[Tensor, "1 time channels height width"] | None:
+    """The last frames of the first row, as many as a phrase has beside its last one."""
+    last = [frame[:1].cpu() for frame in frames[-(PHRASE - 1) :]]
+    return torch.stack(last, dim=1) if last else None
+
+
+def row_of(after: After, nth: int) -> After:
+    """What comes behind one of several sequences."""
+    kinds = None if after.kinds is None else after.kinds[nth : nth + 1]
+    return After(after.frames[nth : nth + 1], after.gap, kinds)
 
 
 def _of_rows(after: After, rows: slice) -> After:

@@ -11,7 +11,8 @@ counts by metre as often as the composed pieces have it (``metres.py``).
 
     of the pitches of a piece     scale_consistency, uniqueness, recurrence, tone_span
     of its velocities             velocity_span
-    of its notes                  polyphony, pitch_entropy, pitch_class_entropy
+    of its notes                  polyphony, clashes, voice_steps, pitch_entropy,
+                                  pitch_class_entropy
     of a piece                    groove_consistency, empty_bars
     of a set of pieces            coherence, coherence_by_bar, diversity
     of two sets                   follows, overlap, metre_overlap, copied_bars, nearest_distances,
@@ -31,11 +32,13 @@ from nextbar.measures.copying import TrainingBars, copied_bars, nearest_distance
 from nextbar.measures.distributions import count_features, overlap, overlaps
 from nextbar.measures.follows import follows
 from nextbar.measures.habits import (
+    clashes,
     empty_bars,
     groove_consistency,
     pitch_class_entropy,
     pitch_entropy,
     polyphony,
+    voice_steps,
 )
 from nextbar.measures.intervals import Interval
 from nextbar.measures.metres import MetreOverlap, metre_overlap
@@ -63,6 +66,7 @@ __all__ = [
     "TrainingBars",
     "TwoSampleTest",
     "bars_of_pieces",
+    "clashes",
     "coherence",
     "coherence_by_bar",
     "compare",
@@ -96,4 +100,5 @@ __all__ = [
     "unique_tones",
     "uniqueness",
     "velocity_span",
+    "voice_steps",
 ]

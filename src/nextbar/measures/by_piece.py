@@ -16,7 +16,13 @@ from nextbar.measures.copying import (
     phrase_contents,
     phrase_firsts,
 )
-from nextbar.measures.habits import groove_consistency, pitch_entropy, polyphony
+from nextbar.measures.habits import (
+    clashes,
+    groove_consistency,
+    pitch_entropy,
+    polyphony,
+    voice_steps,
+)
 from nextbar.measures.intervals import divide
 from nextbar.measures.paper import (
     NoteOns,
@@ -90,6 +96,8 @@ def values_by_piece(
     tones = [note_ons(piece.notes) for piece in pieces]
     columns = {name: [measure(each) for each in tones] for name, measure in _OF_TONES.items()}
     columns["polyphony"] = [polyphony(piece.notes) for piece in pieces]
+    columns["clashes"] = [clashes(piece.notes) for piece in pieces]
+    columns["voice_steps"] = [voice_steps(piece.notes) for piece in pieces]
     columns["pitch_entropy"] = [pitch_entropy(piece.notes) for piece in pieces]
     columns["groove_consistency"] = [groove_consistency(piece, n_steps=n_steps) for piece in pieces]
     values = {name: np.array(column, np.float64) for name, column in columns.items()}

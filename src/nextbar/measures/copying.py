@@ -185,8 +185,7 @@ def pack_notes(
     heard = rows["velocity"] > SILENT_VELOCITY
     rows, bar = rows[heard], np.repeat(np.arange(len(index) - 1), np.diff(index))[heard]
     start, pitch = rows["start"].astype(np.int64), rows["pitch"].astype(np.int64)
-    packed: IntArray = np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
-    return packed
+    return np.unique(bar << 24 | start << 16 | pitch << 8 | rows["duration"])
 
 
 def from_the_lowest(
@@ -196,8 +195,8 @@ def from_the_lowest(
     bar, pitch = packed >> 24, packed >> 8 & 0xFF
     lowest = np.full(n_bars, 255)
     np.minimum.at(lowest, bar, pitch)
-    lowered: IntArray = packed - (lowest[bar] << 8)
-    return lowered
+    moved: IntArray = packed - (lowest[bar] << 8)
+    return moved
 
 
 def phrase_firsts(

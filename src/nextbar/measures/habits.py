@@ -1,10 +1,14 @@
-"""Habits of a piece that users of other tools expect: polyphony, entropy, groove.
+"""Habits of a piece: polyphony, entropy, groove, clashes, steps of the voices.
 
 Meaning
-    The names and formulas are MusPy's (Dong et al. 2020). Two of its figures
+    The names and formulas of most are MusPy's (Dong et al. 2020). Two of its figures
     are off: it numbers bars to ``length // bar + 1``, so a piece that ends at a
     bar line gets a phantom last bar, which is empty and breaks its groove. Here
     a piece has the bars that it says it has.
+
+    Two are our own: how often notes clash, and how far the outer voices step. Of six that were
+    tried on chorales and on piano they alone tell real music from damaged: hand spans, parallel and
+    contrary motion, and parallel fifths and octaves do not.
 
 Conventions
     Only what is heard counts: velocity above 10. A piece without a sounding note
@@ -12,7 +16,7 @@ Conventions
 
 Units
     Polyphony: pitches at once, 1 and up. Entropies: bits, 0 to log2 of 128 or
-    12. Groove consistency: 0-1.
+    12. Groove consistency: 0-1. Clashes: percent of chords. Voice steps: semitones.
 """
 
 import numpy as np
@@ -24,6 +28,7 @@ from nextbar.measures.pieces import (
     NoteArray,
     Piece,
     bars_of_pieces,
+    chords_at_onsets,
     metres_of_bars,
     pitches_at_once,
     sounding_notes,
@@ -38,6 +43,37 @@ def polyphony(notes: NoteArray) -> float:
     """
     heard = sounding_notes(notes)
     return float(pitches_at_once(heard).mean()) if len(heard) else np.nan
+
+
+def clashes(notes: NoteArray) -> float:
+    """Percent of the chords in which two pitch classes are a semitone apart, 0-100.
+
+    A chord is what sounds where a note begins, of two pitch classes or more. Good is near real
+    music: of 8 bars, chorales have 9 %, 22 % with a tenth of their notes moved, and random notes
+    66 %; classical piano 13, 24 and 56 %. NaN without a chord.
+    """
+    sounds = chords_at_onsets(notes)
+    octaves = np.pad(sounds, ((0, 0), (0, 4)))  # (onsets, 132), 11 octaves
+    classes = np.any(octaves.reshape(len(sounds), 11, 12), axis=1)
+    classes = classes[classes.sum(axis=1) > 1]
+    if not len(classes):
+        return np.nan
+    return 100 * float(np.mean(np.any(classes & np.roll(classes, 1, axis=1), axis=1)))
+
+
+def voice_steps(notes: NoteArray) -> float:
+    """Mean step of the highest and of the lowest voice from onset to onset, in semitones.
+
+    The voices are the outer pitches of what sounds where a note begins. Good is near real music:
+    in 8 bars of chorales 1.9, and 4.4 if their pitches are dealt anew; of classical piano 4.1
+    and 7.2. It does not see a tenth of the notes moved. NaN for fewer than two onsets.
+    """
+    sounds = chords_at_onsets(notes)
+    if len(sounds) < 2:
+        return np.nan
+    lowest = np.argmax(sounds, axis=1)
+    highest = sounds.shape[1] - 1 - np.argmax(sounds[:, ::-1], axis=1)
+    return float(np.mean([np.abs(np.diff(voice)).mean() for voice in (lowest, highest)]))
 
 
 def pitch_entropy(notes: NoteArray) -> float:

@@ -91,6 +91,16 @@ MEANINGS: Final[Mapping[str, Meaning]] = {
     "polyphony": Meaning(
         "pitches at once, where any sounds", "pitches", "1 and up; good is near real music"
     ),
+    "clashes": Meaning(
+        "chords in which two notes are a semitone apart, in any octave",
+        "%",
+        "0-100; good is near real music: high is wrong notes",
+    ),
+    "voice_steps": Meaning(
+        "steps of the highest and the lowest voice",
+        "semitones",
+        "0 and up; good is near real music: high are voices that do not lead on",
+    ),
     "pitch_entropy": Meaning(
         "how varied the pitches are",
         "bits",

@@ -179,6 +179,18 @@ def pitches_at_once(notes: NoteArray) -> Int64[IntArray, " steps"]:
     return np.unique(cells // 128, return_counts=True)[1].astype(np.int64)
 
 
+def chords_at_onsets(notes: NoteArray) -> Bool[BoolArray, "onsets pitches"]:
+    """What sounds at each step at which a heard note begins, (onsets, 128)."""
+    heard = sounding_notes(notes)
+    onsets, row = np.unique(heard["start"], return_inverse=True)
+    sounds = np.zeros((len(onsets), 128), bool)
+    # A note sounds from the row of its own onset up to the first that is not before its end.
+    n_rows = np.searchsorted(onsets, heard["start"].astype(np.int64) + heard["duration"]) - row
+    along = np.arange(int(n_rows.sum())) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
+    sounds[np.repeat(row, n_rows) + along, np.repeat(heard["pitch"], n_rows)] = True
+    return sounds
+
+
 def bars_of_pieces(pieces: Sequence[Piece], *, n_steps: int) -> IndexedBars:
     """Bar notes and index of all pieces, laid end to end.
 

@@ -124,6 +124,7 @@ class Corpus:
     @property
     def kind(self) -> BarKind:
         """What kind of bars these are."""
+        usual = self.manifest.get("usual_metre")
         return BarKind(
             grid=str(self.manifest["options"]["grid"]),
             metres=self.metres,
@@ -132,6 +133,7 @@ class Corpus:
             onsets=self.onsets,
             common_key=bool(self.manifest["options"]["common_key"]),
             median_velocity=float(self.manifest["median_velocity"]),
+            usual_metre=None if usual is None else parse_metre(str(usual)),
         )
 
     def pieces(self, part: Part = "all") -> npt.NDArray[np.int64]:

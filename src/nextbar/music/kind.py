@@ -1,7 +1,7 @@
 """What kind of bars a corpus holds: all that is needed to read them as music again."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ class BarKind:
     first, in their normal form; on the seconds grid one, 4/4. tempo: quarters
     a minute, the corpus's median. onsets: whether rolls have the onset channel.
     common_key: whether pieces were transposed to C major or A minor.
-    median_velocity: 1-127, of the corpus's notes.
+    median_velocity: 1-127, of the corpus's notes. usual_metre: in which most bars
+    are, where that is not the first: of bars in the kind of a model that was adapted.
     """
 
     grid: str
@@ -34,11 +35,12 @@ class BarKind:
     onsets: bool
     common_key: bool
     median_velocity: float
+    usual_metre: Metre | None = None
 
     @property
     def metre(self) -> Metre:
         """The most frequent metre."""
-        return self.metres[0]
+        return self.usual_metre or self.metres[0]
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -79,7 +81,9 @@ class BarKind:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON can hold them."""
-        return {**asdict(self), "metres": list(map(show_metre, self.metres))}
+        shown = {**asdict(self), "metres": list(map(show_metre, self.metres))}
+        usual = shown.pop("usual_metre")
+        return shown if usual is None else {**shown, "usual_metre": show_metre(usual)}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> "BarKind":
@@ -89,5 +93,7 @@ class BarKind:
         """
         if "metres" not in record and "metre" in record:
             record = {**record, "metres": [show_metre(record["metre"])]}
-        values = {field.name: record[field.name] for field in fields(cls)}
+        values = {each.name: record[each.name] for each in fields(cls) if each.default is MISSING}
+        usual = record.get("usual_metre")
+        values["usual_metre"] = None if usual is None else parse_metre(usual)
         return cls(**{**values, "metres": tuple(map(parse_metre, values["metres"]))})

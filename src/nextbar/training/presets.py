@@ -49,6 +49,7 @@ _DEFAULT: Final = Preset(
         prior_weight=0.15,
         feature_weight=0.0,
         adversarial_weight=0.0,
+        phrase_updates=1000,
         warm_up=2,
         batch=64,
         epochs=40,
@@ -63,7 +64,7 @@ _DEFAULT: Final = Preset(
     ),
     least_updates=3000,
     most_updates=12_000,
-    sampling=Sampling(temperature=0.95),
+    sampling=Sampling(temperature=0.95, choose=1),
 )
 
 PRESETS: Final[dict[str, Preset]] = {
@@ -71,13 +72,13 @@ PRESETS: Final[dict[str, Preset]] = {
     "default": _DEFAULT,
     "small": replace(
         _DEFAULT,
-        config=replace(_DEFAULT.config, epochs=12),
+        config=replace(_DEFAULT.config, epochs=12, phrase_updates=300),
         least_updates=1500,
         most_updates=2500,
     ),
 }
 """``paper`` is the paper's system. ``default`` has its encoder, its generator and its testing
-models in columns, and is trained otherwise where that pays (there is no discriminator):
+models in columns, and is trained otherwise where that pays (its discriminator is one of phrases):
 docs/recipe.md has what each difference is worth. ``small`` is the default in minutes, for the
 demo."""
 

@@ -25,6 +25,7 @@ from nextbar.frames import checkpoint, record
 from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences, previous_frames
+from nextbar.frames.phrase_training import train_phrases
 from nextbar.frames.record import Description
 from nextbar.frames.replicas import (
     Precision,
@@ -43,8 +44,10 @@ from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
+from nextbar.writing.composer import hear
+from nextbar.writing.piece import FAINTEST
 
-MAY_CHANGE = ("epochs",)
+MAY_CHANGE = ("epochs", "phrase_updates")
 """Fields that may differ when a run is continued: they change how long, not what."""
 
 
@@ -65,11 +68,11 @@ class Run:
 def export(run: str | Path, out: str | Path) -> Path:
     """The folder ``out``: a small run to give away, which writes what the other writes, nearly.
 
-    Encoder and generator in half precision, a tenth of the size; so pieces are
-    alike but not always the same to the note. Paths on this machine are left
-    out; without its corpus it cannot begin from held-out bars, nor be trained
-    on. Fingerprints of the training bars go along, where they or the corpus are at
-    hand, by which it can be told without the tunes what is a copy
+    Encoder, generator and posterior in half precision, an eighth of the size; so
+    pieces are alike but not always the same to the note. Paths on this machine are
+    left out; without its corpus it cannot begin from held-out bars, nor be trained
+    on; it can be adapted. Fingerprints of the training bars go along, where they or
+    the corpus are at hand, by which it can be told without the tunes what is a copy
     (``measures.fingerprints``). Raises RunError for no run, OutputError where ``out``
     is taken.
     """
@@ -111,20 +114,24 @@ def train(
     checkpoint_epochs: int = 1,
     sample_epochs: int = 5,
     progress: Callable[[StepDone], None] | None = None,
+    phrase_progress: Callable[[int, int, float], None] | None = None,
     **fields: Any,
 ) -> Run:
     """The run in the folder ``out``, trained to its last epoch; continued if it exists already.
 
     preset: where the configuration starts from. config: fields that replace
     the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
-    run that exists goes on as it was begun; only ``epochs`` may be other then.
+    run that exists goes on as it was begun; only ``epochs`` and ``phrase_updates``
+    may be other then.
     devices: how many processes train together on this machine; under
     ``torchrun`` or SLURM as many as that has started. precision: what networks
     compute in, "bfloat16" or "float32"; None is what the run was begun with,
     at first bfloat16 where the processor has it. checkpoint_epochs,
     sample_epochs: epochs between two checkpoints, and between two pictures of
     what the model writes. progress: called after each step, in the first
-    process. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
+    process; phrase_progress: with the number done, of how many, and the loss,
+    after each update of the discriminator of phrases, which is trained behind
+    the rest. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
     and raises KeyboardInterrupt.
 
     Raises CorpusError for no corpus or too small a one, ConfigError for a
@@ -150,7 +157,7 @@ def train(
         start = find_preset(preset or DEFAULT_PRESET)
         settings = fitted(start, override(start.config, **chosen), opened, chosen)
         computed_in = precision or choose_precision(choose_device(device))
-        origin = _origin(opened, start, computed_in)
+        origin = origin_of(opened, start.sampling, computed_in)
         description = Description(settings, opened.kind.frame_shape, origin, widths_of(opened))
     pairs = training_pairs(opened, settings)
     replicas = launch(device=device, devices=devices, precision=computed_in)
@@ -164,10 +171,18 @@ def train(
         _describe(run, description)
         sampling = Sampling(**description.origin["sampling"])
         watch = Watch(
-            run, opened, training, sampling, sample_epochs=sample_epochs, progress=progress
+            run,
+            opened,
+            training,
+            sampling,
+            sample_epochs=sample_epochs,
+            progress=progress,
+            phrase_progress=phrase_progress,
         )
     try:
-        _train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
+        train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
+        if watch is not None:
+            train_its_phrases(run, training, pairs, sampling, watch)
     except TrainingError as error:
         raise TrainingError(f"{error}; {_last_good(run)}") from error
     finally:
@@ -284,13 +299,13 @@ def _begun_otherwise(run: Path, name: str, was: Any, now: Any) -> str:
     )
 
 
-def _origin(corpus: Corpus, preset: Preset, precision: Precision) -> dict[str, Any]:
+def origin_of(corpus: Corpus, sampling: Sampling, precision: Precision) -> dict[str, Any]:
     """What a run keeps of where it comes from."""
     return {
         "nextbar": __version__,
         "torch": str(torch.__version__),
         "precision": precision,
-        "sampling": asdict(preset.sampling),
+        "sampling": asdict(sampling),
         "corpus": {
             "path": str(corpus.path.resolve()),
             "source": corpus.manifest["source"],
@@ -313,19 +328,25 @@ def _describe(run: Path, description: Description) -> None:
     record.describe_run(run, description)
 
 
-def _train_to_the_end(
+def train_to_the_end(
     run: Path,
     training: Training,
     pairs: PairBatches,
     replicas: Replicas,
     watch: Watch | None,
     checkpoint_epochs: int,
+    is_enough: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains, and saves what is due. watch: in the first process, which alone writes."""
+    """Trains, and saves what is due. watch: in the first process, which alone writes.
+
+    is_enough: asked behind each epoch, before its checkpoint: whether it is the last.
+    """
     config = training.model.config
+    if training.epoch < config.epochs:  # it would judge what is not written any more
+        _forget_phrases(training)
     with _interrupt_noted() as interrupted, _partners_needed(replicas), few_threads(config):
         for now in train_model(training, pairs, replicas):
-            is_last = now.ends_epoch and now.epoch == config.epochs
+            is_last = now.ends_epoch and (is_enough() or now.epoch == config.epochs)
             is_due = now.ends_epoch and now.epoch % checkpoint_epochs == 0
             stops = replicas.any(interrupted.is_set()) and not is_last
             if watch is not None:
@@ -336,7 +357,45 @@ def _train_to_the_end(
                 watch.show(now)
             if stops:
                 raise KeyboardInterrupt
+            if is_last:
+                break
         replicas.wait()
+
+
+def train_its_phrases(
+    run: Path, training: Training, pairs: PairBatches, sampling: Sampling, watch: Watch
+) -> None:
+    """Trains the discriminator of phrases behind the rest, and saves it; where that is done, not.
+
+    In one process, on what the run's networks write as they are now. An
+    interrupt leaves the checkpoint without it, and the same command begins with it again.
+    """
+    writer = training.writer
+    if writer.phrases is None or writer.phrases.n_updates:
+        return
+    writer.phrases.requires_grad_(True)
+    losses = train_phrases(
+        writer,
+        pairs.sequences,
+        pairs.chosen,
+        sampling=sampling,
+        perceive=lambda drawn: hear(drawn, FAINTEST),
+    )
+    with _interrupt_noted() as interrupted, few_threads(writer.config):
+        for nth, loss in enumerate(losses, 1):
+            watch.show_phrases(nth, writer.config.phrase_updates, loss)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    writer.phrases.requires_grad_(False)
+    if training.averaged is not None and training.model.phrases is not None:
+        training.model.phrases.load_state_dict(writer.phrases.state_dict())
+    checkpoint.save_training(run, training)
+
+
+def _forget_phrases(training: Training) -> None:
+    for model in (training.model, training.averaged):
+        if model is not None and model.phrases is not None:
+            model.phrases.n_updates.zero_()
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Watch:
         *,
         sample_epochs: int,
         progress: Callable[[StepDone], None] | None,
+        phrase_progress: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self._run = run
         self._corpus = corpus
@@ -48,6 +49,7 @@ class Watch:
         self._sampling = sampling
         self._sample_epochs = sample_epochs
         self._progress = progress
+        self._phrase_progress = phrase_progress
         self._epoch_began = time.monotonic()
         # Events of epochs that were lost with an interruption are hidden by the purge.
         self._events = SummaryWriter(str(run / "events"), purge_step=training.epoch + 1)
@@ -75,6 +77,13 @@ class Watch:
             self._epoch_began = time.monotonic()
         if self._progress is not None:
             self._progress(now)
+
+    def show_phrases(self, n_done: int, n_updates: int, loss: float) -> None:
+        """Tells of an update of the discriminator of phrases."""
+        if n_done % 50 == 0 or n_done == n_updates:
+            self._events.add_scalar("phrases", loss, n_done)
+        if self._phrase_progress is not None:
+            self._phrase_progress(n_done, n_updates, loss)
 
     def close(self) -> None:
         """Ends the events, and draws the losses so far."""

@@ -15,7 +15,14 @@ from torch import Tensor
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.frames.rollout import decode, latent_noise, next_frames
+from nextbar.frames.rollout import (
+    candidate_noise,
+    decode,
+    latent_noise,
+    next_frame_chosen,
+    next_frames,
+    row_of,
+)
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_rolls
 from nextbar.music.metre import show_metre
 from nextbar.music.tunes import Metre
@@ -56,13 +63,13 @@ def write_bars(
     """
     memory = composer.model.memory
     ends = [None] * len(draws) if towards is None else towards
+    heard_from = composer.threshold if threshold is None else threshold
     alike: dict[tuple[bool, Sampling, int | None], list[int]] = {}
     for i, (draw, end) in enumerate(zip(draws, ends, strict=True)):
         gap = None if end is None else end.gap
         alike.setdefault((after[i] is None, draw.sampling, gap), []).append(i)
     written: list[WrittenBar | None] = [None] * len(draws)
     for (_, sampling, gap), chosen in alike.items():
-        noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
         befores = [
             Before(before.rolls[-memory:], before.metres[-memory:])
             for i in chosen
@@ -73,7 +80,26 @@ def write_bars(
         kinds = composer.kinds_of(befores, [[metre] for metre in metres])
         first = to_frames(befores) if befores else None
         ahead = composer.after(behind)._replace(gap=gap or 0) if behind else None
-        frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
+        if composer.model.chooses(sampling):
+            each = []
+            for row, i in enumerate(chosen):
+                this = slice(row, row + 1)
+                noise, luck = _candidates_of(composer, draws[i])
+                frame = next_frame_chosen(
+                    composer.model,
+                    None if first is None else first[this],
+                    noise,
+                    luck,
+                    sampling,
+                    perceive=lambda drawn: hear(drawn, heard_from),
+                    kinds=None if kinds is None else kinds[this],
+                    after=None if ahead is None else row_of(ahead, row),
+                )
+                each.append(frame)
+            frames, latents = (torch.cat(both) for both in zip(*each, strict=True))
+        else:
+            noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
+            frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
         bars = _bars_of(composer, frames, latents, metres, threshold)
         for i, bar in zip(chosen, bars, strict=True):
             written[i] = bar
@@ -130,6 +156,17 @@ def _noise_of(composer: Composer, draw: Draw) -> Tensor:
         rng = np.random.default_rng([draw.seed, 3, draw.position, draw.attempt])
         return torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
     return latent_noise([draw.seed], draw.position + 1, size)[0, -1]
+
+
+def _candidates_of(composer: Composer, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The noise of all bars of which one is chosen, the draw's own first, and their luck."""
+    if draw.attempt:
+        key = (draw.seed, 3, draw.position, draw.attempt)
+        noise, luck = candidate_noise(key, _noise_of(composer, draw)[None])
+    else:
+        own = latent_noise([draw.seed], draw.position + 1, composer.model.noise_size)[0]
+        noise, luck = candidate_noise((draw.seed,), own)
+    return noise[:, -1], luck[-1]
 
 
 def _bars_of(

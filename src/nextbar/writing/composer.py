@@ -133,6 +133,7 @@ class Composer:
         metre: str | None = None,
         temperature: float | None = None,
         follow: float | None = None,
+        choose: float | None = None,
         threshold: float | None = None,
         wishes: Wishes | None = None,
         no_copies: bool = False,
@@ -146,7 +147,8 @@ class Composer:
         quarters a minute; None is that of the beginning, else the corpus's. metre:
         of the written bars, as "6/8"; None is that of the last given bar, else the
         corpus's most frequent. temperature, follow: how far each bar strays from
-        the likeliest, and how closely it follows those before, see
+        the likeliest, and how closely it follows those before, choose: how much the
+        discriminator of phrases decides, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
         threshold: the intensity, 0-1, from which a cell is heard. wishes: how many
         notes, how high, on which chords, ``nextbar.Wishes``. no_copies: no written
@@ -154,7 +156,7 @@ class Composer:
         strictness: see :meth:`no_copies`; CopiedError where that cannot be. The same
         arguments give the same piece.
         """
-        sampling = self.asked(temperature, follow)
+        sampling = self.asked(temperature, follow, choose)
         (composition,) = self.compose(
             [beginning],
             bars=bars,
@@ -174,9 +176,19 @@ class Composer:
             )
         return self.to_score(composition, f"nextbar seed {seed}")
 
-    def asked(self, temperature: float | None, follow: float | None) -> Sampling:
-        """How to write where a temperature or a follow, or neither, is asked for."""
-        asked = {"temperature": temperature, "follow": follow}
+    def asked(
+        self, temperature: float | None, follow: float | None, choose: float | None = None
+    ) -> Sampling:
+        """How to write where some of this is asked for, or nothing.
+
+        Raises UsageError where the discriminator of phrases is to choose, and there is none.
+        """
+        if choose and (self.model.phrases is None or not self.model.phrases.n_updates):
+            raise UsageError(
+                f"choose: {self.path} has no discriminator of phrases (--phrase-updates); leave "
+                "it out, or train one: the preset default has it"
+            )
+        asked = {"temperature": temperature, "follow": follow, "choose": choose}
         return replace(self.sampling, **{k: v for k, v in asked.items() if v is not None})
 
     def compose(
@@ -257,7 +269,7 @@ class Composer:
                     seed=seed,
                     kinds=None if kinds is None else kinds[this],
                     after=None if ending is None else self.after([ending.first_bars]),
-                    choose=wishes.chooser(transposed),
+                    wish=wishes.wish(transposed),
                     rows=wishes.rows(bars, transposed),
                     **how,
                 )

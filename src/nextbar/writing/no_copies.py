@@ -105,7 +105,9 @@ def write_new_bars(
     n_tried = [0] * len(draws)
     while pending := [i for i, bar in enumerate(found) if bar is None]:
         chosen = list[tuple[int, Draw]]()
-        for i, is_extra in _filling_slots(pending):
+        once = [(i, False) for i in pending]  # where one bar is chosen of a group, none is free
+        chooses = composer.model.chooses(draws[pending[0]].sampling)
+        for i, is_extra in once if chooses else _filling_slots(pending):
             draw = again(draws[i], n_tried[i])
             # what is drawn at another temperature would be computed by itself
             if draw is None or (is_extra and draw.sampling != draws[i].sampling):
@@ -131,7 +133,7 @@ def again(first: Draw, attempt: int) -> Draw | None:
     temperature = first.sampling.temperature
     n_cold = DRAWS_AS_WARM if temperature else 1  # without temperature all draws are one
     n_warmer = 0 if attempt < n_cold else 1 + (attempt - n_cold) // DRAWS_AS_WARM
-    warmed = Sampling(temperature=temperature + n_warmer * WARMER, follow=first.sampling.follow)
+    warmed = replace(first.sampling, temperature=temperature + n_warmer * WARMER)
     return replace(first, attempt=attempt, sampling=warmed)
 
 

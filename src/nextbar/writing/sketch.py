@@ -32,7 +32,7 @@ FORMAT: Final = 5
 FORMATS_READ: Final = (2, 3, 4, FORMAT)
 """Format 2 says nothing of how a piece sounds; 2 and 3 know one metre, the model's; none before 5
 has bars of somebody's own, or such as lead to others."""
-LATER: Final = (("metre", None), ("towards", ()), ("gap", 0))
+LATER: Final = (("metre", None), ("towards", ()), ("gap", 0), ("choose", 0.0))
 """What recipes could not say once, and where it is not said is no part of a bar's name."""
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
@@ -66,10 +66,12 @@ class Written:
     metre: Metre | None = None
     towards: tuple[str, ...] = ()
     gap: int = 0
+    choose: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
         object.__setattr__(self, "follow", float(self.follow))
+        object.__setattr__(self, "choose", float(self.choose))
         self.draw()  # refuses what cannot be
         if not self.after or GIVEN in self.after[1:] or (NOISE in self.after and self.after[1:]):
             raise UsageError(
@@ -81,7 +83,7 @@ class Written:
 
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
-        sampling = Sampling(temperature=self.temperature, follow=self.follow)
+        sampling = Sampling(temperature=self.temperature, follow=self.follow, choose=self.choose)
         return Draw(self.seed, self.position, sampling, self.metre)
 
 
@@ -385,6 +387,7 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         metre=_metre_or_none(stored.get("metre")),
         towards=tuple(map(str, stored.get("towards", ()))),
         gap=int(stored.get("gap", 0)),
+        choose=float(stored.get("choose", 0)),
     )
 
 

@@ -7,7 +7,7 @@ while the cells are decided, so that what stands goes together.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from nextbar.errors import UsageError
-from nextbar.frames.contracts import Frames
+from nextbar.frames.contracts import Frames, PerFrame
+from nextbar.frames.phrases import Candidates, Wish
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES
 from nextbar.music.sheet import load_music21
 
@@ -64,15 +65,15 @@ class Wishes:
                 rows[bar] = torch.isin(classes, torch.tensor(sorted(chord)))
         return rows
 
-    def chooser(self, transposed: int) -> Callable[[Frames, Frames, int], int]:
-        """Which of several bars is nearest to what is asked: of as many, the first.
+    def wish(self, transposed: int) -> Wish:
+        """How far off each of several bars is from what is asked.
 
-        It is given the bars as they are heard, what they had been with all rows
-        open, and the bar's number. An octave counts as much as twice the notes
-        asked for, and as much as all notes lost to a chord.
+        An octave counts as much as twice the notes asked for, and as much as all notes lost to
+        a chord.
         """
 
-        def choose(heard: Frames, free: Frames, _: int) -> int:
+        def off_by(candidates: Candidates) -> PerFrame:
+            heard, free = candidates.frames, candidates.free
             off = torch.zeros(len(heard))
             if self.density is not None:
                 off += (notes_in(heard) - self.density).abs() / self.density
@@ -80,9 +81,9 @@ class Wishes:
                 off += (mean_pitch(heard) - transposed - self.register).abs() / OCTAVE
             if self.chords:
                 off += 1 - notes_in(heard) / notes_in(free).clamp(min=1)
-            return int(off.argmin())
+            return off
 
-        return choose
+        return off_by
 
 
 def notes_in(frames: Frames) -> Tensor:

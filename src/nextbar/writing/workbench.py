@@ -411,7 +411,8 @@ class Workbench:
         after = sketch.before(bar, self.memory)
         how = (sampling.temperature, sampling.follow)
         towards, gap = sketch.behind(bar, self.reach, stay)
-        return Written(seed, bar, *how, after, self._stored(normal_metre(metre)), towards, gap)
+        stored = self._stored(normal_metre(metre))
+        return Written(seed, bar, *how, after, stored, towards, gap, sampling.choose)
 
     def _check(self, sketch: Sketch) -> None:
         if sketch.run != self.composer.checkpoint:

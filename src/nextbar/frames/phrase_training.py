@@ -1,0 +1,107 @@
+"""Phrases to learn from: what a model rolls out, beside real sequences of the same kinds."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nextbar.errors import CorpusError
+from nextbar.frames.config import Sampling
+from nextbar.frames.contracts import Frames
+from nextbar.frames.model import Model
+from nextbar.frames.pairs import Sequences
+from nextbar.frames.phrases import (
+    HELD_BACK,
+    ROLLOUTS,
+    WRITTEN,
+    Kinds,
+    Learned,
+    ends_of,
+    learn_phrases,
+)
+from nextbar.frames.rollout import roll_out
+
+
+def train_phrases(
+    model: Model,
+    sequences: Sequences,
+    chosen: npt.NDArray[np.integer],
+    *,
+    sampling: Sampling,
+    perceive: Callable[[Frames], Frames],
+) -> Iterator[float]:
+    """Trains the model's discriminator of phrases, yielding the loss after each update.
+
+    chosen: the sequences that E and G were trained on; every ``HELD_BACK``-th
+    says when to stop. sampling: how latents are drawn while writing. perceive:
+    as for :func:`roll_out`. Where no sequence is long enough there is nothing to
+    learn from, and nothing is learned. Decided by the configuration's seed alone.
+    """
+    config, discriminator = model.config, model.phrases
+    assert discriminator is not None
+    rng = np.random.default_rng([config.seed, 5])
+    is_back = np.arange(len(chosen)) % HELD_BACK == HELD_BACK // 2
+    parts = []
+    for part, n in ((chosen[~is_back], ROLLOUTS), (chosen[is_back], ROLLOUTS // HELD_BACK)):
+        try:
+            parts.append(_learn_from(model, sequences, part, n, sampling, perceive, rng))
+        except CorpusError:
+            return
+    seed = int(rng.integers(2**31))
+    yield from learn_phrases(discriminator, *parts, n_updates=config.phrase_updates, seed=seed)
+
+
+def _learn_from(
+    model: Model,
+    sequences: Sequences,
+    chosen: npt.NDArray[np.integer],
+    n: int,
+    sampling: Sampling,
+    perceive: Callable[[Frames], Frames],
+    rng: np.random.Generator,
+) -> Kinds:
+    """Real sequences, rolled out ones behind a real frame, and such from noise, n of each."""
+    real = _real(sequences, _firsts(sequences, chosen, n, rng))
+    numbers = _firsts(sequences, chosen, n, rng)
+    first = sequences.fetch(numbers)[:, None]
+    plain = Sampling(temperature=sampling.temperature, follow=sampling.follow)
+    kinds = None
+    if sequences.kinds is not None:
+        behind = numbers[:, None] + np.arange(WRITTEN + 1)
+        kinds = torch.from_numpy(sequences.kinds[behind].astype(np.int64))
+    seeds = rng.integers(2**62, size=2 * n).tolist()
+    going_on = roll_out(
+        model, first, n_frames=WRITTEN, seeds=seeds[:n], sampling=plain, perceive=perceive,
+        kinds=kinds,
+    )  # fmt: skip
+    begun = roll_out(
+        model, None, n_frames=WRITTEN + 1, seeds=seeds[n:], sampling=plain, perceive=perceive,
+        kinds=kinds,
+    )  # fmt: skip
+    width = begun.shape[-1]
+    first = torch.nn.functional.pad(first, (0, width - first.shape[-1]))
+    return Kinds(
+        Learned(real, ends_of(n, 0, rng)),
+        Learned(torch.cat([first, going_on], dim=1) > 0, ends_of(n, 1, rng)),
+        Learned(begun > 0, ends_of(n, 0, rng)),
+    )
+
+
+def _firsts(
+    sequences: Sequences, chosen: npt.NDArray[np.integer], n: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """The numbers of n frames, each with ``WRITTEN`` behind it in its sequence."""
+    first, last = sequences.index[chosen], sequences.index[np.asarray(chosen) + 1]
+    counts = np.maximum(last - first - WRITTEN, 0)
+    if not counts.sum():
+        raise CorpusError(f"no sequence of the {len(chosen)} has {WRITTEN + 1} frames")
+    all_of = np.repeat(first, counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    found: npt.NDArray[np.int64] = (all_of + within)[rng.integers(len(all_of), size=n)]
+    return found
+
+
+def _real(sequences: Sequences, firsts: npt.NDArray[np.int64]) -> torch.Tensor:
+    rows = [sequences.fetch(number + np.arange(WRITTEN + 1)) > 0 for number in firsts]
+    return torch.stack(rows)
