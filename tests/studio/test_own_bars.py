@@ -1,9 +1,13 @@
 """Bars that somebody set by hand, among those that the model wrote."""
 
+import dataclasses
 import io
 
 import mido
 import pytest
+
+from nextbar.studio import messages
+from nextbar.writing import sketch
 
 from .speaking import begin, compose, events
 
@@ -129,6 +133,12 @@ def test_a_draft_that_does_not_say_its_key_is_shown_and_taken_away(studio, run):
     recipe = {**begin(studio, run, notes=[[0, 4, 60, 80]], bars=1)["recipe"], "transposed": None}
     assert opened(studio, recipe)["recipe"]["transposed"] == 0
     assert exported(studio, recipe) == [[0, 4, 60, 80]]
+
+
+@pytest.mark.parametrize("kind", ["Written", "Blended", "Own"])
+def test_whatever_a_recipe_says_of_a_bar_the_studio_takes(kind):
+    said = {field.name for field in dataclasses.fields(getattr(sketch, kind))}
+    assert said == {*getattr(messages, kind).model_fields}
 
 
 def test_an_empty_bar_put_in_is_filled_and_all_others_stay(studio, run):

@@ -107,6 +107,7 @@ class Written(Message):
         default=[], description="Names of the bars that it leads to, the nearest first."
     )
     gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
+    choose: Annotated[float, _sampled("choose")] = 0.0
 
 
 class Blended(Message):
