@@ -63,7 +63,7 @@ def alike(a, b):
 
 
 def test_it_is_small_and_says_what_it_is():
-    assert (FOLDER / WEIGHTS).stat().st_size <= 3.8e6  # the posterior goes along, to adapt it
+    assert (FOLDER / WEIGHTS).stat().st_size <= 4.3e6  # the posterior goes along, to adapt it
     assert (FOLDER / FINGERPRINTS).stat().st_size <= 1e6
     card = (FOLDER / "card.md").read_text("utf-8")
     for part in ("## Data", "## Recipe", "## Measures", "## Limits", "Ryan's Mammoth Collection"):

@@ -445,7 +445,7 @@ def generate(
     ----------
     run
         A folder made by `nextbar train`, or the name of a model that comes with nextbar: fiddle,
-        which is taken without one, or piano.
+        which is taken without one, or chorales.
     out
         The folder to write to.
     pieces

@@ -24,6 +24,11 @@ MODELS: Final = {
         "Reels, hornpipes, jigs and marches for one fiddle, as they were collected in Boston in "
         "1883.",
     ),
+    "chorales": Shipped(
+        _HERE / "chorales",
+        "Chorales",
+        "Four voices, for a choir, an organ or two hands, as Bach set the tunes of his church.",
+    ),
 }
 """By the names that commands take in the place of a run."""
 FOLDER: Final = MODELS["fiddle"].folder

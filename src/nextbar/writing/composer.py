@@ -466,7 +466,7 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
-    run: also the name of a model that comes with nextbar: fiddle or piano.
+    run: also the name of a model that comes with nextbar: fiddle or chorales.
     Nothing in the folder is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
