@@ -16,7 +16,7 @@ from nextbar.measures import Piece
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.paper import diversity_as_published
 from nextbar.music.bars import draw_rolls
-from nextbar.shipped import FOLDER
+from nextbar.shipped import MODELS
 from nextbar.writing.folder import RECORD
 
 N_PIECES, N_BARS = 150, 8
@@ -62,15 +62,37 @@ def alike(a, b):
     return float(((a & b).sum(-1) / np.maximum((a | b).sum(-1), 1)).mean())
 
 
-def test_it_is_small_and_says_what_it_is():
-    assert (FOLDER / WEIGHTS).stat().st_size <= 4.3e6  # the posterior goes along, to adapt it
-    assert (FOLDER / FINGERPRINTS).stat().st_size <= 1e6
-    card = (FOLDER / "card.md").read_text("utf-8")
-    for part in ("## Data", "## Recipe", "## Measures", "## Limits", "Ryan's Mammoth Collection"):
+SOURCES = {
+    "fiddle": ("music21:ryansMammoth", "Ryan's Mammoth Collection"),
+    "chorales": ("music21:bach", "Johann Sebastian Bach"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_is_small_and_says_what_it_is(name):
+    folder = MODELS[name].folder
+    # the posterior goes along, to adapt it, and the discriminator of phrases, to choose
+    assert (folder / WEIGHTS).stat().st_size <= 4.3e6
+    assert (folder / FINGERPRINTS).stat().st_size <= 1e6
+    source, collection = SOURCES[name]
+    card = (folder / "card.md").read_text("utf-8")
+    for part in ("## Data", "## Recipe", "## Measures", "## Limits", collection):
         assert part in card
-    origin = nextbar.inspect(FOLDER)["origin"]
-    assert origin["corpus"]["source"] == "music21:ryansMammoth"
+    origin = nextbar.inspect(name)["origin"]
+    assert origin["corpus"]["source"] == source
     assert "path" not in origin["corpus"]
+
+
+def test_all_together_are_under_12_mb():
+    files = [path for model in MODELS.values() for path in model.folder.iterdir()]
+    assert sum(path.stat().st_size for path in files) <= 12e6
+
+
+def test_the_chorales_write_chords_and_choose_what_is_likely():
+    model = nextbar.load("chorales")
+    assert model.model.chooses(model.sampling)
+    (piece,) = model.compose([None], bars=4, seeds=[1])
+    assert measures.polyphony(piece.notes) > 3  # its chorales 3.9
 
 
 def test_it_writes_music_with_no_training_at_all(tmp_path, capsys):

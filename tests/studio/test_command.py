@@ -10,6 +10,7 @@ import time
 import httpx2
 
 from nextbar.cli import main
+from nextbar.shipped import MODELS
 from nextbar.studio.app import make_app
 
 from ..fixtures import let_it_sound
@@ -24,10 +25,15 @@ def test_the_command_serves_the_page_and_stops_on_ctrl_c(trained):
     assert process.returncode == 0
 
 
-def test_without_a_run_the_model_that_comes_along_is_served():
+def test_without_a_run_the_models_that_come_along_are_served():
     with command() as (_, address):
-        (run,) = httpx2.get(f"{address}/api/runs", timeout=120).json()["runs"]
-    assert (run["name"], run["tunes"]) == ("Fiddle tunes", False)
+        for _ in range(200):
+            answer = httpx2.get(f"{address}/api/runs", timeout=120).json()
+            if not answer["loading"]:
+                break
+            time.sleep(0.2)
+    shown = [(run["name"], run["tunes"], run["plays"]) for run in answer["runs"]]
+    assert shown == [(each.title, False, each.plays) for each in MODELS.values()]
 
 
 def test_what_is_no_run_is_refused_in_a_sentence_before_anything_is_served(tmp_path, capsys):
