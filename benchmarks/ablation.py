@@ -102,10 +102,10 @@ BESIDE = {
         "each cell is decided by the latent alone", "default", {"emission": "independent"}
     ),
     "prior weight 1": Step("the KL counts in full", "default", {"prior_weight": 1.0}),
+    "no decay": Step("weights do not decay", "default", {"weight_decay": 0.0}),
+    "nothing ahead": Step("bars that come after are never read", "default", {"ahead": ()}),
     "attention": Step(
-        "parts look for their like in all of the history, and weights decay",
-        "default",
-        {"attention_heads": 4, "weight_decay": 0.5},
+        "parts look for their like in all of the history", "default", {"attention_heads": 4}
     ),
 }
 ALL = STEPS | BESIDE
@@ -128,8 +128,9 @@ class Options:
 
 
 def config_of(step: Step, epochs: int, seed: int) -> Config:
-    """The configuration that a step is trained with."""
-    return configure(step.preset, **step.fields, epochs=epochs, seed=seed)
+    """The configuration that a step is trained with; no phrases choose what it writes."""
+    alone = {} if step.preset == "paper" else {"phrase_updates": 0}
+    return configure(step.preset, **step.fields, **alone, epochs=epochs, seed=seed)
 
 
 def seconds_an_epoch(config: Config, corpus: Corpus) -> float:
