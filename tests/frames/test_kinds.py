@@ -238,5 +238,5 @@ def test_a_run_keeps_the_widths_of_its_kinds(columns, tmp_path):
     assert model.widths == WIDTHS
     again = checkpoint.load_training(tmp_path, columns, torch.device("cpu"))
     assert again.model.widths == WIDTHS
-    checkpoint.export_model(tmp_path, tmp_path / "out", {})
+    checkpoint.export_model(tmp_path, tmp_path / "out", {}, {})
     assert record.read_description(tmp_path / "out").widths == WIDTHS

@@ -86,7 +86,9 @@ def _n_known(metres: Sequence[Metre], kind: BarKind) -> int:
 
 def _rolls(notes: Notes, metres: Sequence[Metre], kind: BarKind, bars: range) -> Rolls:
     bar_notes, index = cut_at_bar_lines(notes, kind.starts_of(metres))
-    return draw_rolls(bar_notes, index, np.array(bars), n_steps=kind.n_steps, onsets=kind.onsets)
+    return draw_rolls(
+        bar_notes, index, np.array(bars, np.int64), n_steps=kind.n_steps, onsets=kind.onsets
+    )
 
 
 def _unknown(metre: Metre, kind: BarKind, near: int | None) -> str:
