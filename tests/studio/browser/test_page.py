@@ -18,7 +18,7 @@ from nextbar.writing.workbench import Workbench
 
 from ...fixtures import let_it_sound
 from ...music.midi_files import midi, track
-from .conftest import OWN
+from .conftest import OWN, Page
 
 
 def sounding(page):
@@ -294,21 +294,21 @@ def test_everything_is_taken_away_and_opens_again_in_the_library(page, trained):
     assert files["png"][1].startswith(b"\x89PNG")
 
 
-def test_a_recipe_file_gives_the_same_piece_on_a_fresh_page(page, tmp_path):
+def test_a_recipe_file_gives_the_same_piece_on_a_fresh_page(page, chromium, address, tmp_path):
     page.compose(bars=3)
     page.choose(2)
     page.page.click("#lock")
     path = tmp_path / "piece.json"
     path.write_bytes(page.taken("recipe"))
     bars = page.bars()
-    page.page.evaluate("localStorage.clear(), sessionStorage.clear()")
-    page.page.reload()
-    page.ready()
-    assert page.page.evaluate("studio.state.nWritten") == 8  # what a fresh page begins with
-    page.page.set_input_files("#open-recipe", path)
-    page.until("studio.state.nWritten === 3")
-    assert page.bars() == bars
-    assert page.page.evaluate("studio.state.isLocked(1)")
+    fresh = Page(chromium, address, viewport={"width": 1440, "height": 900})
+    fresh.until("studio.state.nWritten === 8")  # what a fresh page begins with
+    fresh.page.set_input_files("#open-recipe", path)
+    fresh.until("studio.state.nWritten === 3")
+    assert fresh.bars() == bars
+    assert fresh.page.evaluate("studio.state.isLocked(1)")
+    assert fresh.errors == []
+    fresh.context.close()
 
 
 def test_a_link_gives_the_same_piece_on_a_fresh_page_and_no_server_hears_of_it(page, address):
