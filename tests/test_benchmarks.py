@@ -123,7 +123,10 @@ def check_beats(figures):
 def check_ablation(figures):
     (step,) = figures["steps"]["dropout"]
     assert step["epochs"] == 1
-    assert step["config"] == nextbar.PRESETS["default"].config.to_dict() | {"epochs": 1}
+    assert step["config"] == nextbar.PRESETS["default"].config.to_dict() | {
+        "epochs": 1,
+        "phrase_updates": 0,
+    }
 
 
 CHECKS = {

@@ -103,7 +103,7 @@ def write(model, pieces, folder):
 def test_no_bar_and_no_phrase_is_a_training_tune_s_at_any_temperature(
     model, learned, tmp_path, temperature
 ):
-    sampling = Sampling(temperature=temperature)
+    sampling = replace(model.sampling, temperature=temperature)
     pieces = compose(model, learned, sampling=sampling)
     assert all(piece.check.is_passed for piece in pieces)
     bars, phrases = contents(learned[1])

@@ -38,9 +38,9 @@ def test_the_density_that_is_asked_for_is_neared_from_both_sides(model):
 
 
 def test_the_register_that_is_asked_for_is_neared_from_both_sides(model):
-    low, _ = written(model, register=62)
+    low, _ = written(model, register=66)
     high, _ = written(model, register=78)
-    assert abs(low.mean() - 62) < 3.5
+    assert abs(low.mean() - 66) < 3.5
     assert abs(high.mean() - 78) < 3.5
 
 
