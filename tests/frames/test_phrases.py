@@ -16,7 +16,7 @@ from nextbar.frames.phrases import (
     PHRASE,
     WRITTEN,
     Candidates,
-    Kinds,
+    Examples,
     Learned,
     PhraseDiscriminator,
     chooser,
@@ -76,8 +76,8 @@ def of_rows(rng, low, high, n=40) -> Learned:
 
 def learned(seed=0, n_updates=60):
     rng = np.random.default_rng(1)
-    kinds = Kinds(of_rows(rng, 0, 2), of_rows(rng, 4, 6), of_rows(rng, 4, 6))
-    stop = Kinds(of_rows(rng, 0, 2, 9), of_rows(rng, 4, 6, 9), of_rows(rng, 4, 6, 9))
+    kinds = Examples(of_rows(rng, 0, 2), of_rows(rng, 4, 6), of_rows(rng, 4, 6))
+    stop = Examples(of_rows(rng, 0, 2, 9), of_rows(rng, 4, 6, 9), of_rows(rng, 4, 6, 9))
     torch.manual_seed(0)
     discriminator = PhraseDiscriminator(SHAPE)
     losses = list(learn_phrases(discriminator, kinds, stop, n_updates=n_updates, seed=seed))

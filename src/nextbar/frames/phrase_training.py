@@ -15,7 +15,7 @@ from nextbar.frames.phrases import (
     HELD_BACK,
     ROLLOUTS,
     WRITTEN,
-    Kinds,
+    Examples,
     Learned,
     ends_of,
     learn_phrases,
@@ -60,7 +60,7 @@ def _learn_from(
     sampling: Sampling,
     perceive: Callable[[Frames], Frames],
     rng: np.random.Generator,
-) -> Kinds:
+) -> Examples:
     """Real sequences, rolled out ones behind a real frame, and such from noise, n of each."""
     real = _real(sequences, _firsts(sequences, chosen, n, rng))
     numbers = _firsts(sequences, chosen, n, rng)
@@ -81,7 +81,7 @@ def _learn_from(
     )  # fmt: skip
     width = begun.shape[-1]
     first = torch.nn.functional.pad(first, (0, width - first.shape[-1]))
-    return Kinds(
+    return Examples(
         Learned(real, ends_of(n, 0, rng)),
         Learned(torch.cat([first, going_on], dim=1) > 0, ends_of(n, 1, rng)),
         Learned(begun > 0, ends_of(n, 0, rng)),

@@ -110,7 +110,7 @@ class Learned(NamedTuple):
         return found & known[..., None, None, None]
 
 
-class Kinds(NamedTuple):
+class Examples(NamedTuple):
     """Real sequences, those that go on from a real frame, and those begun from noise."""
 
     real: Learned
@@ -120,8 +120,8 @@ class Kinds(NamedTuple):
 
 def learn_phrases(
     discriminator: PhraseDiscriminator,
-    learn_from: Kinds,
-    stop_by: Kinds,
+    learn_from: Examples,
+    stop_by: Examples,
     *,
     n_updates: int,
     seed: int,
@@ -161,7 +161,7 @@ def learn_phrases(
 
 
 @torch.inference_mode()
-def held_back_loss(discriminator: PhraseDiscriminator, of: Kinds) -> float:
+def held_back_loss(discriminator: PhraseDiscriminator, of: Examples) -> float:
     """Eq. 9 of all these phrases."""
     discriminator.eval()
     device = next(discriminator.parameters()).device

@@ -280,9 +280,8 @@ def next_frame_chosen(
         there = model.there_in(of_all, model.shape[2])
         drawn = model.draw(latent, there)
         heard = perceive(drawn).cpu()
-        front = None if before is None else before
         choose = chooser(model.phrases, sampling, luck[None])
-        nth = choose(Candidates(heard, heard, front, 0))
+        nth = choose(Candidates(heard, heard, before, 0))
     return drawn[nth : nth + 1].cpu(), latent[nth : nth + 1].cpu()
 
 
@@ -318,13 +317,18 @@ def _latest(
 
 def row_of(after: After, nth: int) -> After:
     """What comes behind one of several sequences."""
-    kinds = None if after.kinds is None else after.kinds[nth : nth + 1]
-    return After(after.frames[nth : nth + 1], after.gap, kinds)
+    return _of_some(after, slice(nth, nth + 1))
 
 
 def _of_rows(after: After, rows: slice) -> After:
-    kinds = None if after.kinds is None else _pad(after.kinds[rows])
-    return After(_pad(after.frames[rows]), after.gap, kinds)
+    some = _of_some(after, rows)
+    kinds = None if some.kinds is None else _pad(some.kinds)
+    return After(_pad(some.frames), some.gap, kinds)
+
+
+def _of_some(after: After, rows: slice) -> After:
+    kinds = None if after.kinds is None else after.kinds[rows]
+    return After(after.frames[rows], after.gap, kinds)
 
 
 def _to(after: After, device: torch.device) -> After:

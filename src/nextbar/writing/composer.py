@@ -5,7 +5,6 @@ is exactly what is heard. So a piece is determined by its notes: continued from
 its own file it goes on as it would have gone on by itself.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,12 +17,12 @@ from symusic.core import ScoreTick
 from torch import Tensor
 
 from nextbar.errors import CopiedError, RunError, UsageError
-from nextbar.frames.checkpoint import load_model
+from nextbar.frames.checkpoint import digest_of, load_model
 from nextbar.frames.config import Sampling
 from nextbar.frames.model import After, Model
-from nextbar.frames.record import WEIGHTS, read_description
+from nextbar.frames.record import read_description
 from nextbar.frames.replicas import choose_device
-from nextbar.frames.rollout import roll_out, roll_out_choosing
+from nextbar.frames.rollout import roll_out, roll_out_choosing, row_of
 from nextbar.music.bars import (
     FULL_VELOCITY,
     BarIndex,
@@ -268,7 +267,7 @@ class Composer:
                     None if first is None else first[this],
                     seed=seed,
                     kinds=None if kinds is None else kinds[this],
-                    after=None if ending is None else self.after([ending.first_bars]),
+                    after=None if after is None else row_of(after, nth),
                     wish=wishes.wish(transposed),
                     rows=wishes.rows(bars, transposed),
                     **how,
@@ -480,5 +479,5 @@ def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     if (shape, widths or kind.widths) != (kind.frame_shape, kind.widths):
         raise RunError(f"{run} is damaged: frames of {shape}, bars of {kind.frame_shape}")
     model, _ = load_model(run, choose_device(device))
-    sha256 = hashlib.sha256((run / WEIGHTS).read_bytes()).hexdigest()
+    sha256 = digest_of(run)
     return Composer(model, kind, origin=origin, path=run, checkpoint=sha256, sampling=sampling)
