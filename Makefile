@@ -11,7 +11,7 @@ demo: $(READY)  ## From real folk tunes to new music
 	$(BIN)/nextbar demo --out demo
 
 test: $(READY)  ## The tests, in minutes
-	$(BIN)/python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 test-slow: $(READY)  ## The tests that take longer
 	$(BIN)/python -m pytest -m slow
