@@ -58,7 +58,7 @@ def test_cells_are_decided_one_after_the_other_by_hand():
     logits = np.array([[[1, 1, -1]], [[-1, -1, -1]], [[0, 0, 0]]], np.float32)
     of_column = np.array([[0, -2, 3], [0, 0, 9], [0, 0, 0]], np.float32)
     of_last = np.array([[4, 0, 0], [0, 9, 9], [0, 0, 5]], np.float32)
-    decide(logits, of_column, of_last, behind=1)
+    decide(logits, of_column, of_last)
     # first column: row 0 is there; row 1 is 1 - 2 = -1, not; row 2 is -1 + 3 = 2, there
     assert logits[0, 0].tolist() == [1, -1, 2]
     # second: row 0 is -1 + 4 = 3, there; row 1 is -1 - 2 = -3, not; row 2 is -1 + 3 + 5 = 7

@@ -134,6 +134,9 @@ class Told(torch.nn.Module):
         super().__init__()
         self.any = torch.nn.Parameter(torch.zeros(1))
 
+    def while_writing(self):
+        return self
+
     def forward(self, given):
         return torch.tensor([float(np.log(rows_of(each)[-1] + 1)) for each in given])
 
@@ -174,6 +177,25 @@ def test_a_wish_goes_before_the_odds():
     luck = torch.zeros(1, 3)
     taken = chooser(Told(), Sampling(choose=1), luck, lambda _: torch.tensor([1.0, 0.0, 1.0]))
     assert taken(Candidates(frames, frames, None, 0)) == 1
+
+
+def test_while_writing_it_says_what_it_has_learned_to_say():
+    rng = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learned = PhraseDiscriminator(SHAPE).requires_grad_(False).eval()
+    for layer in learned.hidden:
+        if isinstance(layer, torch.nn.BatchNorm2d):  # as after learning: no two maps are alike
+            for of_maps in (layer.weight, layer.bias, layer.running_mean, layer.running_var):
+                of_maps.uniform_(0.5, 2, generator=rng)
+    learned.verdict[-1].weight.mul_(1000)
+    phrases = torch.rand(5, PHRASE, *SHAPE, generator=rng) < 0.3
+    said = learned(phrases)
+    assert said.std() > 0.1
+    writing = learned.while_writing()
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in writing.hidden)
+    torch.testing.assert_close(writing(phrases), said)
+    assert len(learned.hidden) == len(writing.hidden) + 4  # what goes on learning is as it was
 
 
 # ------------------------------------------------------------------------- with a whole model

@@ -55,6 +55,10 @@ class Gaussian(NamedTuple):
             log_variance = torch.lerp(beginning.log_variance, log_variance, sampling.follow)
         return draw_latent(mean, log_variance, noise[:, : mean.shape[1]] * sampling.temperature)
 
+    def of_rows(self, n_rows: int) -> "Gaussian":
+        """The same for each of ``n_rows``; self is of as many, or of one."""
+        return Gaussian(*(each.expand(n_rows, -1) for each in self))
+
     def log_density(self, latent: Latents, there: There | None = None) -> PerFrame:
         """The logarithm of the density at a latent (B, latent), (B,).
 
@@ -142,6 +146,14 @@ class Chain(NamedTuple):
     step: Callable[[Tensor, Tensor, Tensor, slice], tuple[Mixture, Tensor]]
     latent: int
     there: There | None = None
+
+    def of_rows(self, n_rows: int) -> "Chain":
+        """The same for each of ``n_rows``; self is of as many, or of one."""
+        return self._replace(
+            contexts=self.contexts.expand(n_rows, -1, -1).contiguous(),
+            state=self.state.expand(-1, n_rows, -1).contiguous(),
+            there=None if self.there is None else self.there.expand(n_rows, -1),
+        )
 
     def given(self, latent: Latents) -> Mixture:
         """The mixture of each part of a latent (B, parts * latent), given the parts before it."""

@@ -371,9 +371,11 @@ class Parts(nn.Module):
         if remembered is not None:
             keys, values, scores = remembered
             query = self.query(hidden).unflatten(2, (keys.shape[1], -1)).transpose(1, 2)
-            found = F.scaled_dot_product_attention(
-                query, keys, values, attn_mask=scores[:, :, which]
+            # What is remembered may be the same for all rows.
+            keys, values, scores = (
+                each.expand(len(query), -1, -1, -1) for each in (keys, values, scores[:, :, which])
             )
+            found = F.scaled_dot_product_attention(query, keys, values, attn_mask=scores)
             hidden = hidden + self.found(self.dropout(found.transpose(1, 2).flatten(2)))
         output = self.output(hidden).float()
         weights, normals = output.tensor_split([self.n_normals], dim=2)
@@ -469,11 +471,14 @@ class ColumnGenerator(nn.Module):
         of_all = None if there is None else there.repeat(len(latents), 1)
         columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
         if rows is not None:
-            never = F.pad(rows.repeat(1, channels), (0, channels * height), value=True)
-            columns = columns.masked_fill(~never[:, None], NEVER)
+            open_rows = F.pad(rows.repeat(1, channels), (0, channels * height), value=True)
+            columns = columns.masked_fill(~open_rows[:, None], NEVER)
         if self.below is not None:
             gates, levels = columns.chunk(2, dim=2)
-            columns = torch.cat([self._given_cells(gates.float(), current), levels], dim=2)
+            gates = gates.float()
+            if of_all is not None:  # nothing is written where no column is
+                gates = gates.masked_fill(~of_all[..., None], NEVER)
+            columns = torch.cat([self._given_cells(gates, current), levels], dim=2)
         maps = columns.transpose(1, 2).float().unflatten(1, (2, channels, height))
         drawn = [Drawn(levels_of(p[:, 1]), p[:, 0]) for p in maps.split(list(map(len, latents)))]
         return [each.within(there) for each in drawn]

@@ -10,6 +10,7 @@ Not in the paper.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -57,16 +58,15 @@ class Below(nn.Module):
     def write(self, logits: Cells) -> Cells:
         """The same of cells that are there where that is over 0; it is more by ``-LIKELY``.
 
-        One step for all columns and rows of the batch whose cells depend on none
-        that is not decided yet: a column is one row behind the last one. Each
-        step is so small that NumPy has done it before PyTorch has begun.
+        Column after column, and in each from one cell that is there to the next, of all rows of
+        the batch at once. Each step is so small that NumPy has done it before PyTorch has begun.
         """
         order = self.place.argsort()
         of_column, of_last = (self.weight * self.mask).float().chunk(2, dim=1)
         tables = [each[order][:, order].T.contiguous().cpu() for each in (of_column, of_last)]
         by_place = (logits.float() - LIKELY)[:, :, order].transpose(0, 1)  # (W, B, cells)
         padded = F.pad(by_place, (0, 0, 0, 0, 0, 1)).contiguous().cpu().numpy()
-        decide(padded, *(table.numpy() for table in tables), behind=self.channels)
+        decide(padded, *(table.numpy() for table in tables))
         written = torch.from_numpy(padded[:-1]).to(logits.device).transpose(0, 1)
         return written[:, :, self.place]
 
@@ -75,28 +75,22 @@ def decide(
     logits: npt.NDArray[np.float32],
     of_column: npt.NDArray[np.float32],
     of_last: npt.NDArray[np.float32],
-    *,
-    behind: int,
 ) -> None:
     """Adds to each logit, in place, what the cells before it say, which are there over 0.
 
     logits: (W + 1, B, cells), the last column of no account. of_column, of_last:
     (cells, cells), what a cell adds to those of its column, and of the next one.
-    behind: cells that a column is behind the last one.
     """
     n_rows, n_cells = logits.shape[1:]
-    width = len(logits) - 1
-    lines, flat = logits.reshape(-1, n_cells), logits.reshape(-1)
-    line = np.arange(width * n_rows)
-    first = line * n_cells - line // n_rows * behind
-    for step in range(n_cells + behind * (width - 1)):
-        # columns whose cell of this step is one of theirs
-        begin, end = max(0, (step - n_cells) // behind + 1), min(width, step // behind + 1)
-        at = first[begin * n_rows : end * n_rows] + step
-        there = (flat[at] > 0).nonzero()[0]
-        if not there.size:
-            continue
-        found = there + begin * n_rows
-        cells = at[there] - found * n_cells
-        lines[found] += of_column[cells]
-        lines[found + n_rows] += of_last[cells]
+    cells = np.arange(n_cells)
+    for column, following in pairwise(logits):
+        latest = np.full((n_rows, 1), -1)  # the last cell of each row that is there, so far
+        while True:
+            there = (column > 0) & (cells > latest)
+            found = there.any(axis=1).nonzero()[0]
+            if not found.size:
+                break
+            cell = there[found].argmax(axis=1)
+            column[found] += of_column[cell]
+            following[found] += of_last[cell]
+            latest[found, 0] = cell

@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from nextbar.frames.config import Sampling
 from nextbar.frames.contracts import Frames, PerFrame, Shape
@@ -79,6 +80,22 @@ class PhraseDiscriminator(nn.Module):
         found = self.hidden(side_by_side).flatten(2)
         logits: Tensor = self.verdict(torch.cat([found.mean(dim=2), found.amax(dim=2)], dim=1))
         return logits.squeeze(1).float()
+
+    def while_writing(self) -> "PhraseDiscriminator":
+        """The same as it is now, each normalisation within its convolution: in a third of the time.
+
+        Nothing can be learned any more.
+        """
+        other = copy.deepcopy(self).eval().requires_grad_(False)
+        layers: list[nn.Module] = []
+        for layer in other.hidden:
+            last = layers[-1] if layers else None
+            if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+                layers[-1] = fuse_conv_bn_eval(last, layer)
+            else:
+                layers.append(layer)
+        other.hidden = nn.Sequential(*layers)
+        return other
 
 
 def _layer(convolution: nn.Conv2d) -> list[nn.Module]:
@@ -230,13 +247,16 @@ def chooser(
     with the logits the greatest is so distributed. wish: then mostly the
     nearest to it is taken.
     """
+    judge = None
+    if discriminator is not None and sampling.choose:
+        judge = discriminator.while_writing()
 
     @torch.inference_mode()
     def choose(candidates: Candidates) -> int:
         score = torch.zeros(len(candidates.frames))
-        if discriminator is not None and sampling.choose:
-            device = next(discriminator.parameters()).device
-            logits = discriminator(candidates.phrases().to(device)).cpu()
+        if judge is not None:
+            device = next(judge.parameters()).device
+            logits = judge(candidates.phrases().to(device)).cpu()
             score = score + sampling.choose * logits + luck[candidates.nth]
         if wish is not None:
             score = score - WISH * wish(candidates)

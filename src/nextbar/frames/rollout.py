@@ -104,7 +104,7 @@ def roll_out_choosing(
     first, kinds, after: as there, of one row. Which is taken: by the
     discriminator of phrases (``sampling.choose``), and by the wish, see
     :func:`nextbar.frames.phrases.chooser`. The first is drawn with the seed's own
-    noise: where neither has a say, the sequence is that of :func:`roll_out`.
+    noise: where neither has a say, the sequence is that of :func:`roll_out`, but for rounding.
     rows: for each frame those in which something may be; in columns only. A
     sequence alone costs little more than without.
     """
@@ -172,7 +172,9 @@ def _roll_out_group(
         now = None if of_all is None else of_all[:, max(0, n_frames - model.memory) : n_frames + 1]
         if ahead is not None:
             ahead = ahead._replace(gap=noise.shape[1] - 1 - nth)
-        latent = next_latent(model, before, noise_now, sampling, now, ahead)
+        latent = next_latent(
+            model, before, noise_now, sampling, now, ahead, alike=choose is not None
+        )
         there = model.there_in(now, model.shape[2])
         may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
         drawn = perceive(model.draw(latent, there, may_be))
@@ -191,6 +193,8 @@ def next_latent(
     sampling: Sampling = AS_TRAINED,
     kinds: Kinds | None = None,
     after: After | None = None,
+    *,
+    alike: bool = False,
 ) -> Latents:
     """What the next frame is decoded from, (B, latent).
 
@@ -202,23 +206,32 @@ def next_latent(
     :mod:`nextbar.frames.chain`. Departure: the paper has no such choice. kinds:
     (B, T + 1), of the frames before and of the next, where there are kinds.
     after: what comes behind; no frame is bound to follow it, as ``follow`` speaks
-    of frames before.
+    of frames before. alike: all rows have the same frames and kinds, which are then read once;
+    only their noise differs.
     """
+    n_rows = len(noise)
+    seen = noise[:1] if alike else noise
+    if alike:
+        before = None if before is None else before[:1]
+        kinds = None if kinds is None else kinds[:1]
+        after = None if after is None else row_of(after, 0)
     if after is not None and not any(after.place(lag) is not None for lag in model.config.ahead):
         after = None
+    if before is None:
+        sampling = replace(sampling, follow=1)
     if before is None and after is None:
-        return model.beginning(noise, kinds).draw(noise, replace(sampling, follow=1))
+        return model.beginning(seen, kinds).of_rows(n_rows).draw(noise, sampling)
     # One memory layout, whoever made the frames: kernels are chosen by it, and round differently.
     frames = [] if before is None else before.unbind(dim=1)
     history = model.history_of(frames, after).contiguous(memory_format=torch.channels_last)
-    reading = model.read(history, model.kinds_of(kinds, after))
-    if before is None:
-        return reading.draw(noise, replace(sampling, follow=1))
-    beginning = model.beginning(noise, kinds) if sampling.follow < 1 else None
+    reading = model.read(history, model.kinds_of(kinds, after)).of_rows(n_rows)
+    if sampling.follow == 1:
+        return reading.draw(noise, sampling)
+    beginning = model.beginning(seen, kinds).of_rows(n_rows)
     if isinstance(reading, Gaussian):
-        assert beginning is None or isinstance(beginning, Gaussian)
+        assert isinstance(beginning, Gaussian)
         return reading.draw(noise, sampling, beginning=beginning)
-    assert beginning is None or isinstance(beginning, Chain)
+    assert isinstance(beginning, Chain)
     return reading.draw(noise, sampling, beginning=beginning)
 
 
@@ -276,7 +289,7 @@ def next_frame_chosen(
         start = None if before is None else _pad(before).to(device)
         of_all = None if kinds is None else _pad(kinds).to(device)
         ahead = None if after is None else _to(_of_rows(after, slice(None)), device)
-        latent = next_latent(model, start, noise.to(device), sampling, of_all, ahead)
+        latent = next_latent(model, start, noise.to(device), sampling, of_all, ahead, alike=True)
         there = model.there_in(of_all, model.shape[2])
         drawn = model.draw(latent, there)
         heard = perceive(drawn).cpu()
