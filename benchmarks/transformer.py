@@ -232,19 +232,31 @@ def turned(x: Tensor, turn: Tensor) -> Tensor:
 
 
 class Transformer(nn.Module):
-    """(B, T) tokens read -> (B, T, 90) logits of the next, for steps of a bar of ``n_steps``."""
+    """(B, T) tokens read -> (B, T, n_written) logits of the next.
+
+    n_steps: tokens in a bar, if all have as many: it is told which of them each is. longest: how
+    many it sees at once.
+    """
 
     turns: Tensor
 
-    def __init__(self, settings: Settings, n_steps: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        n_steps: int,
+        *,
+        longest: int | None = None,
+        n_read: int = N_READ,
+        n_written: int = N_WRITTEN,
+    ) -> None:
         super().__init__()
         self.settings, self.n_steps = settings, n_steps
-        self.longest = settings.context * n_steps
-        self.read = nn.Embedding(N_READ, settings.width)
+        self.longest = longest or settings.context * n_steps
+        self.read = nn.Embedding(n_read, settings.width)
         self.place = nn.Embedding(n_steps, settings.width)
         self.blocks = nn.ModuleList(Block(settings) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(settings.width)
-        self.write = nn.Linear(settings.width, N_WRITTEN)
+        self.write = nn.Linear(settings.width, n_written)
         size = settings.width // settings.heads
         speeds = 10_000.0 ** -(torch.arange(0, size, 2) / size)
         angles = torch.arange(self.longest)[:, None] * speeds
@@ -273,13 +285,13 @@ class Transformer(nn.Module):
 
 def train(
     model: Transformer,
-    lines: Sequence[Line],
+    drawn: Iterator[tuple[Tensor, Tensor]],
     minutes: float,
-    rng: np.random.Generator,
     tell: Callable[[str], None],
 ) -> int:
     """The number of updates that the minutes were enough for; ``tell`` hears how it goes.
 
+    drawn: batches of what is read and of what is to be written next, without end.
     The learning rate follows the time: it grows, then falls as a cosine to 0 at its end.
     """
     settings = model.settings
@@ -297,11 +309,11 @@ def train(
     losses: list[float] = []
     told_at = 0.1
     began = time.monotonic()
-    for step, (read, told) in enumerate(batches(lines, model.n_steps, settings, rng)):
+    for step, (read, told) in enumerate(drawn):
         share = (time.monotonic() - began) / (60 * minutes)
         if share >= min(told_at, 1) and losses:
-            bar = float(np.mean(losses)) * model.n_steps
-            tell(f"{share * minutes:5.1f} min, {step} updates: {bar:.2f} nats a training bar")
+            nats = float(np.mean(losses))
+            tell(f"{share * minutes:5.1f} min, {step} updates: {nats:.3f} nats a token in training")
             losses, told_at = [], told_at + 0.1
         if share >= 1:
             return step
@@ -455,7 +467,8 @@ def main() -> None:
     settings, n_steps = Settings(), corpus.n_steps
     model = Transformer(settings, n_steps)
     rng = np.random.default_rng(chosen.seed)
-    steps = train(model, lines_of(corpus, "training"), chosen.minutes, rng, console.print)
+    drawn_batches = batches(lines_of(corpus, "training"), n_steps, settings, rng)
+    steps = train(model, drawn_batches, chosen.minutes, console.print)
     nats = nats_a_bar(model, lines_of(corpus, "held_out"))
 
     began = time.monotonic()

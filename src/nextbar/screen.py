@@ -36,7 +36,10 @@ Update = Callable[[int, int, str], None]
 
 @contextmanager
 def progress_bar(console: Console, title: str) -> Iterator[Update]:
-    """A moving bar with the time left; in a log, a line every few seconds and one at the end."""
+    """A moving bar with the time left; in a log, a line every few seconds and one at the end.
+
+    Where less is done than before something else is counted, and the time begins anew.
+    """
     if not console.is_terminal:
         yield _progress_lines(console, title)
         return
@@ -47,6 +50,8 @@ def progress_bar(console: Console, title: str) -> Iterator[Update]:
         task = progress.add_task(title, total=None, state="")
 
         def update(done: int, total: int, state: str) -> None:
+            if done < progress.tasks[task].completed:
+                progress.reset(task)
             progress.update(task, completed=done, total=total, state=state)
 
         yield update
@@ -54,12 +59,15 @@ def progress_bar(console: Console, title: str) -> Iterator[Update]:
 
 def _progress_lines(console: Console, title: str) -> Update:
     began = last = time.monotonic()
-    begun_with = -1
+    begun_with = done_before = -1
 
     def update(done: int, total: int, state: str) -> None:
-        nonlocal last, begun_with
-        begun_with = done - 1 if begun_with < 0 else begun_with
+        nonlocal began, last, begun_with, done_before
         now = time.monotonic()
+        if done < done_before:
+            began, begun_with = now, -1
+        done_before = done
+        begun_with = done - 1 if begun_with < 0 else begun_with
         if now - last < LINE_SECONDS and done < total:
             return
         last = now
