@@ -105,9 +105,9 @@ def test_reconstruction_is_least_at_the_frame_itself_and_sums_over_cells():
 def test_with_gates_where_and_how_much_are_measured_apart():
     current = torch.tensor([[[[0.0, 0.8], [0.0, 0.0]]]])
     gates = torch.tensor([[[[0.0, 2.0], [-3.0, -3.0]]]])
-    levels = torch.tensor([[[[0.9, 0.6], [0.9, 0.9]]]])
-    # where: log 2, log(1 + e^-2), 2 log(1 + e^-3); how much, at the one cell: (0.2 / 0.05)^2 / 2
-    by_hand = math.log(2) + math.log1p(math.exp(-2)) + 2 * math.log1p(math.exp(-3)) + 8
+    levels = torch.tensor([[[[0.9, 0.4], [0.9, 0.9]]]])
+    # where: log 2, log(1 + e^-2), 2 log(1 + e^-3); how much, at the one cell: (0.4 / 0.2)^2 / 2
+    by_hand = math.log(2) + math.log1p(math.exp(-2)) + 2 * math.log1p(math.exp(-3)) + 2
     assert reconstruction(levels, gates, current).item() == pytest.approx(by_hand, rel=1e-5)
     other = torch.where(current > 0, levels, 0.1)
     assert torch.equal(
