@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nextbar.frames.config import Config
+from nextbar.frames.config import Config, override
 from nextbar.frames.pairs import Sequences
 from nextbar.frames.replicas import Replicas, launch
 
@@ -46,6 +46,12 @@ def tiny() -> Config:
         batch=16,
         epochs=2,
     )
+
+
+@pytest.fixture
+def learned(tiny) -> Config:
+    """The same, with a learned prior."""
+    return override(tiny, learned_prior=True, history=(1, 2))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ def test_the_paper_preset_is_section_4():
     assert paper.generator_updates == 2
     # what the paper does not have is off
     assert paper.layout == "plane"
+    assert not paper.has_learned_prior
     assert (paper.prior_weight, paper.feature_weight, paper.adversarial_weight) == (1, 1, 1)
     assert (paper.warm_up, paper.clip, paper.weight_decay, paper.settle, paper.average) == (0,) * 5
     assert (PRESETS["paper"].least_updates, PRESETS["paper"].most_updates) == (0, None)
@@ -86,6 +87,7 @@ def test_every_field_is_explained():
         ("plane", "dropout", 0.1),
         ("columns", "generator_strides", (2,)),
         ("columns", "batch_norm", False),
+        ("columns", "learned_prior", True),
     ],
 )
 def test_what_says_nothing_of_a_layout_is_refused_there(layout, name, value):
@@ -105,6 +107,7 @@ def test_what_cannot_be_combined_is_refused_with_the_reason():
         configure("default", attention_heads=5)
     with pytest.raises(ConfigError, match="the generator learns from the discriminator alone"):
         Config(feature_weight=0, adversarial_weight=0)
+    Config(feature_weight=0, adversarial_weight=0, learned_prior=True)
 
 
 def test_there_is_a_discriminator_where_anything_is_learned_from_one():

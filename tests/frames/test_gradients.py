@@ -29,6 +29,11 @@ def plane(tiny, moving_squares):
 
 
 @pytest.fixture
+def with_learned_prior(learned, moving_squares):
+    return prepared(override(learned, **WEIGHTS), moving_squares)
+
+
+@pytest.fixture
 def in_columns(columns, moving_squares):
     return prepared(override(columns, dropout=0.0, forget=0.0, **WEIGHTS), moving_squares)
 
@@ -101,6 +106,31 @@ def test_in_a_plane_gradients_are_those_of_equations_8_9_and_10(plane, warmth):
 
 
 @pytest.mark.parametrize("warmth", [1.0, 0.25])
+def test_in_a_plane_with_a_learned_prior_the_likelihood_comes_to_it(with_learned_prior, warmth):
+    model, previous, current, noise = with_learned_prior
+    own, reading = model.posterior(current), model.encoder(previous)
+    latents = (each.mean + noise * (each.log_variance / 2).exp() for each in (own, reading))
+    fakes = predicted, _ = [model.generator(latent) for latent in latents]
+    cells = -(current * predicted.log() + (1 - current) * (1 - predicted).log())
+    likelihood = cells.flatten(1).sum(1).mean()
+    normals = (
+        torch.distributions.Normal(x.mean, (x.log_variance / 2).exp()) for x in (own, reading)
+    )
+    kl = torch.distributions.kl_divergence(*normals).sum(1).mean()
+    real, of_predicted, of_sampled = (model.discriminator(x) for x in (current, *fakes))
+    shown = [model.discriminator(x.detach()).logits for x in fakes]
+    features = (each.features for each in (of_predicted, of_sampled))
+    matching = 1.3 * feature_matching(real.features.detach(), *features)
+    by_hand = differentiated(
+        model,
+        likelihood + matching + warmth * 0.7 * kl,
+        likelihood + matching + 2.5 * adversarial_loss(of_predicted.logits, of_sampled.logits),
+        d_loss_of(real.logits, *shown),
+    )
+    all_close(ours(*with_learned_prior, warmth=warmth)[0], by_hand)
+
+
+@pytest.mark.parametrize("warmth", [1.0, 0.25])
 def test_in_columns_the_likelihood_comes_to_it_and_the_prior_is_the_learned_one(in_columns, warmth):
     model, previous, current, noise = in_columns
     own, reading = model.posterior(current), model.encoder(previous)
@@ -165,13 +195,13 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
     all_close((e_update, g_update), by_hand)
 
 
-@pytest.mark.parametrize("layout", ["plane", "in_columns"])
+@pytest.mark.parametrize("layout", ["plane", "with_learned_prior", "in_columns"])
 def test_the_figures_are_the_totals_of_equations_8_9_and_10(layout, request):
     prepared = request.getfixturevalue(layout)
     _, figures = ours(*prepared, warmth=0.5)
     synthesis = prepared[0].synthesise(*prepared[1:])
     verdicts = verdicts_on(*prepared[:3], synthesis)
-    likelihood = figures["reconstruction"] if layout == "in_columns" else 0
+    likelihood = 0 if layout == "plane" else figures["reconstruction"]
     adversarial = adversarial_loss(verdicts.predicted.logits, verdicts.sampled.logits)
     matching = 1.3 * figures["feature"]
     torch.testing.assert_close(
@@ -197,7 +227,7 @@ def test_the_second_fake_is_decoded_from_the_learned_prior_and_not_from_noise(in
     assert not torch.allclose(sampled, of_noise.shown())
 
 
-@pytest.mark.parametrize("layout", ["plane", "in_columns"])
+@pytest.mark.parametrize("layout", ["plane", "with_learned_prior", "in_columns"])
 def test_no_adversarial_gradient_reaches_the_encoder(layout, request):
     model, *batch = request.getfixturevalue(layout)
     taken = {}
@@ -209,7 +239,7 @@ def test_no_adversarial_gradient_reaches_the_encoder(layout, request):
     assert not torch.allclose(taken[0.0][1][0], taken[100.0][1][0])
 
 
-@pytest.mark.parametrize("layout", ["plane", "in_columns"])
+@pytest.mark.parametrize("layout", ["plane", "with_learned_prior", "in_columns"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_each_network_moves_in_its_own_update_and_the_other_two_do_not(layout, network, request):
     model, *batch = request.getfixturevalue(layout)

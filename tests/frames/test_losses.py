@@ -9,6 +9,7 @@ from nextbar.frames.losses import (
     discriminator_loss,
     draw_latent,
     feature_matching,
+    kl_from_prior,
     kl_of_draw,
     kl_to_standard_normal,
     reconstruction,
@@ -46,6 +47,23 @@ def test_kl_by_hand():
     log_variance = torch.tensor([[0.0, math.log(3)], [0.0, 0.0]])
     expected = (2 + 0.5 * (2 - math.log(3))) / 2
     assert kl_to_standard_normal(mean, log_variance).item() == pytest.approx(expected)
+
+
+def test_the_kl_from_a_learned_prior_by_hand_and_from_the_standard_normal_that_of_eq_5():
+    # one dimension each, mean 1 and variance 2, prior of mean 3 and variance 4:
+    # 1/2 ((2 + (1 - 3)^2) / 4 + log 4 - log 2 - 1) = 1/2 (1.5 + 0.6931 - 1); two of them: twice
+    two = torch.ones(1, 2)
+    found = kl_from_prior(two, math.log(2) * two, 3 * two, math.log(4) * two)
+    assert found.item() == pytest.approx(0.5 + math.log(2))
+    mean, log_variance = torch.tensor([[0.5, -1.0]]), torch.tensor([[0.2, -0.4]])
+    zeros = torch.zeros(1, 2)
+    of_eq_5 = kl_to_standard_normal(mean, log_variance)
+    torch.testing.assert_close(kl_from_prior(mean, log_variance, zeros, zeros), of_eq_5)
+    assert kl_from_prior(mean, log_variance, mean, log_variance).item() == pytest.approx(0)
+    # the mean over the batch: of a row of it and a row of 0, half
+    both = (torch.cat([mean, zeros]), torch.cat([log_variance, zeros]))
+    none = torch.zeros(2, 2)
+    assert kl_from_prior(*both, none, none).item() == pytest.approx(of_eq_5.item() / 2)
 
 
 def test_the_kl_of_many_draws_is_that_of_the_closed_form():

@@ -39,6 +39,20 @@ def test_the_paper_preset_has_the_sizes_of_table_1():
     assert count(model.discriminator) == convolutions + 88 * 16 + 1
 
 
+def test_a_learned_prior_reads_the_history_and_a_second_encoder_the_next_frame(learned):
+    model = build_model((1, 16, 16), learned)
+    history = torch.rand(3, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert model.encoder(history).mean.shape == (3, 8)
+    assert model.posterior(history[:, :1]).mean.shape == (3, 8)
+    # 5x5 on two frames for one: 25 weights more for each of 4 maps
+    assert count(model.encoder) - count(model.posterior) == 25 * 4
+    assert len(model.encoder_parameters()) == 2 * len([*model.encoder.parameters()])
+    with torch.no_grad():
+        model.encoder.output.bias.fill_(1000)
+    assert model.encoder(history).log_variance.max() == 10
+    assert build_model((1, 16, 16), Config()).posterior is None
+
+
 def test_the_features_of_eq_7_are_a_map_and_not_the_logit():
     verdict = build_model((1, 88, 16), Config()).discriminator(torch.zeros(2, 1, 88, 16))
     assert verdict.features.shape == (2, 88 * 16)

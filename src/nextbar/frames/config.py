@@ -35,6 +35,13 @@ class Config:
         low=1,
         high=1024,
     )
+    learned_prior: bool = setting(
+        False,
+        "plane only: train the encoder as a learned prior, by the likelihood of the frames, as in "
+        "columns: the latent is read off the next frame by a second encoder, and the first says "
+        "what it will be; not in the paper",
+        only="plane",
+    )
     forget: float = setting(
         0.0,
         "share of the training pairs whose history is cut off somewhere, so that the model learns "
@@ -124,8 +131,8 @@ class Config:
 
     prior_weight: float = setting(
         1.0,
-        "weight of the KL term, Eq. 5; in columns, of the KL between what the next frame says of "
-        "its latent and what the frames before say",
+        "weight of the KL term, Eq. 5; with a learned prior, as in columns, of the KL between what "
+        "the next frame says of its latent and what the frames before say",
         low=0,
         high=1e6,
     )
@@ -208,10 +215,11 @@ class Config:
                     f"{each.name}: it says something of the layout {only} only, and this is "
                     f"{self.layout}; leave it out"
                 )
-        if self.layout == "plane" and not self.has_adversary:
+        if not (self.has_learned_prior or self.has_adversary):
             raise ConfigError(
                 "feature_weight, adversarial_weight: both 0, and in a plane the generator learns "
-                "from the discriminator alone; raise one, or choose the layout columns"
+                "from the discriminator alone; raise one, or choose learned_prior or the layout "
+                "columns"
             )
         for name in ("history", "ahead"):
             lags = getattr(self, name)
@@ -244,6 +252,11 @@ class Config:
     def latest(self) -> int:
         """The place in the history of its latest frame, in the paper the only one."""
         return self.history.index(min(self.history))
+
+    @property
+    def has_learned_prior(self) -> bool:
+        """Whether the encoder is trained as a learned prior, and G by the frames' likelihood."""
+        return self.layout == "columns" or self.learned_prior
 
     @property
     def has_adversary(self) -> bool:

@@ -9,11 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nextbar.frames.chain import Gaussian
 from nextbar.frames.contracts import Frames, History, Scalar, Verdict
 from nextbar.frames.losses import (
     adversarial_loss,
     discriminator_loss,
     feature_matching,
+    kl_from_prior,
     kl_of_draw,
     kl_to_standard_normal,
     reconstruction,
@@ -70,15 +72,15 @@ def encoder_and_generator_gradients(
     """The gradients of Eq. 8 for E and of Eq. 10 for G, and the figures; D gets none.
 
     E sees the feature matching and the KL loss only: no adversarial gradient
-    reaches it. In columns both E and G also go down the reconstruction, which
-    is not in the paper. warmth: 0-1, how much of the prior weight counts already.
+    reaches it. With a learned prior both E and G also go down the reconstruction,
+    which is not in the paper. warmth: 0-1, how much of the prior weight counts already.
     """
     config = model.config
-    in_columns = config.layout == "columns"
+    is_likelihood = config.has_learned_prior
     encoders, generator = model.encoder_parameters(), [*model.generator.parameters()]
     kl = prior_loss(synthesis)
     prior = config.prior_weight * warmth * kl
-    with torch.set_grad_enabled(in_columns):
+    with torch.set_grad_enabled(is_likelihood):
         cells = reconstruction(synthesis.drawn.levels, synthesis.drawn.gates, current)
     figures = {"kl": kl, "reconstruction": cells, "loudest": loudest(synthesis.drawn.frames())}
     if judged is None:  # what concerns the prior does not depend on G: one walk serves both
@@ -95,10 +97,10 @@ def encoder_and_generator_gradients(
     )
     assert synthesis.sampled is not None
     frames = (synthesis.predicted, synthesis.sampled)
-    n_of_encoder = 2 if in_columns else 1  # in the paper the second fake is G's alone
+    n_of_encoder = 2 if is_likelihood else 1  # in the paper the second fake is G's alone
     for_encoder = torch.autograd.grad(matching, judged.fakes[:n_of_encoder], retain_graph=True)
     for_generator = torch.autograd.grad(matching + adversarial, judged.fakes)
-    by_cell = [cells] if in_columns else []
+    by_cell = [cells] if is_likelihood else []
     encoder_gradients = torch.autograd.grad(
         [prior, *by_cell, *frames[:n_of_encoder]],
         encoders,
@@ -122,8 +124,10 @@ def loudest(frames: Frames) -> Scalar:
 
 
 def prior_loss(synthesis: Synthesis) -> Scalar:
-    """The KL divergence from the prior, in nats: Eq. 5, or in columns from the learned prior."""
+    """The KL divergence from the prior, in nats: Eq. 5, or from the learned prior."""
     own, prior, latent = synthesis.own, synthesis.prior, synthesis.latent
     if prior is None:
         return kl_to_standard_normal(*own)
+    if isinstance(prior, Gaussian):
+        return kl_from_prior(*own, *prior)
     return kl_of_draw(own.log_density(latent, prior.there), prior.log_density(latent))

@@ -39,10 +39,10 @@ class Synthesis(NamedTuple):
     """What E and G make of a batch of pairs. Paper Eqs. 3, 4 and 6.
 
     drawn: G(z_t). predicted: the same as D is shown it, (B, C, H, W). sampled:
-    so too, G(z_p) (in columns: decoded from a draw of the learned prior), or
-    None where there is no D to look at it. latent: z_t, (B, latent). own: what
-    it was drawn from. prior: what E says of it where that was not E's own, in
-    columns: of each part, given those before it.
+    so too, G(z_p) (or decoded from a draw of the learned prior), or None where
+    there is no D to look at it. latent: z_t, (B, latent). own: what it was drawn
+    from. prior: what E says of it where that was not E's own, but is a learned
+    prior; in columns of each part, given those before it.
     """
 
     drawn: Drawn
@@ -50,7 +50,7 @@ class Synthesis(NamedTuple):
     sampled: Frames | None
     latent: Latents
     own: Gaussian
-    prior: Mixture | None
+    prior: Mixture | Gaussian | None
 
 
 class After(NamedTuple):
@@ -75,9 +75,9 @@ class Model(nn.Module):
     """Encoder, generator and, where something is learned from it, discriminator.
 
     ``model.encoder(frames)`` and ``model.generator(latent)`` are ordinary
-    modules and can be called by themselves. posterior: in columns, the encoder
-    that sees the next frame, used only while training (Denton & Fergus 2018);
-    else None. discriminator: None where ``config.has_adversary`` is not so.
+    modules and can be called by themselves. posterior: with a learned prior, the
+    encoder that sees the next frame, used only while training (Denton & Fergus
+    2018); else None. discriminator: None where ``config.has_adversary`` is not so.
     phrases: the discriminator of several frames together that chooses while
     writing, or None (:mod:`nextbar.frames.phrases`).
 
@@ -98,7 +98,7 @@ class Model(nn.Module):
         channels, height, width = shape
         history = (len(config.lags) * channels, height, width)
         self.encoder: Encoder | ChainEncoder
-        self.posterior: PartsEncoder | None = None
+        self.posterior: PartsEncoder | Encoder | None = None
         self.generator: Generator | ColumnGenerator
         self.discriminator: Discriminator | ColumnDiscriminator | None = None
         if config.layout == "columns":
@@ -116,6 +116,8 @@ class Model(nn.Module):
                 )
             check_sides(shape, config)
             self.encoder = Encoder(history, config)
+            if config.learned_prior:
+                self.posterior = Encoder(shape, config)
             self.generator = Generator(shape, config)
             if config.has_adversary:
                 self.discriminator = Discriminator(shape, config)
@@ -139,17 +141,18 @@ class Model(nn.Module):
         """
         there = self.there_in(kinds, current.shape[3])
         reading = self.read(previous, kinds)
-        own = reading if self.posterior is None else self.posterior(current, there)
+        own = reading if self.posterior is None else self.posterior(*_with(current, there))
         assert isinstance(own, Gaussian)
         latent = own.draw(noise)
         if there is not None:
             latent = only_there(latent, there)
-        prior = reading.given(latent) if isinstance(reading, Chain) else None
+        learned = None if self.posterior is None else reading
+        prior = learned.given(latent) if isinstance(learned, Chain) else learned
         if self.discriminator is None:
             (drawn,) = self._decode(latent, there=there, current=current)
             return Synthesis(drawn, drawn.shown(), None, latent, own, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
-        other = reading.draw(noise) if isinstance(reading, Chain) else noise
+        other = noise if learned is None else learned.draw(noise)
         drawn, sampled = self._decode(latent, other, there=there, current=current)
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nextbar.errors import ConfigError
-from nextbar.frames.chain import Gaussian
+from nextbar.frames.chain import LOG_VARIANCES, Gaussian
 from nextbar.frames.config import Config
 from nextbar.frames.contracts import (
     FIRST_BIAS,
@@ -67,11 +67,14 @@ class Encoder(nn.Module):
             channels, height, width = out, ceil(height / 2), ceil(width / 2)
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(channels * height * width, 2 * config.latent)
+        self.is_bounded = config.learned_prior
 
     def forward(self, frames: History) -> Gaussian:
         """frames: (B, C, H, W) in [0, 1]. Returns (mean, log_variance), each (B, latent)."""
         hidden = self.hidden(frames).flatten(1)  # (B, maps * height * width)
         mean, log_variance = self.output(hidden).float().chunk(2, dim=1)
+        if self.is_bounded:
+            log_variance = log_variance.clamp(-LOG_VARIANCES, LOG_VARIANCES)
         return Gaussian(mean, log_variance)
 
 
