@@ -8,6 +8,7 @@ import json
 import os
 import runpy
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -136,6 +137,18 @@ CHECKS = {
     "ablation": check_ablation,
     "metres": check_metres,
 }
+
+
+def test_the_studio_s_benchmark_trades_bars_in_a_browser(place, monkeypatch, capsys):
+    pytest.importorskip("playwright", reason="needs playwright: pip install 'nextbar[dev]'")
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        pytest.skip("there is no Chromium; install it (Debian: apt-get install chromium)")
+    monkeypatch.chdir(place)
+    small = shlex.split("--page --trades 2 --beside --rounds 1 --bars 8 --seconds 0.5")
+    table, figures = run([*COMMANDS["studio"], *small], monkeypatch, capsys)
+    assert len(table) >= 3
+    assert figures["trades"] == 2
+    assert figures["click_to_sound_ms"] > 0
 
 
 def test_every_step_of_the_ablation_changes_something_and_makes_a_model():

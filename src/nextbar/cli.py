@@ -21,6 +21,7 @@ import nextbar
 from nextbar import screen
 from nextbar.errors import ConfigError, NextbarError, UsageError
 from nextbar.frames.config import Config
+from nextbar.jam.command import jam
 from nextbar.music.manifest import REPORT
 from nextbar.music.options import CorpusOptions
 from nextbar.music.public_data import COLLECTIONS
@@ -750,6 +751,7 @@ def demo(*, out: Path = Path("demo")) -> None:
 
 
 _command(studio)
+_command(jam)
 
 
 def main(words: list[str] | None = None) -> int:

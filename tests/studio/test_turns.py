@@ -81,3 +81,46 @@ def test_a_full_queue_refuses_and_an_error_of_the_work_frees_the_place():
     results, left = asyncio.run(scene())
     assert [str(result) for result in results] == ["broken", "broken"]
     assert left == 0
+
+
+def test_what_is_asked_for_at_once_goes_before_the_next_step_of_other_work():
+    async def scene():
+        turns, order = Turns(), []
+        begun, release = threading.Event(), threading.Event()
+
+        def steps():
+            for number in range(3):
+                order.append(number)
+                yield number
+
+        def live():
+            begun.set()
+            release.wait(5)
+            order.append("live")
+
+        async def slowly():
+            async for step in turns.steps(steps):
+                if step == 0:
+                    at_once.append(asyncio.create_task(turns.at_once(live)))
+                    await asyncio.to_thread(begun.wait, 5)
+                    asyncio.get_running_loop().call_later(0.1, release.set)
+
+        at_once = []
+        await asyncio.wait_for(slowly(), 10)
+        await at_once[0]
+        return order
+
+    assert asyncio.run(scene()) == [0, "live", 1, 2]
+
+
+def test_what_is_asked_for_at_once_is_refused_where_too_many_wait():
+    async def scene():
+        turns, release = Turns(most_waiting=1), threading.Event()
+        tasks = [asyncio.create_task(turns.at_once(lambda: release.wait(5))) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(QueueFullError):
+            await turns.at_once(lambda: None)
+        release.set()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(scene()) == [True, True]

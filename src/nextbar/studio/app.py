@@ -204,6 +204,13 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         values = asked.model_dump()
         return await stream(asked.piece.run, lambda desk: desk.compose(values))
 
+    @app.post("/api/answer")
+    async def answer(asked: messages.Answer, request: Request) -> dict[str, Any]:
+        """One more bar at the end of a piece, at once: it waits for no turn."""
+        desk, values = await shelf.desk(asked.piece.run), asked.model_dump()
+        work = turns.at_once(lambda: desk.answer(values))
+        return dict(await _unless_gone(request, work))
+
     @app.post("/api/recompose", response_class=StreamingResponse, responses=_EVENTS)
     async def recompose(asked: messages.Compose) -> Response:
         """A piece composed anew from its beginning, but for its locked bars, streamed likewise."""

@@ -30,7 +30,7 @@ from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
 from nextbar.writing.piece import Composition
-from nextbar.writing.sketch import Own, Sketch, recipe_to_json, sound_from_json
+from nextbar.writing.sketch import Own, Sketch, Written, recipe_to_json, sound_from_json
 from nextbar.writing.workbench import Change, Workbench
 
 Json = dict[str, Any]
@@ -51,6 +51,7 @@ class Desk:
         self.known_as = None if known is None else MODELS[known]
         self.composer = load(path)
         self.bench = Workbench(self.composer)
+        self._live = Workbench(self.composer)  # used by a thread of its own
         self.kind = self.composer.kind
         self.corpus: Corpus | None = None
         self.why_no_corpus = ""
@@ -160,6 +161,24 @@ class Desk:
             yield {"event": "bar", "n_bars": n_bars, "bar": self._show_change(sketch, change)}
         yield {"event": "piece", "piece": self.show(sketch)}
 
+    def answer(self, asked: Json) -> Json:
+        """The next bar of a piece, and what has to stand in its recipe for it.
+
+        ``made``: the recipes of the bars of somebody's own that it was written
+        after, as they stood then; ``transposed``: of the piece. How near the bar is
+        to a copy is not looked at: nobody waits for that while music plays. It may
+        be called while another thread is at the desk.
+        """
+        sketch, how = self._drawn(asked)
+        ((sketch, change),) = self._live.compose(sketch, bars=1, **how)
+        assert isinstance(change.recipe, Written)
+        heard = {name: sketch.made[name] for name in change.recipe.after if name in sketch.made}
+        return {
+            "bar": {**self._bar_of(self._live, sketch, change), "nearness": None},
+            "made": {n: recipe_to_json(r) for n, r in heard.items() if isinstance(r, Own)},
+            "transposed": sketch.transposed,
+        }
+
     def _drawn(self, asked: Json) -> tuple[Sketch, Json]:
         """The piece that is asked about, and how bars of it are to be drawn."""
         how = {key: value for key, value in asked.items() if key not in ("piece", *_SAMPLED)}
@@ -216,15 +235,18 @@ class Desk:
         return {"recipe": sketch.to_json(), "bars": bars}
 
     def _show_change(self, sketch: Sketch, change: Change) -> Json:
+        shown = self._bar_of(self.bench, sketch, change)
+        return {**shown, **self._mark(change.roll, change.metre)}
+
+    def _bar_of(self, bench: Workbench, sketch: Sketch, change: Change) -> Json:
         return {
             "index": sketch.n_given + change.bar,
-            "notes": _rows(self.bench.notes_of(sketch, change)),
+            "notes": _rows(bench.notes_of(sketch, change)),
             "given": False,
             "own": False,
             "name": change.name,
             "recipe": recipe_to_json(change.recipe),
             **self._width_of(change.metre),
-            **self._mark(change.roll, change.metre),
         }
 
     def _width_of(self, metre: Metre) -> Json:

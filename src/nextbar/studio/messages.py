@@ -213,6 +213,12 @@ class Compose(Drawn):
     )
 
 
+class Answer(Drawn):
+    """One more bar at the end of a piece, for somebody who plays along and waits for nothing."""
+
+    metre: Metre | None = Field(default=None, description="Null goes on as before.")
+
+
 class RollAgain(Drawn):
     """A bar drawn anew, alone or with all that follow; locked bars stay."""
 

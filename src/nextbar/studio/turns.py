@@ -1,4 +1,8 @@
-"""Turns at the model: one piece of work at a time, a bounded queue, and a stated place in it."""
+"""Turns at the model: one piece of work at a time, a bounded queue, and a stated place in it.
+
+Who plays along cannot wait: a bar of an answer is written at once, in a thread
+of its own, and what has the turn goes on behind it.
+"""
 
 import asyncio
 from collections import deque
@@ -25,13 +29,18 @@ class Turns:
     """Runs work in one thread, in the order of asking; between two steps it can be given up.
 
     Whoever stops listening (a closed tab) gives up the place or the work at
-    the next step, and the one behind moves up.
+    the next step, and the one behind moves up. Between two steps it stands
+    aside for what is asked for at once.
     """
 
     def __init__(self, most_waiting: int = MOST_WAITING) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="nextbar-model")
         self._line: deque[asyncio.Event] = deque()
         self._most_waiting = most_waiting
+        self._thread_at_once = ThreadPoolExecutor(1, thread_name_prefix="nextbar-live")
+        self._n_at_once = 0
+        self._aside = asyncio.Event()
+        self._aside.set()
 
     def __len__(self) -> int:
         """How many work or wait."""
@@ -55,6 +64,7 @@ class Turns:
             loop = asyncio.get_running_loop()
             iterator = await loop.run_in_executor(self._thread, work)
             while True:
+                await self._aside.wait()
                 step = await loop.run_in_executor(self._thread, next, iterator, end)
                 if step is end:
                     return
@@ -72,6 +82,24 @@ class Turns:
                 found = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         return found
 
+    async def at_once(self, work: Callable[[], Any]) -> Any:
+        """What ``work`` returns, which waits for no turn; others wait for it between two steps.
+
+        Of several such the one that was asked for first is done first. Raises
+        QueueFullError where too many wait, and what ``work`` raises.
+        """
+        if self._n_at_once > self._most_waiting:
+            raise QueueFullError
+        self._n_at_once += 1
+        self._aside.clear()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread_at_once, work)
+        finally:
+            self._n_at_once -= 1
+            if not self._n_at_once:
+                self._aside.set()
+
     def close(self) -> None:
         """Takes no more work; what runs is not waited for."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        for thread in (self._thread, self._thread_at_once):
+            thread.shutdown(wait=False, cancel_futures=True)

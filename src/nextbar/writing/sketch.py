@@ -11,7 +11,7 @@ a bar was kept while the bars before it were written anew.
 
 import hashlib
 from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Any, Final
@@ -166,8 +166,9 @@ class Sketch:
 
     def name_of(self, recipe: Recipe) -> str:
         """The name of the bar that the recipe gives, 32 hexadecimal digits."""
-        fields = [value for name, value in asdict(recipe).items() if (name, value) not in LATER]
-        words = [type(recipe).__name__, self.base, *map(repr, fields)]
+        said = [(each.name, getattr(recipe, each.name)) for each in fields(recipe)]
+        values = [value for name, value in said if (name, value) not in LATER]
+        words = [type(recipe).__name__, self.base, *map(repr, values)]
         return hashlib.sha256(" ".join(words).encode()).hexdigest()[:32]
 
     def before(self, bar: int, memory: int) -> tuple[str, ...]:

@@ -72,8 +72,10 @@ def chromium():
 class Page:
     """A page of the studio, ready to be used; what it asked for and what went wrong is kept."""
 
-    def __init__(self, browser, address, **options):
+    def __init__(self, browser, address, *, before="", **options):
+        """before: a script that runs before the page's own."""
         self.context = browser.new_context(accept_downloads=True, **options)
+        self.context.add_init_script(before)
         self.context.set_default_timeout(90_000)
         self.page = self.context.new_page()
         self.asked, self.errors = [], []

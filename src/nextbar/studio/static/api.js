@@ -53,3 +53,10 @@ export async function stream(path, body, signal, onEvent) {
     }
   }
 }
+
+// ---------------------------------------------------------------------- playing along
+
+// The next bar of a piece, at once: {bar, made, transposed}. It waits for nobody's turn.
+export async function nextBar(body, signal) {
+  return post("/api/answer", body, signal);
+}

@@ -59,21 +59,21 @@ export class BarPanel {
     const { nGiven } = state;
     const isGiven = this.last < nGiven;
     const locked = !isGiven && this.free.length === 0;
-    const canWrite = !studio.writing.isBusy && this.free.length > 0;
+    const canWrite = !studio.isBusy && this.free.length > 0;
     const metre = studio.isInOneMetre || !this.isOne ? "" : `, ${bar.metre}`;
     $("bar-title").textContent = `${capital(this.words)}${metre}`;
     $("lock").setAttribute("aria-pressed", String(locked));
     $("roll-again").textContent = this.free.some((i) => piece.bars[i].notes.length) || !this.free.length ? "Roll again" : "Fill";
     $("lock").textContent = locked ? "Locked" : "Lock";
-    enable($("lock"), !isGiven && !studio.writing.isBusy);
+    enable($("lock"), !isGiven && !studio.isBusy);
     for (const id of ["roll-again", "with-following"]) enable($(id), canWrite);
     $("with-following").disabled = !canWrite;
     for (const id of ["alternatives", "blend"]) enable($(id), canWrite && this.isOne && !bar.given);
     enable($("vary"), canWrite && this.isOne && !bar.given && !bar.own);
-    for (const button of $("phrase-tools").querySelectorAll("button")) enable(button, !studio.writing.isBusy);
-    enable($("bars-paste"), !studio.writing.isBusy && this.clipboard !== null);
-    enable($("bars-earlier"), !studio.writing.isBusy && this.first > 0);
-    enable($("bars-later"), !studio.writing.isBusy && this.last < piece.bars.length - 1);
+    for (const button of $("phrase-tools").querySelectorAll("button")) enable(button, !studio.isBusy);
+    enable($("bars-paste"), !studio.isBusy && this.clipboard !== null);
+    enable($("bars-earlier"), !studio.isBusy && this.first > 0);
+    enable($("bars-later"), !studio.isBusy && this.last < piece.bars.length - 1);
     $("bar-facts").textContent = this.facts(bar, isGiven, locked);
   }
 

@@ -31,9 +31,9 @@ export function watchKeys(studio) {
     c: () => { if (!editing.copy() && state.selected >= 0) panel.copy(); },
     x: () => {
       if (editing.copy()) editing.remove();
-      else if (state.selected >= 0 && !studio.writing.isBusy) { panel.copy(); panel.remove(); }
+      else if (state.selected >= 0 && !studio.isBusy) { panel.copy(); panel.remove(); }
     },
-    v: () => { if (state.selected < 0 && editing.clipboard && (state.notes.size || !panel.clipboard)) editing.paste(); else if (!studio.writing.isBusy) panel.paste(); },
+    v: () => { if (state.selected < 0 && editing.clipboard && (state.notes.size || !panel.clipboard)) editing.paste(); else if (!studio.isBusy) panel.paste(); },
     d: () => press("bars-repeat"),
   };
 
@@ -70,7 +70,11 @@ export function watchKeys(studio) {
     const onControl = event.target.closest("button, [type=radio], [type=checkbox], label, summary");
     const onRuler = event.target.closest(".ruler");
     const actions = {
-      " ": () => { if (!onControl || onRuler) { event.preventDefault(); transport.toggle(); } },
+      " ": () => {
+        if (onControl && !onRuler) return;
+        event.preventDefault();
+        if (studio.live.isOn) studio.live.stop(); else transport.toggle();
+      },
       Home: () => { if (!onControl) $("from-start").click(); },
       "+": () => roll.zoom(1.3), "=": () => roll.zoom(1.3), "-": () => roll.zoom(1 / 1.3), 0: () => roll.fit(),
       ArrowRight: () => { if (onRoll) { event.preventDefault(); moveBar(1, event.shiftKey); } },

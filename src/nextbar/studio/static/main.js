@@ -1,7 +1,7 @@
 // The studio's page: its parts, and what passes between them.
 //
 // state.js holds the piece, its settings and its undo; piece.js changes a piece by hand; writing.js asks
-// the model. transport.js plays it with sound.js, roll.js paints it, edit.js has its notes under mouse,
+// the model; live.js is for playing along. transport.js plays it with sound.js, roll.js paints it, edit.js has its notes under mouse,
 // finger and keys. begin.js, settings.js, bars.js, keep.js and measures.js are the panels around it.
 
 import { get, post } from "./api.js";
@@ -10,6 +10,7 @@ import { Beginnings } from "./begin.js";
 import { Editing } from "./edit.js";
 import { Keeping } from "./keep.js";
 import { watchKeys } from "./keys.js";
+import { Live } from "./live.js";
 import { Measures } from "./measures.js";
 import { $, enable, fail, forgive, onPress, say } from "./page.js";
 import { blank } from "./piece.js";
@@ -41,15 +42,16 @@ function showPiece(at = -1, candidate = null) {
 }
 
 function refresh() {
-  const isReady = Boolean(state.run), { isBusy } = writing;
+  const isReady = Boolean(state.run), { isBusy } = studio;
   enable($("compose"), isReady && !isBusy);
   enable($("more"), isReady && !isBusy && Boolean(state.piece?.bars.length));
   const hadStop = document.activeElement === $("stop");
-  $("stop").hidden = !isBusy;
-  if (hadStop && !isBusy) $("compose").focus();
+  $("stop").hidden = !writing.isBusy;
+  if (hadStop && !writing.isBusy) $("compose").focus();
+  enable($("live-start"), isReady && !writing.isBusy);
   enable($("undo"), state.canUndo);
   enable($("redo"), state.canRedo);
-  sound.isGrowing = isBusy;
+  sound.isGrowing = writing.isBusy;
   panel.show();
   placeTools();
   const active = document.activeElement;
@@ -75,16 +77,16 @@ roll.onrange = (first, last) => state.selectBars(first, last);
 
 const settings = new Settings({ state });
 const writing = new Writing({ state, settings });
-const transport = new Transport({ state, roll, sound });
+const transport = new Transport({ state, roll, sound, isTaken: () => studio.live.isOn });
 const studio = {
   state, sound, roll, settings, writing, transport, showPiece,
   fit: () => roll.fit(),
   most: 512,
-  undo() { writing.giveUp(); state.undo(); },
-  redo() { writing.giveUp(); state.redo(); },
+  undo() { if (!live.isOn) { writing.giveUp(); state.undo(); } },
+  redo() { if (!live.isOn) { writing.giveUp(); state.redo(); } },
   openRecipeFile: (file) => keeping.openFile(file),
   closePanel,
-  get isBusy() { return writing.isBusy; },
+  get isBusy() { return writing.isBusy || live.isOn; },
   get widthToDraw() { return settings.widthToDraw; },
   get isInOneMetre() { return roll.metreNames.every((name) => !name); },
 };
@@ -92,10 +94,11 @@ const editing = studio.editing = new Editing({ state, roll, sound, studio });
 const panel = studio.panel = new BarPanel(state, studio);
 const beginnings = studio.beginnings = new Beginnings({ state, studio });
 const keeping = studio.keeping = new Keeping({ state, studio });
-new Measures({ state, isBusy: () => writing.isBusy });
+const live = studio.live = new Live(studio);
+new Measures({ state, isBusy: () => studio.isBusy });
 watchKeys(studio);
 state.addEventListener("change", refresh);
-writing.addEventListener("busy", () => { refresh(); editing.show(); });
+for (const part of [writing, live]) part.addEventListener("busy", () => { refresh(); editing.show(); });
 
 // For scripts of one's own, and for tests.
 globalThis.studio = studio;

@@ -38,7 +38,7 @@ export function joinBars(bars) {
 export const keyOf = ({ start, pitch }) => `${start}:${pitch}`;
 
 // A note's rows, one in each bar that it sounds in: [bar, row].
-function cutNote({ start, duration, pitch, velocity }, starts) {
+export function cutNote({ start, duration, pitch, velocity }, starts) {
   const rows = [], end = start + duration;
   for (let bar = 0; bar < starts.length - 1; bar++) {
     const from = Math.max(start, starts[bar]), to = Math.min(end, starts[bar + 1]);
@@ -86,7 +86,7 @@ function entryOf(bar, made) {
   return { notes: bar.notes, metre: bar.metre };
 }
 
-const asOwn = ({ notes, metre, n_steps, beat }) => (
+export const asOwn = ({ notes, metre, n_steps, beat }) => (
   { notes, metre, n_steps, beat, given: false, own: true }
 );
 
@@ -179,7 +179,7 @@ export function withNotes(piece, { remove = [], add = [] }) {
 }
 
 // Of notes of one pitch each ends where the next begins; of two that begin together one stays.
-function endEachAtNext(notes) {
+export function endEachAtNext(notes) {
   const sorted = [...notes].sort((a, b) => a.pitch - b.pitch || a.start - b.start);
   return sorted.flatMap((note, i) => {
     const next = sorted[i + 1];

@@ -3,6 +3,7 @@
 const FIRST = 24, APART = 4, SECONDS = 3;   // as the server lays them: every fourth key from C1
 const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
 const DAMPER = 0.14;
+const LONGEST = 30;        // seconds that a key is held
 const SLOWEST_START = 4000; // milliseconds; without a loudspeaker Firefox waits for one forever
 
 export class Sound {
@@ -23,6 +24,7 @@ export class Sound {
     this.isGrowing = false;   // whether bars are still being written behind the last one
     this.playing = false;
     this.onend = () => {};
+    this.device = null;       // a MidiOut that plays instead of the samples
   }
 
   // 0-1
@@ -32,6 +34,7 @@ export class Sound {
   async use(program) {
     if (program === this.program) return;
     this.program = program;
+    this.device?.use(program);
     const answer = await fetch(`/api/instruments/${program}.wav`);
     if (!answer.ok) throw new Error((await answer.json()).error);
     const samples = await this.context.decodeAudioData(await answer.arrayBuffer());
@@ -45,6 +48,21 @@ export class Sound {
     const step = this.origin + (now - this.began) / this.secondsPerStep;
     if (!this.repeats || step < this.to) return Math.max(step, this.origin);
     return this.from + ((step - this.from) % (this.to - this.from));
+  }
+
+  // What the loudspeaker plays at a time of the page, in milliseconds, by the context's clock; and at
+  // which time of the page a moment of that clock is heard. The two clocks are read one after the
+  // other, and so the difference is smoothed.
+  heardAt(time) { return (time - this.apart) / 1000; }
+  pageTimeOf(when) { return 1000 * when + this.apart; }
+
+  get apart() {
+    const { context } = this, stamp = context.getOutputTimestamp?.();
+    const now = stamp?.contextTime > 0 ? stamp.performanceTime - 1000 * stamp.contextTime
+      : performance.now() - 1000 * (context.currentTime - (context.outputLatency || 0));
+    if (!(Math.abs(now - this.apart_) < 60)) this.apart_ = now;
+    this.apart_ += 0.05 * (now - this.apart_);
+    return this.apart_;
   }
 
   async play({ notes, at, from, to, repeats, secondsPerStep, onend }) {
@@ -122,17 +140,59 @@ export class Sound {
     this.begin(here);
   }
 
+  // What plays from now on: a MidiOut, or null for the page's own instruments.
+  playBy(device) {
+    this.silence();
+    this.device = device;
+    device?.use(Math.max(this.program, 0));
+  }
+
   // One note, now or later; heard too where nothing plays.
   strike(pitch, velocity, when = this.context.currentTime, seconds = 0.4) {
-    const gain = this.context.createGain();
-    const loudness = 0.12 + 0.88 * (velocity / 127) ** 1.6;
-    const source = this.samples ? this.sample(pitch) : this.tone(pitch, gain, when);
-    const start = Math.max(when, this.context.currentTime);
-    gain.gain.setValueAtTime(loudness * (this.samples ? 1 : 0.3), start);
-    gain.gain.setValueAtTime(loudness * (this.samples ? 1 : 0.3), start + seconds);
+    if (this.device) { this.device.strike(pitch, velocity, when, seconds); return; }
+    const { source, gain, loudness, start } = this.voice(pitch, velocity, when);
+    gain.gain.setValueAtTime(loudness, start + seconds);
     gain.gain.setTargetAtTime(0, start + seconds, DAMPER / 3);
+    this.launch(source, pitch, start, start + seconds + DAMPER * 2);
+  }
+
+  // A note that sounds until the key is let go: gives what lets it go.
+  hold(pitch, velocity) {
+    if (this.device) return this.device.hold(pitch, velocity);
+    const { source, gain, start } = this.voice(pitch, velocity, this.context.currentTime);
+    this.launch(source, pitch, start, start + LONGEST);
+    return () => {
+      const now = this.context.currentTime;
+      gain.gain.setTargetAtTime(0, now, DAMPER / 3);
+      source.stop(now + DAMPER * 2);
+    };
+  }
+
+  // A beat of the metronome; it is nobody's instrument.
+  click(when, isFirst) {
+    const tone = this.context.createOscillator(), gain = this.context.createGain();
+    const start = Math.max(when, this.context.currentTime);
+    tone.frequency.value = isFirst ? 1760 : 1175;
+    gain.gain.setValueAtTime(isFirst ? 0.3 : 0.2, start);
+    gain.gain.exponentialRampToValueAtTime(0.001, start + 0.05);
+    tone.connect(gain).connect(this.out);
+    tone.start(start);
+    tone.stop(start + 0.06);
+    tone.onended = () => gain.disconnect();
+  }
+
+  voice(pitch, velocity, when) {
+    const gain = this.context.createGain();
+    const loudness = (0.12 + 0.88 * (velocity / 127) ** 1.6) * (this.samples ? 1 : 0.3);
+    const source = this.samples ? this.sample(pitch) : this.tone(pitch);
+    const start = Math.max(when, this.context.currentTime);
+    gain.gain.setValueAtTime(loudness, start);
     source.connect(gain).connect(this.out);
-    const end = start + seconds + DAMPER * 2;
+    source.onended = () => { this.sounding.delete(source); gain.disconnect(); };
+    return { source, gain, loudness, start };
+  }
+
+  launch(source, pitch, start, end) {
     if (this.samples) {
       const index = this.indexOf(pitch);
       const room = (SECONDS - 0.05) / source.playbackRate.value;
@@ -143,7 +203,6 @@ export class Sound {
     }
     this.sounding ??= new Set();
     this.sounding.add(source);
-    source.onended = () => { this.sounding.delete(source); gain.disconnect(); };
   }
 
   indexOf(pitch) {
@@ -166,6 +225,7 @@ export class Sound {
   }
 
   silence() {
+    this.device?.silence();
     for (const source of this.sounding ?? []) {
       try { source.stop(); } catch { /* not begun yet */ }
     }

@@ -1,6 +1,5 @@
 // Playing the piece: from where, what is repeated, how fast and how loud. What plays is what stands
-// on the roll, also while it is changed. (Live play has its place beside this: the time of a step is
-// sound.timeOf, a note at once sound.strike, and played bars are put behind the piece by withBarsAt.)
+// on the roll, also while it is changed.
 
 import { $, fail, onPress, say } from "./page.js";
 import { barStarts } from "./piece.js";
@@ -16,8 +15,9 @@ const VOLUME = "nextbar-studio-volume";
 export class Transport {
   #paused = null;     // where Pause was pressed
 
-  constructor({ state, roll, sound }) {
-    Object.assign(this, { state, roll, sound });
+  // isTaken(): whether somebody plays along, and nothing else is played.
+  constructor({ state, roll, sound, isTaken }) {
+    Object.assign(this, { state, roll, sound, isTaken });
     onPress("play", () => this.toggle());
     onPress("from-start", () => this.toStart());
     $("repeat").addEventListener("change", () => this.change());
@@ -48,7 +48,7 @@ export class Transport {
 
   play(at) {
     const { roll, sound, state } = this;
-    if (!roll.bars.length) return;
+    if (!roll.bars.length || this.isTaken()) return;
     const starts = barStarts(roll.bars);
     sound.play({
       notes: roll.notes, at: at ?? starts[Math.max(state.selected, 0)], ...this.#stretch,
@@ -86,7 +86,7 @@ export class Transport {
 
   // What is heard once and is not the piece: a bar, a choice among several.
   hear(notes, steps) {
-    if (this.isPlaying) return;   // it is heard in its place
+    if (this.isPlaying || this.isTaken()) return;   // it is heard in its place
     this.stop();
     this.sound.play({
       notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))

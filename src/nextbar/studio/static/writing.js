@@ -83,7 +83,7 @@ export class Writing extends EventTarget {
   }
 
   // The piece as the chosen model can go on from it; null where it cannot.
-  async #ready() {
+  async ready() {
     const { state } = this;
     let { piece } = state;
     const { run } = state;
@@ -119,7 +119,7 @@ export class Writing extends EventTarget {
       seed = settings.seed;
     } catch (error) { fail(error); return; }
     const drawn = isDraft(state.piece) ? state.piece.bars[0]?.metre : null;
-    const start = await this.#ready();
+    const start = await this.ready();
     if (!start) return;
     const { bars, metre } = state.settings;
     const asked = { piece: start.recipe, seed, ...settings.sampled };
@@ -139,7 +139,7 @@ export class Writing extends EventTarget {
     const { state, settings } = this;
     try { settings.commit(); } catch (error) { fail(error); return; }
     const { seed, metre } = state.settings;
-    const start = await this.#ready();
+    const start = await this.ready();
     if (!start) return;
     const body = { piece: start.recipe, bars, seed, metre, ...settings.sampled };
     await this.#follow("/api/compose", body, start, {});
@@ -149,7 +149,7 @@ export class Writing extends EventTarget {
   // stays. Gives whether they are.
   async roll(bars, withFollowing) {
     const { piece } = this.state;
-    const start = isDraft(piece) ? opened(forRun(piece, this.state.run.fingerprint)) : await this.#ready();
+    const start = isDraft(piece) ? opened(forRun(piece, this.state.run.fingerprint)) : await this.ready();
     if (!start) return false;
     const given = nGiven(start);
     const asked = { piece: start.recipe, seed: newSeed(), ...this.settings.sampled };
@@ -159,7 +159,7 @@ export class Writing extends EventTarget {
 
   // Other bars for one place; null where it failed.
   async alternatives(bar, count = 10) {
-    const start = await this.#ready();
+    const start = await this.ready();
     if (!start) return null;
     const body = { piece: start.recipe, bar: bar - nGiven(start), seed: newSeed(), count, ...this.settings.sampled };
     const answer = await this.busy((signal) => post("/api/alternatives", body, signal));
