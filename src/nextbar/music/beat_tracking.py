@@ -224,27 +224,28 @@ def _best_paths(
     onward = np.full(gain.shape, -np.inf, np.float32)
     before = np.zeros(gain.shape, np.int8)
     ended = np.full((n_frames - last, n_kinds, n_lengths), -np.inf, np.float32)
-    for frame in range(n_frames):
-        begun = frame - LENGTHS
+    # Frames closer than the shortest beat do not know of each other, and are looked at together.
+    for begin in range(0, n_frames, int(LENGTHS[0])):
+        frames = np.arange(begin, min(begin + int(LENGTHS[0]), n_frames))
+        begun = frames[:, None, None] - LENGTHS
         at = np.maximum(begun, 0), of_kind, of_length
         best = np.where(begun >= 0, onward[at] + gain[at], -np.inf)
-        if frame <= first:
-            best = np.maximum(best, 0)
-        if frame >= last:
-            ended[frame - last] = best
-        reached = best[:, None] + change
-        before[frame] = reached.argmax(axis=2)
-        onward[frame] = reached[of_kind, of_length, before[frame]]
+        best[frames <= first] = np.maximum(best[frames <= first], 0)
+        ended[frames[frames >= last] - last] = best[frames >= last]
+        reached = best[:, :, None] + change
+        chosen = reached.argmax(axis=3)
+        before[frames] = chosen
+        onward[frames] = np.take_along_axis(reached, chosen[..., None], axis=3)[..., 0]
     paths, scores = [], np.empty(n_kinds)
     for kind in range(n_kinds):
         frame, length = divmod(int(ended[:, kind].argmax()), n_lengths)
         scores[kind], frame = ended[frame, kind, length], frame + last
-        frames = [frame]
+        path = [frame]
         while frame > first and frame >= LENGTHS[length]:
             frame -= int(LENGTHS[length])
-            frames.append(frame)
+            path.append(frame)
             length = before[frame, kind, length]
-        paths.append(np.array(frames[::-1]))
+        paths.append(np.array(path[::-1]))
     return paths, scores
 
 
