@@ -3,6 +3,7 @@
     python benchmarks/beats.py FOLDER_OR_ZIP_OF_MIDI_AND_BEAT_FILES
     python benchmarks/beats.py FOLDER_OR_ZIP_OF_MIDI_AND_BEAT_FILES --typeset FOLDER_OR_ZIP
     python benchmarks/beats.py FOLDER_OR_ZIP_OF_MIDI_AND_BEAT_FILES --skip 150 --seed 909
+    python benchmarks/beats.py FOLDER_OR_ZIP_OF_MIDI_AND_BEAT_FILES --play FOLDER_OR_ZIP
 
 A song is a MIDI file with its beat file beside it (`SONG.mid`, `SONG.beats.txt`),
 as in POP909. With its beat file: is it taken, and what share of its onsets lies
@@ -15,7 +16,14 @@ right. By default a song that is not taken for played keeps the bars that its fi
 states. pretty_midi is given the same file: its `get_beats` and `get_downbeats`,
 from the `estimate_beat_start` that it finds. --typeset: files none of which was
 played, so that each that is taken for played is a false alarm. --skip: leaves out
-so many songs, drawn by the seed, on which the method was built. Prints a table
+so many songs, drawn by the seed, on which the method was built. --play: typeset
+files in one metre, at most 25 of each, are played by a tempo that wanders by an eighth
+and more, each note up to some 25 ms beside its place, and their beats estimated: by
+metre, how many have beats in three parts, and how many downbeats are right.
+
+Where a song has its chords beside it too (`SONG.chords.txt`: begin, end, name), songs of
+which more than a tenth of the chords begin a beat after a downbeat of the beat file
+are told apart: bass and chords say that its bars are a beat early. Prints a table
 and, as the last line, all figures as JSON.
 """
 
@@ -32,6 +40,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import numpy.typing as npt
 import pretty_midi
@@ -56,6 +65,8 @@ WINDOW_SECONDS = 0.07
 FIFTH_OF_A_SIXTEENTH = 1 / 20
 """In quarters."""
 RIGHT = 0.9
+MOST_BEHIND = 0.1
+MOST_PLAYED = 25
 SURE = (0.5, 0.6, 0.7, 0.8, 0.9)
 Times = npt.NDArray[np.float64]
 
@@ -73,15 +84,27 @@ def read_all(source: Path) -> Iterator[tuple[str, bytes]]:
                 yield name, archive.read(name)
 
 
-def find_songs(source: Path) -> dict[str, tuple[bytes, bytes]]:
-    """The MIDI files that have a beat file beside them, and that, by name."""
+def find_songs(source: Path) -> dict[str, tuple[bytes, bytes, bytes | None]]:
+    """The MIDI files that have a beat file beside them, that, and their chord file, by name."""
     files = dict(read_all(source))
     stems = {name: name.rpartition(".")[0] + ".beats.txt" for name in files}
     return {
-        name: (files[name], files[stem])
+        name: (files[name], files[stem], files.get(stem.replace(".beats.", ".chords.")))
         for name, stem in stems.items()
         if name.lower().endswith((".mid", ".midi")) and stem in files
     }
+
+
+def is_a_beat_early(beat_file: bytes, chord_file: bytes) -> bool:
+    """Whether the beat file's bars begin a beat before those that the chord file tells of."""
+    beats, downbeats = true_downbeats(beat_file)
+    rows = [line.split() for line in chord_file.decode().splitlines()]
+    begins = np.array([float(row[0]) for row in rows if row and row[-1] != "N"])
+    beat = np.searchsorted(beats, begins + WINDOW_SECONDS, side="right") - 1
+    bars = np.searchsorted(beats, downbeats, side="left")
+    bar = np.searchsorted(bars, beat, side="right") - 1
+    after = beat[bar >= 0] - bars[bar[bar >= 0]]
+    return bool(len(after) and (after == 1).mean() > MOST_BEHIND)
 
 
 def true_downbeats(beat_file: bytes) -> tuple[Times, Times]:
@@ -118,7 +141,7 @@ def peer_beats(data: bytes) -> tuple[Times, Times, Times]:
         return np.asarray(found[0]), np.asarray(found[1]), np.asarray(found[2])
 
 
-def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
+def judge(name: str, data: bytes, beat_file: bytes, chords: bytes | None) -> dict[str, Any]:
     """All figures of a song."""
     beats, downbeats = true_downbeats(beat_file)
     found: dict[str, Any] = {"name": name, "taken_with_file": False, "share_near": 0.0, "onsets": 1}
@@ -132,6 +155,8 @@ def judge(name: str, data: bytes, beat_file: bytes) -> dict[str, Any]:
         found["share_near"] = share_near(set_to_beats(tunes[0], beats_read))
         found["onsets"] = len(onsets_of(tunes[0]))
     found["played"] = is_played(tunes[0])
+    if chords is not None:
+        found["is_early"] = is_a_beat_early(beat_file, chords)
     begin = time.perf_counter()
     try:
         estimate = estimate_beats(tunes[0])
@@ -200,12 +225,87 @@ def compare(songs: list[dict[str, Any]], least_sure: float) -> dict[str, Any]:
         "songs whose downbeats are all but the file's a beat later": round(
             sum(song.get("one_beat_late_f", 0) > 0.7 for song in songs) / len(songs), 4
         ),
+        **by_chords(songs),
         "downbeat F, read by default": mean(songs, "default_f"),
         "sure, sure ones": mean(sure, "sure"),
         "by sure": by_sure,
         "pretty_midi, beat F": mean(songs, "peer_beat_f"),
         "pretty_midi, downbeat F": mean(songs, "peer_downbeat_f"),
         "seconds a song": mean(songs, "seconds"),
+    }
+
+
+def by_chords(songs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The recall of downbeats where the songs' own chords agree with their beat files, and not."""
+    early, others = ([s for s in songs if s.get("is_early") is kind] for kind in (True, False))
+    if not early or not others:
+        return {}
+    return {
+        "downbeat recall": mean(songs, "downbeat_recall"),
+        "songs whose own chords say that their bars are a beat early": len(early),
+        "downbeat recall of these": mean(early, "downbeat_recall"),
+        "downbeat recall of the others": mean(others, "downbeat_recall"),
+    }
+
+
+def play(tune: Tune, rng: np.random.Generator) -> tuple[bytes, Times] | None:
+    """A tune in one metre as a file of one who plays it freely, and when its bars begin."""
+    score, tpq = tune.score, tune.score.ticks_per_quarter
+    signatures = {(s.numerator, s.denominator) for s in score.time_signatures}
+    notes = tune.notes_of()
+    if len(signatures) != 1 or not 64 <= len(notes["time"]) <= 1200:
+        return None
+    ((numerator, denominator),) = signatures
+    quarter = score.tempos[0].mspq / 1e6 if len(score.tempos) else 0.5
+    start, end = (
+        ticks / tpq for ticks in (notes["time"], notes["time"] + np.maximum(notes["duration"], 1))
+    )
+    place = np.arange(0, end.max() + 4, 0.5)
+    walk = np.cumsum(rng.normal(0, 0.012, len(place)))
+    walk += 0.12 * np.sin(place / rng.uniform(3, 6)) - np.linspace(0, walk[-1], len(place))
+    seconds = 0.3 + np.cumsum(quarter / 2 * np.exp(walk)) * rng.uniform(0.85, 1.18)
+    beside = rng.normal(0, 0.012, len(start))
+    times = np.stack([np.interp(at, place, seconds) + beside for at in (start, end)])
+    events = [
+        (max(round(960 * at), 0), kind, int(pitch))
+        for kind, ats in ((1, times[0]), (0, np.maximum(times[1], times[0] + 0.03)))
+        for at, pitch in zip(ats, notes["pitch"], strict=True)
+    ]
+    track, now = mido.MidiTrack(), 0
+    for at, kind, pitch in sorted(events):
+        track.append(mido.Message("note_on", note=pitch, velocity=80 * kind, time=at - now))
+        now = at
+    played = io.BytesIO()
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(file=played)
+    bars = np.arange(0, start.max() + 0.01, 4 * numerator / denominator)
+    return played.getvalue(), np.interp(bars, place, seconds)
+
+
+def judge_played(source: Path, seed: int) -> dict[str, Any]:
+    """By metre: how typeset tunes are read that were played freely."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    rng = np.random.default_rng(seed)
+    files = [file for file in read_all(source) if file[0].lower().endswith((".mid", ".midi"))]
+    for index in rng.permutation(len(files)).tolist():
+        tunes, _ = parse_tunes(files[index][1], name=files[index][0])
+        performance = play(tunes[0], rng) if len(tunes) == 1 else None
+        if performance is None:
+            continue
+        signature = tunes[0].score.time_signatures[0]
+        of_metre = found.setdefault(f"{signature.numerator}/{signature.denominator}", [])
+        if len(of_metre) >= MOST_PLAYED:
+            continue
+        (tune,), _ = parse_tunes(performance[0], name=files[index][0])
+        beats = estimate_beats(tune)
+        begins = beats.seconds[beats.downbeats]
+        _, recall = matched(begins, performance[1])
+        precision = recall * len(performance[1]) / max(len(begins), 1)
+        is_right = {"downbeat_recall": recall, "precision": precision, "sure": beats.sure}
+        of_metre.append({"in_thirds": beats.unit == 8, **is_right})
+    keys = ("in_thirds", "downbeat_recall", "precision", "sure")
+    return {
+        metre: {"tunes": len(tunes), **{key: mean(tunes, key) for key in keys}}
+        for metre, tunes in sorted(found.items())
     }
 
 
@@ -225,6 +325,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("--typeset", type=Path)
+    parser.add_argument("--play", type=Path)
     parser.add_argument("--skip", type=int, default=0)
     parser.add_argument("--seed", type=int, default=909)
     parser.add_argument("--least-sure", type=float, default=0.5)
@@ -237,6 +338,8 @@ def main() -> None:
     figures = compare(judged, asked.least_sure)
     if asked.typeset:
         figures["typeset"] = false_alarms(asked.typeset)
+    if asked.play:
+        figures["played"] = judge_played(asked.play, asked.seed)
     table = Table("", "value")
     for key, value in figures.items():
         table.add_row(key, json.dumps(value) if isinstance(value, dict) else f"{value:g}")

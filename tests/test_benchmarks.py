@@ -22,7 +22,7 @@ from .fixtures import write_tune
 from .test_readme import ROOT, commands
 
 SMALLER = {
-    "beats": "--typeset FOLDER",
+    "beats": "--typeset FOLDER --play FOLDER",
     "ablation": "--minutes 0.001 --seeds 1 --steps dropout --pieces 4 --long 2 --no-classifiers",
     "controls": "--pieces 2",
     "filling": "--bars 60 --part training",
@@ -119,6 +119,8 @@ def check_beats(figures):
     assert figures["pretty_midi, beat F"] > 0.9
     assert figures["typeset"]["tunes"] == 12
     assert figures["typeset"]["false alarms"] == 0
+    assert figures["played"]["4/4"]["tunes"] == 12
+    assert 0 <= figures["played"]["4/4"]["downbeat_recall"] <= 1
 
 
 def check_ablation(figures):

@@ -287,6 +287,31 @@ def test_grace_notes_do_not_push_the_note_after_them_off_the_grid():
     assert remarks == {abc_tunes.GRACE_NOTES: 3}
 
 
+@pytest.mark.parametrize(
+    ("music", "told", "lasts"),
+    [
+        # abc2midi: four repetitions of two notes a quarter, for one quarter of two eighths.
+        ("Te2 c2 d4|c8|", {abc_tunes.PLAYED_ORNAMENTS: 1}, 16),
+        ("~e2 c2 !trill!d4|c8|", {abc_tunes.PLAYED_ORNAMENTS: 2}, 16),
+        ("Re2 c2 !arpeggio![ceg]4|c8|", {abc_tunes.PLAYED_ORNAMENTS: 2}, 16),
+        # A bar of 8 eighths and the last note once more, a bar of 8 and all of it once more.
+        ("e2 c2 Hd4|!fermata!c8|", {abc_tunes.PLAYED_FERMATAS: 2}, 28),
+        # Played as they are written, or not on a note at all.
+        ("Pe2 c2 Md4|!turn!c8|", {}, 16),
+        ('"^Trio"e2 [K:Hp]c2 !Tutti!d4|c8|', {}, 16),
+        ("T:Trio\nP:T\ne2 c2 d4|c8|\nw: The ~ Hills", {}, 16),
+    ],
+)
+def test_ornaments_that_are_played_as_other_notes_than_are_written_are_told(music, told, lasts):
+    head = "X:1\nT:The Trill\nR:Hornpipe\nM:4/4\nL:1/8\nK:C\n"
+    [tune], _ = parse_tunes(f"{head}{music}\n".encode(), name="a.abc")
+    assert tune.remarks_on("all") == told
+    notes = tune.notes_of()
+    end = (notes["time"] + notes["duration"]).max() / tune.score.ticks_per_quarter
+    assert end == pytest.approx(lasts / 2, abs=0.1)
+    assert (len(notes["time"]) > 4) == (abc_tunes.PLAYED_ORNAMENTS in told)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "latin-1"])
 def test_abc_is_read_in_the_encoding_that_it_has(encoding):
     head = "X:1\nT:Flöte\nM:4/4\nL:1/8\nK:C\n"

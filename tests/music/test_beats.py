@@ -428,6 +428,44 @@ def test_beats_and_bars_are_found_under_a_known_tempo_curve(bar):
     assert found.sure >= 0.5
 
 
+def jig(n_bars, *, thirds=3):
+    """As a fiddler plays it: mostly three notes a beat, two beats a bar; bass and chord."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for number in range(n_bars):
+        root, first = [0, 9, 5, 7][number % 4], 2 * number
+        rows.append((first, 1, 36 + root, 90))
+        rows += [(first + 1, 1, 52 + (root + tone) % 12, 60) for tone in (0, 4, 7)]
+        for beat in (first, first + 1):
+            parts = [0, 1, 2] if rng.random() < 0.7 else [0, 2]
+            for part, end in zip(parts, [*parts[1:], 3], strict=True):
+                high = 76 + int(rng.integers(0, 8))
+                rows.append((beat + part / thirds, (end - part) / thirds, high, 80))
+    return rows
+
+
+def test_a_jig_that_was_played_freely_is_read_in_6_8(tmp_path):
+    beats = rubato(81)
+    data = played_bytes(beats, jig(40), rng=np.random.default_rng(8))
+    found = estimate_beats(only_tune(data))
+    assert found.unit == 8
+    begins = found.seconds[found.downbeats]
+    assert max(np.abs(begins - beats[2 * number]).min() for number in range(2, 38)) < 0.05
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.mid").write_bytes(data)
+    (piece,) = pieces_of(prepare(tmp_path / "in", tmp_path / "out").path)
+    assert piece["metres"] == ["6/8"]
+    assert piece["bars"] == 40
+    # A beat of 0.61 s in the middle is a dotted quarter: 1.5 quarters in it, 148 a minute.
+    assert np.median(piece["tempo_curve"]) == pytest.approx(1.5 * 60 / 0.61, rel=0.05)
+    assert np.mean(piece["off_grid_ms"]) < 15
+
+
+def test_beats_in_halves_and_quarters_are_no_dotted_ones():
+    data = played_bytes(rubato(161), jig(80, thirds=4), rng=np.random.default_rng(8))
+    assert estimate_beats(only_tune(data)).unit == 4
+
+
 def test_a_beat_is_where_its_notes_are_to_the_millisecond_where_they_are_together():
     beats = rubato(96)
     found = estimate_beats(only_tune(played_bytes(beats, song())))
@@ -558,6 +596,22 @@ def test_real_songs_lie_on_the_grid_by_their_beat_files_and_their_beats_are_foun
         right.append(np.mean([np.abs(found - beat).min() < 0.07 for beat in inner]))
     assert np.mean(near) > 0.9
     assert np.mean(right) > 0.95
+
+
+def test_it_is_said_of_real_songs_about_how_many_of_their_bars_begin_rightly():
+    said, right = [], []
+    for name, (data, beat_file) in real_songs(90).items():
+        (tune,), _ = parse_tunes(data, name=f"{name}.mid")
+        beats, found = read_beat_file(beat_file, name=name), estimate_beats(tune)
+        true = beats.seconds[beats.downbeats]
+        begins = found.seconds[found.downbeats]
+        said.append(found.sure)
+        right.append(np.mean([np.abs(true - begin).min() < 0.07 for begin in begins]))
+    surer = np.argsort(said)[45:]
+    for part in (range(90), surer):
+        assert np.mean(np.array(said)[part]) == pytest.approx(
+            np.mean(np.array(right)[part]), abs=0.1
+        )
 
 
 def test_no_tune_of_the_paper_is_taken_for_played():

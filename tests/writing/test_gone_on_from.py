@@ -434,6 +434,25 @@ def test_triplets_on_a_grid_of_sixteenths_are_said_and_a_grid_that_fits_is_offer
 # ------------------------------------------------------------------------------------------- names
 
 
+def test_tracks_that_become_one_are_named_before_anything_is_composed(model, tmp_path):
+    def said(*parts, **chosen):
+        path = tmp_path / "own.mid"
+        path.write_bytes(midi(*parts))
+        return [
+            text for text in nextbar.begin_from(model, str(path), **chosen).says if "tracks" in text
+        ]
+
+    hands = quarters(name="Right"), quarters(name="Left")
+    assert said(*hands) == [
+        "own.mid: its 2 tracks are gone on from as one; --track takes one of them: 1 (Right), 2"
+        " (Left)"
+    ]
+    assert said(*hands, track=2) == []
+    assert said(hands[0]) == []
+    (many,) = said(*(quarters() for _ in range(10)))
+    assert many.endswith(" takes one of them: 1, 2, 3, 4, 5, 6, 7, 8 and 2 more")
+
+
 def test_two_hands_gone_on_from_into_one_folder_give_two_files_and_one_record(model, tmp_path):
     hands = [quarters(name="Piano"), track([(0, 1920, 48, 80)], channel=1, name="Piano")]
     (tmp_path / "hands.mid").write_bytes(midi(*hands))

@@ -34,6 +34,8 @@ SECONDS_A_TUNE: Final = 20.0
 
 PLAYED_CHORDS: Final = "chord symbols, played"
 CUT_TIES: Final = "ties over a repeat sign or into an ending, cut"
+PLAYED_ORNAMENTS: Final = "trills, rolls and arpeggios, each played as several notes"
+PLAYED_FERMATAS: Final = "fermatas, each played as twice the note's length"
 
 _RHYTHM_FIELD: Final = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.MULTILINE)
 _FIRST_KEY: Final = re.compile(r"^K:.*$", re.MULTILINE)
@@ -50,6 +52,12 @@ _TIE_AT_REPEAT: Final = re.compile(
 """Before a repeat sign or an ending."""
 _UNSEEN_BAR_LINE: Final = re.compile(r"[H-Wh-w~.]*\[\|\](\s*(?=[:|]|\[\|))?")
 """With what is set on it, as a fermata, and whether another bar line stands behind it."""
+_SIGN: Final = re.compile(r"![^!|\n]*!|\[[A-Za-z]:[^\]\n]*\]|[HRT~]")
+_PLAYED_SIGNS: Final = {
+    **dict.fromkeys(("T", "R", "~", "!trill!", "!arpeggio!"), PLAYED_ORNAMENTS),
+    **dict.fromkeys(("H", "!fermata!"), PLAYED_FERMATAS),
+}
+"""Signs on a note of which abc2midi makes other notes than are written; others it passes over."""
 _NO_MUSIC: Final = re.compile(r'("[^"\n]*"|![^!|\n]*!|\[[A-Za-z]:[^\]\n]*\])')
 _BAR_LINE: Final = re.compile(r"[H-Wh-w~\s]*(?::+\|+[\]:]*|\[\||\|+[\]:]*|::+)")
 """With what is set on it, as a sign."""
@@ -87,7 +95,8 @@ def convert_tune(text: str, *, chords: bool = False) -> Converted:
     dotted notes off the grid, grace notes, which it lets push the note after
     them off the grid, ties over a repeat sign or into an ending, which it joins to
     what stands behind it in the text, and, unless chords is true, chord
-    symbols, of which it makes an accompaniment.
+    symbols, of which it makes an accompaniment. Ornaments and fermatas are as it
+    plays them, and counted.
     """
     text, remarks = _written_notes(_RHYTHM_FIELD.sub("", text), chords=chords)
     n_played = remarks.pop(PLAYED_CHORDS, 0)
@@ -130,7 +139,10 @@ def _written_notes(text: str, *, chords: bool) -> tuple[str, dict[str, int]]:
                 part if part.startswith('"') else _GRACE.sub(drop_grace, part)
                 for part in re.split(r'("[^"]*")', music)
             ]
-            line = _QUOTED.sub(drop_quoted, "".join(parts)) + percent + comment
+            line = _QUOTED.sub(drop_quoted, "".join(parts))
+            signs = _SIGN.findall(_QUOTED.sub("", line))
+            remarks.update(_PLAYED_SIGNS[sign] for sign in signs if sign in _PLAYED_SIGNS)
+            line += percent + comment
         lines.append(line)
     body = _UNSEEN_BAR_LINE.sub(seen, "\n".join(lines))
     body = _TIE_AT_REPEAT.sub(drop_ties, body)

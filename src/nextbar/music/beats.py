@@ -29,6 +29,7 @@ from nextbar.errors import MusicFileError
 from nextbar.music.beat_tracking import (
     PERFECT_FIT,
     Played,
+    Tracked,
     describe_beats,
     find_beats_by_click,
     find_click,
@@ -271,14 +272,23 @@ def _beats_of(played: Played, score: ScoreTick) -> Beats:
     click = find_click(played.quarters)
     if click is not None:
         quarters = find_beats_by_click(played, *click)
-        seconds, fit = seconds_at(score, quarters * score.ticks_per_quarter), PERFECT_FIT
+        seconds = seconds_at(score, quarters * score.ticks_per_quarter)
+        found = Tracked(seconds, PERFECT_FIT, in_thirds=False)
     else:
-        seconds, fit = track_beats(played)
+        found = track_beats(played)
+    seconds = found.seconds
     begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)
     notes = {"time": begin, "duration": end - begin}
     notes |= {"pitch": played.pitch, "velocity": played.velocity}
-    downbeats, chance = find_downbeats(describe_beats(notes, len(seconds)))
-    return Beats(seconds, downbeats, how_sure(fit, chance))
+    features = describe_beats(notes, len(seconds))
+    downbeats, chance = find_downbeats(features, in_thirds=found.in_thirds)
+    sure = how_sure(found.fit, chance)
+    if not found.in_thirds:
+        return Beats(seconds, downbeats, sure)
+    # What is counted are eighths, three of them in what was found.
+    n_eighths = 3 * len(seconds) - 2
+    eighths = np.interp(np.arange(n_eighths) / 3, np.arange(len(seconds)), seconds)
+    return Beats(eighths, np.isin(np.arange(n_eighths), 3 * np.flatnonzero(downbeats)), sure, 8)
 
 
 def _usual(downbeats: npt.NDArray[np.bool_]) -> int:

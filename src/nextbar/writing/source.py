@@ -33,6 +33,8 @@ from nextbar.music.tunes import Metre
 LONGEST_STEM: Final = 60
 LONGEST_TRACK: Final = 24
 """Bytes of a source's and a track's name in the names of files, which may have 255 in all."""
+MOST_TRACKS: Final = 8
+"""So many are listed by name."""
 
 
 class Place(NamedTuple):
@@ -132,6 +134,16 @@ class Source:
             yield (
                 f"{name}: {silent} silent and left out; the piece begins with its bar "
                 f"{n_silent + 1}"
+            )
+        if piece.track == "all" and len(piece.tracks) > 1:
+            named = [
+                f"{n} ({track})" if track else f"{n}"
+                for n, (track, _) in enumerate(piece.tracks, start=1)
+            ]
+            more = f" and {len(named) - MOST_TRACKS} more" if named[MOST_TRACKS:] else ""
+            yield (
+                f"{name}: its {len(named)} tracks are gone on from as one; --track takes one of"
+                f" them: {', '.join(named[:MOST_TRACKS])}{more}"
             )
         beats = piece.tune.beats
         if beats is not None and beats.sure is None:
