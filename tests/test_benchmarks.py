@@ -33,6 +33,7 @@ SMALLER = {
     "recipe": "--pieces 4 --long 2",
     "studio": "--rounds 1",
     "training": "--iterations 1 --threads 1 --batch 2 --pairs 128 --side 64",
+    "web": "--rounds 1",
     "transformer": "--minutes 0.01 --threads 1 --pieces 4 --long 2",
 }
 COMMANDS = {Path(words[1]).stem: words[1:] for words in commands() if words[0] == "python"}
@@ -83,6 +84,8 @@ def test_each_benchmark_is_in_the_readme_and_tried_here():
 
 @pytest.mark.parametrize("name", sorted(SMALLER))
 def test_a_benchmark_ends_in_a_table_and_finite_figures(name, place, monkeypatch, capsys):
+    if name == "web" and not any(map(shutil.which, ("chromium", "chromium-browser"))):
+        pytest.skip("there is no Chromium; install it (Debian: apt-get install chromium)")
     monkeypatch.chdir(place)
     table, figures = run([*COMMANDS[name], *shlex.split(SMALLER[name])], monkeypatch, capsys)
     assert len(table) >= 3

@@ -13,6 +13,7 @@ from .music.prepare import prepare as prepare
 from .music.public_data import fetch as fetch
 from .reproduction import Reproduction as Reproduction
 from .reproduction import reproduce as reproduce
+from .studio.web import export_web as export_web
 from .training.adapt import adapt as adapt
 from .training.inspect import inspect as inspect
 from .training.mix import mix as mix

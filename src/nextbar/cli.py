@@ -374,20 +374,39 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
 
 
 @_command
-def export(run: Path, /, *, out: Path) -> None:
-    """Make a small copy of a trained model, to give away: it writes, but cannot be trained on.
+def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) -> None:
+    """Make a small copy of a trained model, or a web page on which it composes, to give away.
 
-    Fingerprints of its training bars go along: whoever has it can ask for no copies.
+    The copy writes, but cannot be trained on. Fingerprints of its training bars go along:
+    whoever has it can ask for no copies. The page needs no server: see docs/web.md.
 
     Example: nextbar export run --out my-model
+
+    Example: nextbar export run --web my-page
 
     Parameters
     ----------
     run
-        A folder made by `nextbar train`.
+        A folder made by `nextbar train`, or the name of a model that comes with nextbar.
     out
-        The folder to write to, which must not exist.
+        The folder to write the copy to, which must not exist.
+    web
+        The folder to write the page to, which must not exist; any web host can serve it.
     """
+    if out is None and web is None:
+        raise UsageError("export: say where to: --out FOLDER for a copy, --web FOLDER for a page")
+    if out is not None:
+        _export_copy(run, out)
+    if web is not None:
+        folder = nextbar.export_web(run, web)
+        screen.say(
+            console,
+            f"page:   {folder}, {_megabytes(folder):.1f} MB\n"
+            f"look:   python -m http.server --directory {shlex.quote(str(folder))}",
+        )
+
+
+def _export_copy(run: Path, out: Path) -> None:
     folder = nextbar.export(run, out)
     from nextbar.measures.fingerprints import FILE
 
@@ -398,12 +417,15 @@ def export(run: Path, /, *, out: Path) -> None:
             "copies; export it where its corpus is",
             style="yellow",
         )
-    n_bytes = sum(path.stat().st_size for path in folder.iterdir())
     screen.say(
         console,
-        f"model:  {folder}, {n_bytes / 1e6:.1f} MB\n"
+        f"model:  {folder}, {_megabytes(folder):.1f} MB\n"
         f"next:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
     )
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 @_command

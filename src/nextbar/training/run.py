@@ -42,6 +42,7 @@ from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
+from nextbar.shipped import find_run
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
 from nextbar.writing.composer import hear
@@ -73,9 +74,10 @@ def export(run: str | Path, out: str | Path) -> Path:
     left out; without its corpus it cannot begin from held-out bars, nor be trained
     on; it can be adapted. Fingerprints of the training bars go along, where they or
     the corpus are at hand, by which it can be told without the tunes what is a copy
-    (``measures.fingerprints``). Raises RunError for no run, OutputError where ``out``
-    is taken.
+    (``measures.fingerprints``). run: also the name of a model that comes along. Raises
+    RunError for no run, OutputError where ``out`` is taken.
     """
+    run = find_run(run)
     origin = record.read_description(Path(run)).origin
     corpus = {name: x for name, x in origin.get("corpus", {}).items() if name != "path"}
     source = str(corpus.get("source", ""))

@@ -33,7 +33,7 @@ function toBytes(text) {
 export async function linkTo(recipe) {
   const stream = new Blob([JSON.stringify(recipe)]).stream().pipeThrough(new CompressionStream("deflate"));
   const packed = await gather(stream, LARGEST_RECIPE);
-  const link = `${location.origin}/${KEY}${toText(new Uint8Array(await packed.arrayBuffer()))}`;
+  const link = `${location.origin}${location.pathname}${KEY}${toText(new Uint8Array(await packed.arrayBuffer()))}`;
   if (link.length > LONGEST) throw new Error("This piece is too long for a link; take its recipe away instead.");
   return link;
 }

@@ -4,6 +4,7 @@
 // the model; live.js is for playing along. transport.js plays it with sound.js, roll.js paints it, edit.js has its notes under mouse,
 // finger and keys. begin.js, settings.js, bars.js, keep.js and measures.js are the panels around it.
 
+import { showAbsent } from "./absent.js";
 import { get, post } from "./api.js";
 import { BarPanel } from "./bars.js";
 import { Beginnings } from "./begin.js";
@@ -217,6 +218,7 @@ async function load() {
     const answer = await get("/api/runs");
     if (!settings.controls) {
       settings.bound(answer.controls);
+      showAbsent(answer.absent ?? []);
       beginnings.mostBars = answer.limits.given_bars;
       keeping.mostBytes = answer.limits.file_bytes;
     }

@@ -1,6 +1,8 @@
 // Playing: sampled instruments by Web Audio. The samples come from the studio itself.
 
-const FIRST = 24, APART = 4, SECONDS = 3;   // as the server lays them: every fourth key from C1
+import { instrument } from "./api.js";
+
+const FIRST = 24, APART = 4, SECONDS = 3;   // as they are laid there: every fourth key from C1
 const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
 const DAMPER = 0.14;
 const LONGEST = 30;        // seconds that a key is held
@@ -35,9 +37,7 @@ export class Sound {
     if (program === this.program) return;
     this.program = program;
     this.device?.use(program);
-    const answer = await fetch(`/api/instruments/${program}.wav`);
-    if (!answer.ok) throw new Error((await answer.json()).error);
-    const samples = await this.context.decodeAudioData(await answer.arrayBuffer());
+    const samples = await this.context.decodeAudioData(await instrument(program));
     if (program === this.program) this.samples = samples;
   }
 
