@@ -283,7 +283,8 @@ def test_an_answer_to_who_plays_along_is_the_studios_and_waits_for_no_long_piece
     web.compose(bars=2, seed=6)
     found, n_bars = web.page.evaluate(
         """async () => {
-          const { nextBar, post, stream } = await import(new URL("static/api.js", document.baseURI));
+          const api = new URL("static/api.js", document.baseURI);
+          const { nextBar, post, stream } = await import(api);
           const { recipe } = studio.state.piece, mine = { notes: [[0, 4, 62, 90, false]] };
           const asked = { piece: { ...recipe, bars: [...recipe.bars, mine] }, seed: 8 };
           const long = new AbortController();
