@@ -62,8 +62,8 @@ def test_every_equation_that_is_not_the_papers_has_its_place_and_is_not_called_t
     text = PAPER.read_text("utf-8").partition("## Not the paper's")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| ([\w -]+)[:,] .*?\[`(nextbar[\w.]+)`\]", text, re.MULTILINE))
     assert set(rows) == {
-        "learned prior", "KL of a draw", "a chain of parts", "mixture density", "temperature",
-        "reconstruction", "the frame", "straight-through", "warm-up", "settling",
+        "learned prior", "KL of two normals", "KL of a draw", "a chain of parts", "mixture density",
+        "temperature", "reconstruction", "the frame", "straight-through", "warm-up", "settling",
     }  # fmt: skip
     for name in rows.values():
         assert "Paper Eq" not in inspect.getdoc(find(name)), name
