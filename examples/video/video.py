@@ -162,7 +162,8 @@ def train(
     shape = read[0].shape[1:]
     begun = read_description(out) if has_checkpoint(out) else Description(VIDEO, shape, {})
     if begun.shape != shape:
-        raise UsageError(f"{out} was begun on frames of {begun.shape}, and these are of {shape}")
+        seen = f"{out} was begun on frames of {begun.shape}, and these are of {shape}"
+        raise UsageError(f"{seen}; give --size {begun.shape[1]}, or another --out")
     training, pairs = begin(kept, begun.config)
     if has_checkpoint(out):
         training = load_training(out, begun.config, choose_device("auto"))
