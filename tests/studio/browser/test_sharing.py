@@ -116,4 +116,5 @@ def test_several_files_that_are_dropped_are_to_be_learnt_from(other):
     )
     assert other.page.inner_text("#own-list") == "a.mid, b.mid"
     assert other.page.inner_text("#own-start") == "Learn from these 2"
+    assert other.page.evaluate("scrollY") == 0  # the panel goes along, not the page
     assert other.errors == []
