@@ -14,6 +14,7 @@ from nextbar.errors import RunError
 from nextbar.frames.checkpoint import WEIGHTS
 from nextbar.frames.config import Sampling
 from nextbar.measures import Piece
+from nextbar.measures.bands import bands_of
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.paper import diversity_as_published
 from nextbar.music.bars import draw_rolls
@@ -75,6 +76,7 @@ def test_each_is_small_and_says_what_it_is(name):
     # the posterior goes along, to adapt it, and the discriminator of phrases, to choose
     assert (folder / WEIGHTS).stat().st_size <= 4.3e6
     assert (folder / FINGERPRINTS).stat().st_size <= 1e6
+    assert len(bands_of(folder, {}).of([nextbar.load(name).kind.metre] * 8)) >= 10
     source, collection = SOURCES[name]
     card = (folder / "card.md").read_text("utf-8")
     for part in ("## Data", "## Recipe", "## Measures", "## Limits", collection):

@@ -351,7 +351,7 @@ def test_the_command_plays_until_it_is_ended_and_writes_the_piece(
     said = capsys.readouterr().out
     assert code == 0
     assert "in 4/4; it begins after a bar of beats: you play 1, it answers 1" in said
-    assert "1 trades" in said
+    assert "1 trade\n" in said
     first = next(m for m in mido.MidiFile(out) if m.type == "note_on")
     assert (first.note, first.velocity) == (60, 80)
     recipe = json.loads(out.with_suffix(".json").read_text())

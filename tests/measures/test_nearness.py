@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from nextbar.measures import by_piece
+from nextbar.measures.bands import ranges_of
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars, nearest_distances
 from nextbar.measures.nearness import KnownBars
@@ -49,7 +50,9 @@ def test_a_piece_stands_beside_the_range_of_real_windows_of_its_length():
     values = real_values(real, n_bars=4, n_steps=16, training=None)
     assert len(values["notes"]) == 3  # one window of 4 bars, and two of 8 bars
     piece = Piece(make_notes((0, 4, 60, 80), (4, 4, 72, 80)), 4)
-    beside = {row.name: row for row in beside_real(piece, values, n_steps=16, training=None)}
+    beside = {
+        row.name: row for row in beside_real(piece, ranges_of(values), n_steps=16, training=None)
+    }
     assert beside["notes"][4:] == (2, 16, 16, 16)
     assert beside["tone_span"][4:] == (12, 2, 2, 2)
     assert beside["empty_bars"].value == 75
@@ -94,7 +97,7 @@ def test_the_range_is_the_middle_nine_tenths_of_what_was_measured():
     values = {"notes": np.array([math.nan, *range(101)])}
     piece = Piece(make_notes((0, 4, 60, 80)), 4)
     [row] = [
-        each for each in beside_real(piece, values, n_steps=16, training=None)
+        each for each in beside_real(piece, ranges_of(values), n_steps=16, training=None)
         if each.name == "notes"
     ]  # fmt: skip
     assert row[4:] == (1, 5, 50, 95)
@@ -108,7 +111,7 @@ def test_copies_are_looked_for_among_the_training_bars_on_both_sides(monkeypatch
     real = real_values(pieces, n_bars=4, n_steps=16, training=training)
     assert real["copied_bars"].tolist() == [100] * 6 + [0] * 6
     [row] = [
-        each for each in beside_real(pieces[0], real, n_steps=16, training=training)
+        each for each in beside_real(pieces[0], ranges_of(real), n_steps=16, training=training)
         if each.name == "copied_bars"
     ]  # fmt: skip
     assert row[4:] == (100, 0, 50, 100)

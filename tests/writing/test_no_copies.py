@@ -20,6 +20,8 @@ from nextbar.writing.bar_by_bar import write_bars
 from nextbar.writing.folder import RECORD
 from nextbar.writing.no_copies import NoCopies, again, write_new_bars
 from nextbar.writing.piece import MOST_DRAWS, Before, Draw
+from nextbar.writing.sketch import Sketch
+from nextbar.writing.workbench import Workbench
 
 N_TUNES, N_BARS = 12, 6
 METRE = (2, 4)
@@ -279,3 +281,57 @@ def test_of_ten_thousand_bars_none_is_a_training_bar(model, tmp_path):
         phrases += sum(0 < len(phrases_with[phrase]) < 10 for phrase in our_phrases)
     assert n_bars >= 10_000
     assert (copied, phrases) == (0, 0)
+
+
+def test_a_sketch_that_is_asked_for_no_copies_has_the_bars_of_the_piece_that_is(model, learned):
+    no_copies = NoCopies(Fingerprints.of_corpus(learned[0]))
+    bench = Workbench(model)
+    how = {"seed": 2, "sampling": model.sampling}
+    *_, (sketch, _) = bench.compose(
+        bench.begin(), bars=N_BARS, metre=METRE, no_copies=no_copies, **how
+    )
+    expected = compose(model, learned)[1]
+    assert bench.composition(sketch).notes.tolist() == expected.notes.tolist()
+    assert any(recipe.attempt for recipe in sketch.made.values())
+    again_opened = Sketch.from_json(json.loads(json.dumps(sketch.to_json())))
+    fresh = Workbench(model).composition(again_opened)  # it needs no fingerprints
+    assert fresh.notes.tolist() == expected.notes.tolist()
+
+
+def test_a_bar_rolled_between_others_makes_no_phrase_of_a_tune_with_either(model, learned):
+    no_copies = NoCopies(Fingerprints.of_corpus(learned[0]))
+    bench = Workbench(model)
+    how = {"sampling": model.sampling}
+    *_, (copied, _) = bench.compose(bench.begin(), bars=N_BARS, seed=1, metre=METRE, **how)
+    ((rolled, _),) = bench.fill(copied, bars=[2], seed=1, no_copies=no_copies, **how)
+    verdicts = no_copies.verdicts_on(bench.composition(rolled), model.kind)
+    assert verdicts.bars[2] not in ("copy", "near")
+    assert not verdicts.phrases[2]
+    assert not verdicts.phrases[3]
+    # The last bar drawn again by its own seed is the same bar, a copy; with no copies another.
+    last = copied.cut(3)
+    ((same, _),) = bench.fill(last, bars=[2], seed=1, **how)
+    assert same.bars == last.bars
+    ((new, change),) = bench.fill(last, bars=[2], seed=1, no_copies=no_copies, **how)
+    assert change.recipe.attempt > 0
+    assert no_copies.verdicts_on(bench.composition(new), model.kind).bars[2] not in ("copy", "near")
+    others = bench.alternatives(last, bar=2, seeds=range(1, 4), no_copies=no_copies, **how)
+    assert others[0].name == change.name
+    for each in others:
+        piece = bench.composition(last.with_bar(2, each.recipe))
+        assert no_copies.verdicts_on(piece, model.kind).bars[2] not in ("copy", "near")
+
+
+def test_a_sketch_ends_before_a_bar_of_which_all_draws_are_copies(model, monkeypatch):
+    monkeypatch.setattr(Fingerprints, "_verdict", lambda *_: "copy")
+    bench = Workbench(model)
+    with pytest.raises(CopiedError, match=r"bar 1: all 64 draws were copies .*; choose another"):
+        next(
+            bench.compose(
+                bench.begin(),
+                bars=1,
+                seed=1,
+                sampling=replace(model.sampling, choose=0),
+                no_copies=model.no_copies(),
+            )
+        )

@@ -122,7 +122,7 @@ def jam(
             pass  # the usual way to end it
         finally:
             trades.stop()
-        _say(f"{len(trades.log)} trades")
+        _say(f"{len(trades.log)} {'trade' if len(trades.log) == 1 else 'trades'}")
         if out is not None and trades.sketch is not None:
             sound = composer.sound._replace(tempo=60 / keeping.seconds_per_quarter)
             _write(bench, replace(trades.sketch, sound=sound), out)

@@ -288,7 +288,9 @@ class Trades:
         if self._answered == self._bars and left <= COMMIT:
             self._replay()
             self._struck = [each for each in self._struck if each.start >= end]
-            self._first, self._answered, self._asked = end, None, ()
+            # where the answer came so late that its bars are over, with the next bar
+            self._first = max(end, -int(-here // self.bar_steps) * self.bar_steps)
+            self._answered, self._asked = None, ()
 
     def _put(self, answer: _Answer, here: float, now: float) -> None:
         """A bar of the answer in its place: in the piece, and in what is to be sounded."""

@@ -1,18 +1,17 @@
 """One piece beside real ones: each measure of it, and where real music lies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from nextbar.measures.bands import UNKNOWN, Ranges
 from nextbar.measures.by_piece import values_by_piece
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.metres import metres_in, metres_of_each
 from nextbar.measures.pieces import FloatArray, Piece, reference_windows
 from nextbar.music.tunes import Metre
-
-LOW, HIGH = 5, 95
 
 
 class Beside(NamedTuple):
@@ -63,28 +62,20 @@ def real_values(
 
 def beside_real(
     piece: Piece,
-    real: Mapping[str, FloatArray],
+    real: Ranges,
     *,
     n_steps: int,
     training: TrainingBars | None,
 ) -> list[Beside]:
     """The measures of a piece, in the order of ``MEANINGS``, beside those of real windows.
 
-    real: from :func:`real_values`, for windows of as many bars. Measures that
-    only a set of pieces has are left out.
+    real: where windows of as many bars lie, as of :func:`nextbar.measures.bands.ranges_of`
+    of :func:`real_values`. Measures that only a set of pieces has are left out.
     """
     rng = np.random.default_rng(0)
     values = values_by_piece([piece], n_steps=n_steps, training=training, rng=rng)
     return [
-        Beside(name, *MEANINGS[name], float(values[name][0]), *_range(real.get(name)))
+        Beside(name, *MEANINGS[name], float(values[name][0]), *real.get(name, UNKNOWN))
         for name in MEANINGS
         if name in values
     ]
-
-
-def _range(values: FloatArray | None) -> tuple[float, float, float]:
-    known = np.empty(0) if values is None else values[np.isfinite(values)]
-    if not len(known):
-        return np.nan, np.nan, np.nan
-    low, middle, high = np.percentile(known, [LOW, 50, HIGH])
-    return float(low), float(middle), float(high)

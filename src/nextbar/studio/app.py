@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from nextbar._version import __version__
 from nextbar.errors import NextbarError, RunError
 from nextbar.studio import messages, uploads
+from nextbar.studio.adapting import Adaptations
 from nextbar.studio.safety import Guard
 from nextbar.studio.shelf import Shelf
 from nextbar.studio.turns import QueueFullError, Turns, Waiting
@@ -54,16 +55,22 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 
 def make_app(
     runs: Sequence[Path], *, hosts: Sequence[str] = ("127.0.0.1", "localhost", "[::1]"),
-    token: str | None = None,
+    token: str | None = None, models: Path | None = None,
 ) -> FastAPI:  # fmt: skip
-    """The application for uvicorn. hosts, token: see :class:`nextbar.studio.safety.Guard`."""
-    shelf, turns = Shelf(runs), Turns()
+    """The application for uvicorn. hosts, token: see :class:`nextbar.studio.safety.Guard`.
+
+    models: the folder that models of somebody's own are kept in, and opened from; without one
+    they are in a temporary folder, and go with the application.
+    """
+    adaptations = Adaptations(models, lambda job: shelf.add(job.run, job.name))
+    shelf, turns = Shelf(runs, adaptations.finished()), Turns()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         shelf.start_loading()
         yield
         turns.close()
+        await run_in_threadpool(adaptations.close)
 
     app = FastAPI(
         title="nextbar studio",
@@ -74,11 +81,12 @@ def make_app(
         lifespan=lifespan,
         responses=PROBLEMS,
     )
-    app.state.shelf, app.state.turns = shelf, turns
+    app.state.shelf, app.state.turns, app.state.adaptations = shelf, turns, adaptations
     app.add_middleware(Guard, hosts=hosts, token=token, most_bytes=uploads.LARGEST_BYTES)
     _add_errors(app)
     _add_reading(app, shelf)
     _add_making(app, shelf, turns)
+    _add_adapting(app, shelf, adaptations)
     _add_page(app)
     return app
 
@@ -255,6 +263,47 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         values = asked.model_dump()
         data = await now(request, asked.piece.run, lambda desk: desk.export(kind, values))
         return Response(data, media_type=TYPES[kind])
+
+
+JobId = Annotated[str, PathField(pattern="^[0-9a-f]{12}$", description="Of a model in the making")]
+
+
+def _add_adapting(app: FastAPI, shelf: Shelf, adaptations: Adaptations) -> None:
+    @app.get("/api/adaptations")
+    async def listed() -> dict[str, Any]:
+        """The models in the making: how far each is, and what was said."""
+        jobs = [job.describe() for job in adaptations.jobs.values()]
+        return {"jobs": jobs, "is_kept": adaptations.is_kept}
+
+    @app.post("/api/adaptations")
+    async def begin(asked: messages.Adapt) -> dict[str, Any]:
+        """A new one, without files."""
+        await shelf.desk(asked.run)
+        return adaptations.begin(asked.name, asked.run).describe()
+
+    @app.post("/api/adaptations/{job}/files", openapi_extra=_BODY_OF_BYTES)
+    async def add(
+        job: JobId, request: Request, name: Annotated[str, Query(max_length=200)]
+    ) -> dict[str, Any]:
+        """One file more to learn from (the request's body)."""
+        found, data = adaptations.job(job), await request.body()
+        await run_in_threadpool(adaptations.add, found, name, data)
+        return found.describe()
+
+    @app.post("/api/adaptations/{job}/start")
+    async def start(job: JobId) -> dict[str, Any]:
+        """Begins to learn, or goes on from where it was stopped."""
+        found = adaptations.job(job)
+        base = (await shelf.desk(found.base)).composer.path
+        await run_in_threadpool(adaptations.start, found, base)
+        return found.describe()
+
+    @app.post("/api/adaptations/{job}/stop")
+    async def stop(job: JobId) -> dict[str, Any]:
+        """Stops behind the next step; what was learnt is kept."""
+        found = adaptations.job(job)
+        adaptations.stop(found)
+        return found.describe()
 
 
 _EVENTS: Final[dict[int | str, dict[str, Any]]] = {

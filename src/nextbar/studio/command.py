@@ -24,10 +24,11 @@ def studio(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(help="0 takes one that is free.")] = 8765,
     token: str | None = None,
+    models: Path | None = None,
 ) -> None:
     """Open a page in the browser on which you make music with a model.
 
-    Nothing leaves this machine, and nothing but the given runs is read. Ctrl-C stops it.
+    Nothing leaves this machine, and nothing but the given runs and models is read. Ctrl-C stops it.
 
     Example: nextbar studio run
 
@@ -44,6 +45,9 @@ def studio(
         The port to listen on.
     token
         What the address must carry where other machines can reach it; made up if not given.
+    models
+        A folder for the models that are made on the page of files of one's own; those that are
+        there are opened. Without it they go when the studio is stopped.
     """
     usual = [model.folder for model in MODELS.values()]
     runs = usual if run is None else [find_run(each) for each in (run, *more)]
@@ -63,7 +67,7 @@ def studio(
     listening = listen(host, port)
     port = listening.getsockname()[1]
     hosts = ["127.0.0.1", "localhost", "[::1]", host] if loopback else []
-    app = make_app(runs, hosts=hosts, token=token)
+    app = make_app(runs, hosts=hosts, token=token, models=models)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
     carried = f"?token={token}" if token else ""
     for says, shown in _to_open(host):

@@ -10,12 +10,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.errors import CorpusError, UsageError
+from nextbar.errors import CopiedError, CorpusError, UsageError
 from nextbar.judging import in_metres, pieces_of_corpus
+from nextbar.measures.bands import Bands, Ranges, bands_of, ranges_of
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars
+from nextbar.measures.fingerprints import FILE as PRINTS
 from nextbar.measures.nearness import NEAR, KnownBars
-from nextbar.measures.pieces import FloatArray, Piece
+from nextbar.measures.pieces import Piece
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
@@ -67,7 +69,8 @@ class Desk:
             self._bar_of_bar = np.concatenate(
                 [np.arange(0), *(np.arange(len(self.corpus.bars_of(p))) for p in pieces)]
             )
-        self._real = lru_cache(maxsize=8)(self._real_values)
+        self._real = lru_cache(maxsize=8)(self._real_ranges)
+        self._bands = Bands({}) if self.corpus else bands_of(path, self.composer.origin)
 
     @property
     def fingerprint(self) -> str:
@@ -87,7 +90,9 @@ class Desk:
             "common_key": kind.common_key,
             "median_velocity": round(kind.median_velocity),
             **asdict(self.composer.sampling),
+            "knows_copies": self.corpus is not None or (self.composer.path / PRINTS).is_file(),
             "tunes": self.corpus is not None,
+            "bands": self.corpus is not None or bool(self._bands.ranges),
             "why_no_tunes": self.why_no_corpus,
         }
 
@@ -153,13 +158,19 @@ class Desk:
     def _follow(
         self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
     ) -> Iterator[Json]:
-        """Each bar as it is there, with how many the piece then has; then the piece."""
+        """Each bar as it is there, with how many the piece then has; then the piece.
+
+        ``says``: what ended it before it was done, or "".
+        """
         sketch, how = self._drawn(asked)
-        steps = work(sketch, **how)
-        for sketch, change in steps:
-            n_bars = sketch.n_given + len(sketch.bars)
-            yield {"event": "bar", "n_bars": n_bars, "bar": self._show_change(sketch, change)}
-        yield {"event": "piece", "piece": self.show(sketch)}
+        steps, says = work(sketch, **how), ""
+        try:
+            for sketch, change in steps:
+                n_bars = sketch.n_given + len(sketch.bars)
+                yield {"event": "bar", "n_bars": n_bars, "bar": self._show_change(sketch, change)}
+        except CopiedError as error:  # what was written before stays
+            says = str(error)
+        yield {"event": "piece", "piece": self.show(sketch), "says": says}
 
     def answer(self, asked: Json) -> Json:
         """The next bar of a piece, and what has to stand in its recipe for it.
@@ -183,6 +194,8 @@ class Desk:
         """The piece that is asked about, and how bars of it are to be drawn."""
         how = {key: value for key, value in asked.items() if key not in ("piece", *_SAMPLED)}
         sampling = self.composer.asked(*(asked[key] for key in _SAMPLED))
+        if how.pop("no_copies"):
+            how["no_copies"] = self.composer.no_copies()
         if how.get("metre") is not None:
             how["metre"] = parse_metre(how["metre"])
         return self._sketch(asked["piece"]), {**how, "sampling": sampling}
@@ -317,16 +330,18 @@ class Desk:
             ],
         }
 
-    def _real_values(self, metres: tuple[Metre, ...]) -> dict[str, FloatArray]:
-        """Of windows of as many bars, in those metres."""
+    def _real_ranges(self, metres: tuple[Metre, ...]) -> Ranges:
+        """Where windows of as many bars lie, in those metres; without tunes as was kept."""
         if self.corpus is None:
-            return {}
-        return real_values(
-            pieces_of_corpus(self.corpus, "held_out"),
-            n_bars=len(metres),
-            n_steps=self.kind.n_steps,
-            training=TrainingBars.of_corpus(self.corpus),
-            metres=metres,
+            return self._bands.of(metres)
+        return ranges_of(
+            real_values(
+                pieces_of_corpus(self.corpus, "held_out"),
+                n_bars=len(metres),
+                n_steps=self.kind.n_steps,
+                training=TrainingBars.of_corpus(self.corpus),
+                metres=metres,
+            )
         )
 
     def export(self, kind: str, asked: Json) -> bytes:

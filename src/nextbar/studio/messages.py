@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.settings import bounds, explanation
-from nextbar.writing.piece import FASTEST, SLOWEST
+from nextbar.writing.piece import FASTEST, MOST_DRAWS, SLOWEST
 from nextbar.writing.piece import MOST_BARS as MOST_ROWS
 from nextbar.writing.sketch import (
     FORMAT,
@@ -108,6 +108,7 @@ class Written(Message):
     )
     gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
     choose: Annotated[float, _sampled("choose")] = 0.0
+    attempt: Annotated[int, _whole(0, MOST_DRAWS, "Draws that were put away, as copies.")] = 0
 
 
 class Blended(Message):
@@ -178,6 +179,11 @@ class Recipe(Message):
     sound: Sound | None = Field(
         default=None, description="Null is the tempo of the training tunes, and a piano."
     )
+    heard: Any = Field(
+        default=None,
+        exclude=True,
+        description="The notes beside a recipe that is given away; not looked at.",
+    )
 
 
 class Begin(Message):
@@ -202,6 +208,9 @@ class Drawn(Message):
     seed: Seed
     temperature: Temperature | None = None
     follow: Follow | None = None
+    no_copies: Annotated[bool, Field(strict=True)] = Field(
+        default=False, description="Whether no bar and no phrase may be one of the training tunes."
+    )
 
 
 class Compose(Drawn):
@@ -217,6 +226,13 @@ class Answer(Drawn):
     """One more bar at the end of a piece, for somebody who plays along and waits for nothing."""
 
     metre: Metre | None = Field(default=None, description="Null goes on as before.")
+
+
+class Adapt(Message):
+    """A model of somebody's own, to be made of one that is open; its files come behind."""
+
+    run: Fingerprint
+    name: Annotated[str, Field(strict=True, max_length=60)] = ""
 
 
 class RollAgain(Drawn):

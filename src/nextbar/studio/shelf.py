@@ -19,8 +19,10 @@ class Shelf:
     ``failed`` says of each run that could not be loaded why.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self.paths = list(paths)
+    def __init__(self, paths: Sequence[Path], named: Sequence[tuple[Path, str]] = ()) -> None:
+        """named: more runs, each with the name that it was given."""
+        self.paths = [*paths, *(path for path, _ in named)]
+        self._names = [*_names(paths), *(name for _, name in named)]
         self.desks: dict[str, Desk] = {}
         self.failed: list[dict[str, str]] = []
         self._done = threading.Event()
@@ -33,7 +35,7 @@ class Shelf:
         try:
             from nextbar.studio.desk import Desk, instrument_wav
 
-            for path, name in zip(self.paths, _names(self.paths), strict=True):
+            for path, name in zip(self.paths, self._names, strict=True):
                 try:
                     desk = Desk(path, name)
                     self.desks.setdefault(desk.fingerprint, desk)
@@ -48,6 +50,22 @@ class Shelf:
             instrument_wav()  # now, so that the first note need not wait for it
         except UsageError:
             return  # the extra `audio` is missing; the page is told when it asks
+
+    def add(self, path: Path, name: str) -> str:
+        """Opens one more run; gives its fingerprint. Raises RunError where that cannot be."""
+        from nextbar.studio.desk import Desk
+
+        desk = Desk(path, name)
+        self.desks.setdefault(desk.fingerprint, desk)
+        return desk.fingerprint
+
+    def _open_shipped(self, fingerprint: str) -> None:
+        """Opens the model that comes along, if it is that one."""
+        from nextbar.frames.checkpoint import digest_of
+
+        for model in MODELS.values():
+            if digest_of(model.folder) == fingerprint:
+                self.add(model.folder, model.title)
 
     @property
     def is_loading(self) -> bool:
@@ -66,6 +84,8 @@ class Shelf:
         """The run of that fingerprint, waited for while runs are being loaded; else RunError."""
         while fingerprint not in self.desks and self.is_loading:
             await asyncio.sleep(0.05)
+        if fingerprint not in self.desks:  # a piece that somebody sent
+            await asyncio.to_thread(self._open_shipped, fingerprint)
         if fingerprint not in self.desks:
             known = ", ".join(f"{d.name} ({key[:8]})" for key, d in self.desks.items()) or "none"
             raise RunError(

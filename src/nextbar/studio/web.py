@@ -18,6 +18,7 @@ from nextbar.errors import UsageError
 from nextbar.files import folder_written_whole
 from nextbar.frames.config import Config
 from nextbar.frames.record import read_description
+from nextbar.measures.bands import FILE as BANDS
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.shipped import MODELS, find_run, name_of
 from nextbar.training.run import export
@@ -57,6 +58,11 @@ ABSENT: Final[list[dict[str, str]]] = [
         "beside": "#measures",
         "hides": ".card:has(> #measures) > :not(h2, .absent)",
     },
+    {
+        "says": "A model learns from files of yours in nextbar studio.",
+        "beside": "#own-list",
+        "hides": "#own-card > :not(h2, .absent)",
+    },
 ]
 """What cannot be done without a server, or is another thing; why, and where that is said."""
 
@@ -74,7 +80,8 @@ def export_web(run: str | Path, out: str | Path) -> Path:
     _check(run, described.config)
     with folder_written_whole(out) as folder:
         export(run, folder / MODEL)
-        (folder / MODEL / FINGERPRINTS).unlink(missing_ok=True)  # here nothing looks at them
+        for unused in (FINGERPRINTS, BANDS):  # here nothing looks at them
+            (folder / MODEL / unused).unlink(missing_ok=True)
         if (run / CARD).is_file():
             shutil.copyfile(run / CARD, folder / MODEL / CARD)
         page = _describe(folder / MODEL, run)

@@ -37,6 +37,8 @@ from nextbar.frames.replicas import (
 )
 from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.frames.training import train as train_model
+from nextbar.measures.bands import FILE as BANDS
+from nextbar.measures.bands import bands_of
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.music.bars import FULL_VELOCITY
@@ -74,8 +76,9 @@ def export(run: str | Path, out: str | Path) -> Path:
     left out; without its corpus it cannot begin from held-out bars, nor be trained
     on; it can be adapted. Fingerprints of the training bars go along, where they or
     the corpus are at hand, by which it can be told without the tunes what is a copy
-    (``measures.fingerprints``). run: also the name of a model that comes along. Raises
-    RunError for no run, OutputError where ``out`` is taken.
+    (``measures.fingerprints``), and so do the ranges in which held-out music lies
+    (``measures.bands``), where there is enough of it. run: also the name of a model that
+    comes along. Raises RunError for no run, OutputError where ``out`` is taken.
     """
     run = find_run(run)
     origin = record.read_description(Path(run)).origin
@@ -87,6 +90,9 @@ def export(run: str | Path, out: str | Path) -> Path:
         beside = {FINGERPRINTS: fingerprints_of(Path(run), origin).to_bytes()}
     except RunError:  # what is exported then says so, when it is asked for no copies
         beside = {}
+    bands = bands_of(Path(run), origin)
+    if bands.ranges:
+        beside[BANDS] = bands.to_bytes()
     checkpoint.export_model(Path(run), Path(out), {**origin, "corpus": corpus}, beside)
     return Path(out)
 

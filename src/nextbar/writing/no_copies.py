@@ -202,6 +202,28 @@ def _before(given: Before | None, written: Sequence[WrittenBar], memory: int) ->
     return Before(np.stack(rolls), tuple(metres)) if rolls else None
 
 
+def is_new(
+    kind: BarKind,
+    front: Before | None,
+    bar: WrittenBar,
+    behind: WrittenBar | None,
+    no_copies: NoCopies,
+) -> bool:
+    """Whether a bar is no copy, nor a phrase with the bar before it or the one behind it.
+
+    front: the bars before, of which the last counts. behind: None where nothing stands there.
+    """
+    if not _are_new(kind, [front], [bar], no_copies)[0]:
+        return False
+    if behind is None:
+        return True
+    heard, index = read_rolls(
+        np.stack([bar.roll, behind.roll]), kind.starts_of([bar.metre, behind.metre])
+    )
+    heard["velocity"] = FULL_VELOCITY
+    return not no_copies.verdicts(heard, index, [bar.metre, behind.metre], [2], kind).phrases[1]
+
+
 def _are_new(
     kind: BarKind,
     befores: Sequence[Before | None],

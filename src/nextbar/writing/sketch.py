@@ -32,7 +32,13 @@ FORMAT: Final = 5
 FORMATS_READ: Final = (2, 3, 4, FORMAT)
 """Format 2 says nothing of how a piece sounds; 2 and 3 know one metre, the model's; none before 5
 has bars of somebody's own, or such as lead to others."""
-LATER: Final = (("metre", None), ("towards", ()), ("gap", 0), ("choose", 0.0))
+LATER: Final = (
+    ("metre", None),
+    ("towards", ()),
+    ("gap", 0),
+    ("choose", 0.0),
+    ("attempt", 0),
+)
 """What recipes could not say once, and where it is not said is no part of a bar's name."""
 GIVEN, NOISE = "given", "noise"
 MOST_BARS: Final = 512
@@ -55,7 +61,8 @@ class Written:
     after: what the model looked at, the latest last: names of bars; in front
     of them "given" where it reached back to the given bars; or only "noise".
     metre: None is the model's most frequent. towards: the bars that it leads to,
-    the nearest first, and gap: how many stood between it and these.
+    the nearest first, and gap: how many stood between it and these. attempt: draws for
+    its place that were put away before, as copies.
     """
 
     seed: int
@@ -67,6 +74,7 @@ class Written:
     towards: tuple[str, ...] = ()
     gap: int = 0
     choose: float = 0.0
+    attempt: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
@@ -84,7 +92,7 @@ class Written:
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
         sampling = Sampling(temperature=self.temperature, follow=self.follow, choose=self.choose)
-        return Draw(self.seed, self.position, sampling, self.metre)
+        return Draw(self.seed, self.position, sampling, self.metre, self.attempt)
 
 
 @dataclass(frozen=True)
@@ -367,6 +375,8 @@ def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
     stored = asdict(recipe)
     if stored.get("metre") is not None:
         stored["metre"] = show_metre(stored["metre"])
+    if not stored.get("attempt"):
+        stored.pop("attempt", None)  # as it was written before there was such a thing
     return stored
 
 
@@ -389,6 +399,7 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         towards=tuple(map(str, stored.get("towards", ()))),
         gap=int(stored.get("gap", 0)),
         choose=float(stored.get("choose", 0)),
+        attempt=int(stored.get("attempt", 0)),
     )
 
 

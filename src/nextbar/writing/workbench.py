@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from nextbar.errors import UsageError
+from nextbar.errors import CopiedError, UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import BAR_NOTE, NOTE, BarNotes, Notes, Rolls, draw_rolls, sort_notes
 from nextbar.music.grid import end_at_next_onset, semitones_to_c, transpose
@@ -17,7 +17,8 @@ from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
 from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import Before, Beginning, Composition, Towards
+from nextbar.writing.no_copies import NoCopies, again, is_new
+from nextbar.writing.piece import MOST_DRAWS, Before, Beginning, Composition, Towards
 from nextbar.writing.sketch import (
     GIVEN,
     MOST_BARS,
@@ -164,11 +165,14 @@ class Workbench:
         seed: int,
         sampling: Sampling,
         metre: Metre | None = None,
+        no_copies: NoCopies | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch with one more bar, and that bar, ``bars`` times.
 
         metre: of these bars; None is that of the bar before. A sketch begun and
         composed with one seed has the bars that ``Composer.compose`` writes with it.
+        no_copies: what no bar may be, from ``Composer.no_copies``; CopiedError where all
+        draws of one are copies.
         """
         self._check(sketch)
         for bar in range(len(sketch.bars), len(sketch.bars) + bars):
@@ -176,7 +180,7 @@ class Workbench:
                 raise UsageError(f"a sketch has up to {MOST_BARS} bars; begin another one")
             last = self.metres(sketch)[-1:] or (self.composer.kind.metre,)
             recipe = self._written(sketch, seed, bar, sampling, metre or last[0])
-            sketch, change = self._put(sketch, bar, recipe)
+            sketch, change = self._put(sketch, bar, recipe, no_copies)
             yield sketch, change
 
     def recompose(
@@ -187,6 +191,7 @@ class Workbench:
         seed: int,
         sampling: Sampling,
         metre: Metre | None = None,
+        no_copies: NoCopies | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch composed anew to ``bars`` written bars, but for its locked ones, bar by bar.
 
@@ -203,13 +208,21 @@ class Workbench:
         sketch = sketch.cut(kept)
         if len(locked) < kept:
             steps = self.roll_again(
-                sketch, bar=0, seed=seed, sampling=sampling, with_following=True, metre=metre
+                sketch,
+                bar=0,
+                seed=seed,
+                sampling=sampling,
+                with_following=True,
+                metre=metre,
+                no_copies=no_copies,
             )
             for sketch, change in steps:
                 yield sketch, change
         for bar in range(kept, bars):
             now = metre or (stood[bar] if bar < len(stood) else None)
-            one = self.compose(sketch, bars=1, seed=seed, sampling=sampling, metre=now)
+            one = self.compose(
+                sketch, bars=1, seed=seed, sampling=sampling, metre=now, no_copies=no_copies
+            )
             for sketch, change in one:
                 yield sketch, change
 
@@ -222,6 +235,7 @@ class Workbench:
         sampling: Sampling,
         with_following: bool,
         metre: Metre | None = None,
+        no_copies: NoCopies | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch with written bar ``bar`` drawn anew, and the change, bar by bar.
 
@@ -232,7 +246,12 @@ class Workbench:
         """
         last = len(sketch.bars) if with_following else bar + 1
         yield from self.fill(
-            sketch, bars=range(bar, last), seed=seed, sampling=sampling, metre=metre
+            sketch,
+            bars=range(bar, last),
+            seed=seed,
+            sampling=sampling,
+            metre=metre,
+            no_copies=no_copies,
         )
 
     def fill(
@@ -243,6 +262,7 @@ class Workbench:
         seed: int,
         sampling: Sampling,
         metre: Metre | None = None,
+        no_copies: NoCopies | None = None,
     ) -> Iterator[tuple[Sketch, Change]]:
         """The sketch with these written bars drawn anew, in their order, and the change, each.
 
@@ -260,11 +280,18 @@ class Workbench:
             now = metre or self._metre_of(sketch, sketch.bars[each])
             stay = {*range(len(sketch.bars))} - {*chosen}
             recipe = self._written(sketch, seed, each, sampling, now, stay)
-            sketch, change = self._put(sketch, each, recipe)
+            behind = each + 1 if each + 1 in stay else None
+            sketch, change = self._put(sketch, each, recipe, no_copies, behind)
             yield sketch, change
 
     def alternatives(
-        self, sketch: Sketch, *, bar: int, seeds: Sequence[int], sampling: Sampling
+        self,
+        sketch: Sketch,
+        *,
+        bar: int,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        no_copies: NoCopies | None = None,
     ) -> list[Change]:
         """A bar for each seed, in the place of written bar ``bar``; the sketch stays as it is."""
         self._check(sketch)
@@ -273,6 +300,13 @@ class Workbench:
         metre = self._metre_of(sketch, sketch.bars[bar])
         stay = {*range(len(sketch.bars))} - {bar}
         recipes = [self._written(sketch, seed, bar, sampling, metre, stay) for seed in seeds]
+        if no_copies is not None:
+            behind = bar + 1 if bar + 1 < len(sketch.bars) else None
+            new = [self._new(sketch, bar, recipe, no_copies, behind) for recipe in recipes]
+            made = {**sketch.made, **{sketch.name_of(recipe): recipe for recipe in new}}
+            known = replace(sketch, made=made)
+            bars = [self._bar(known, sketch.name_of(recipe)) for recipe in new]
+            return [self._changed(sketch, bar, *both) for both in zip(new, bars, strict=True)]
         before = self._before(sketch, after)
         draws = [replace(recipe.draw(), metre=metre) for recipe in recipes]
         towards = [self._towards(sketch, recipe) for recipe in recipes]
@@ -330,11 +364,41 @@ class Workbench:
             notes = notes_of_bar(change.roll, before.roll, starts)
         return transpose(notes, -sketch.transposed)
 
-    def _put(self, sketch: Sketch, bar: int, recipe: Recipe) -> tuple[Sketch, Change]:
+    def _put(
+        self,
+        sketch: Sketch,
+        bar: int,
+        recipe: Written,
+        no_copies: NoCopies | None = None,
+        behind: int | None = None,
+    ) -> tuple[Sketch, Change]:
+        if no_copies is not None:
+            recipe = self._new(sketch, bar, recipe, no_copies, behind)
         sketch = sketch.with_bar(bar, recipe)
         written = self._bar(sketch, sketch.bars[bar])
         name = sketch.bars[bar]
         return sketch, Change(bar, name, recipe, written.roll, written.metre)
+
+    def _new(
+        self, sketch: Sketch, bar: int, recipe: Written, no_copies: NoCopies, behind: int | None
+    ) -> Written:
+        """The recipe of the first draw for this place that is no copy.
+
+        behind: the bar that stays behind it. Raises CopiedError where all draws are copies.
+        """
+        before, towards = self._before(sketch, recipe.after), self._towards(sketch, recipe)
+        next_bar = None if behind is None else self._bar(sketch, sketch.bars[behind])
+        first = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
+        for attempt in range(MOST_DRAWS):
+            draw = again(first, attempt)
+            assert draw is not None
+            (written,) = write_bars(self.composer, [before], [draw], [towards])
+            if is_new(self.composer.kind, before, written, next_bar, no_copies):
+                return replace(recipe, attempt=attempt, temperature=draw.sampling.temperature)
+        raise CopiedError(
+            f"bar {sketch.n_given + bar + 1}: all {MOST_DRAWS} draws were copies of the training "
+            "tunes; choose another seed or a higher temperature, or allow copies"
+        )
 
     def _changed(self, sketch: Sketch, bar: int, recipe: Recipe, written: WrittenBar) -> Change:
         name = sketch.name_of(recipe)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nextbar.shipped import MODELS
 from nextbar.studio.app import make_app
 
 from ...fixtures import let_it_sound
@@ -223,3 +224,26 @@ def test_an_automated_check_finds_no_barrier_in_any_state(chromium, address, sch
         check()
         page.context.close()
     assert [(v["id"], [n["html"][:90] for n in v["nodes"]]) for v in found] == []
+
+
+def test_a_piece_of_a_model_that_comes_along_stands_beside_real_tunes(chromium):
+    app = make_app([MODELS["fiddle"].folder])
+    with serving(app) as address:
+        page = Page(chromium, address, **WIDE)
+        page.compose(bars=8)
+        with page.panel("keeping"):
+            page.until("document.querySelectorAll('#measures .band').length >= 8")
+            assert page.page.locator("#measures-none").is_hidden()
+        page.context.close()
+        assert page.errors == []
+
+
+def test_no_copies_are_written_where_that_is_asked_for(page):
+    page.page.locator("#no-copies").check()
+    page.compose(bars=6, seed=3)
+    copies = page.page.evaluate("studio.state.piece.bars.map((bar) => bar.is_copy)")
+    assert not any(copies)
+    assert page.page.locator("#no-copies").is_checked()
+    page.page.reload()
+    page.ready()
+    assert page.page.locator("#no-copies").is_checked()  # it belongs to the piece's settings

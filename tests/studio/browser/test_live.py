@@ -220,3 +220,15 @@ def test_what_is_played_in_another_key_is_answered_in_that_key_and_comes_again(p
     stop(page)
     page.settled()
     assert page.bars() == [[[s, n, p] for s, n, p, _ in sharp], answered]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_strip_can_be_used_by_everybody_also_while_it_plays(page, theme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs [dev]")
+    page.page.evaluate(f"document.documentElement.dataset.theme = {theme!r}")
+    for is_on in (False, True):
+        if is_on:
+            start(page)
+        found = axe.Axe().run(page.page).response["violations"]
+        assert [violation["id"] for violation in found] == []
+    stop(page)

@@ -201,7 +201,7 @@ def test_a_model_with_a_part_that_the_page_does_not_know_is_refused(engine):
         const bytes = await (await fetch("/fiddle/model/checkpoint.safetensors")).arrayBuffer();
         const size = Number(new DataView(bytes).getBigUint64(0, true));
         const header = new Uint8Array(bytes, 8, size);
-        const text = new TextDecoder().decode(header).
+        const text = new TextDecoder().decode(header)
           .replaceAll("exported.posterior", "exported.somewhere");
         header.set(new TextEncoder().encode(text));
         try { new Model(bytes, run); } catch (error) { return error.message; }
@@ -283,8 +283,8 @@ def test_an_answer_to_who_plays_along_is_the_studios_and_waits_for_no_long_piece
     web.compose(bars=2, seed=6)
     found, n_bars = web.page.evaluate(
         """async () => {
-          const api = new URL("static/api.js", document.baseURI);
-          const { nextBar, post, stream } = await import(api);
+          const address = new URL("static/api.js", document.baseURI);
+          const { nextBar, post, stream } = await import(address);
           const { recipe } = studio.state.piece, mine = { notes: [[0, 4, 62, 90, false]] };
           const asked = { piece: { ...recipe, bars: [...recipe.bars, mine] }, seed: 8 };
           const long = new AbortController();

@@ -88,7 +88,8 @@ export class BarPanel {
   origin(recipe) {
     if (!recipe) return "";
     if ("share" in recipe) return `A blend, ${Math.round(100 * recipe.share)} % of the way.`;
-    return `Seed ${recipe.seed}, temperature ${recipe.temperature}, follow ${recipe.follow}.`;
+    const again = recipe.attempt ? ` Draw ${recipe.attempt + 1}: those before were copies.` : "";
+    return `Seed ${recipe.seed}, temperature ${recipe.temperature}, follow ${recipe.follow}.${again}`;
   }
 
   // ------------------------------------------------------------------ bars of the model

@@ -112,8 +112,9 @@ export class Beginnings {
     target.addEventListener("drop", (event) => {
       event.preventDefault();
       target.classList.remove("dropping");
-      const file = event.dataTransfer?.files[0];
+      const files = [...event.dataTransfer?.files ?? []], [file] = files;
       if (!file) return;
+      if (files.length > 1) { this.studio.adapting.take(files); return; }
       if (file.name.endsWith(".json")) { this.studio.openRecipeFile(file); return; }
       this.take(file);
     });

@@ -1,10 +1,11 @@
 // Pieces kept in this browser, taken away as files, and opened again: from the tray, a recipe file or
 // a link.
 
-import { download, post } from "./api.js";
+import { download, listRuns, post } from "./api.js";
 import { linkTo, recipeInAddress } from "./link.js";
 import { $, element, enable, fail, onPress, say } from "./page.js";
 import { drawSmall } from "./roll.js";
+import { apart, asGiven, toShare } from "./share.js";
 import { discard, discardDamaged, keep, tray, watchTray } from "./storage.js";
 
 function save(blob, name) {
@@ -42,16 +43,28 @@ export class Keeping {
 
   // ------------------------------------------------------------------ opening
 
-  // Gives whether it is open. Its run composes next, where it is open here.
-  async open(recipe, settings = {}) {
-    const { state, studio } = this;
-    const piece = await studio.writing.busy((signal) => post("/api/open", { piece: recipe }, signal));
+  // Gives whether it is open. Its run composes next, where it is open here; else its notes are given
+  // bars, where the file has them.
+  async open(shared, settings = {}) {
+    const { state, studio } = this, { recipe, heard } = apart(shared);
+    let lacks = "";
+    const piece = await studio.writing.busy(async (signal) => {
+      try {
+        return await post("/api/open", { piece: recipe }, signal);
+      } catch (error) {
+        if (error.status !== 404 || !heard) throw error;
+        lacks = `This piece was made with ${heard.model}, which is not open here: its notes are here as given bars, and ${state.run.name} goes on from them. What was written cannot be varied or made again.`;
+        return post("/api/open", { piece: asGiven(heard, state.run, recipe.sound) }, signal);
+      }
+    });
     if (!piece) return false;
+    if (!state.runs.some(({ fingerprint }) => fingerprint === piece.recipe.run)) state.setRuns((await listRuns()).runs);
     studio.transport.stop();
     const bars = piece.bars.length ? {} : { bars: state.settings.bars };
     state.put(piece, { run: piece.recipe.run, ...this.#madeWith(piece), ...bars, ...settings });
     state.selectBars(-1, -1);
     studio.fit();
+    if (lacks) fail(new Error(lacks));
     return true;
   }
 
@@ -85,10 +98,11 @@ export class Keeping {
   async takeAway(kind) {
     const { recipe } = this.state.piece;
     const name = `nextbar-${seedOf(recipe) ?? "piece"}`;
+    const shared = toShare(this.state.piece, this.state.runOfPiece);
     if (kind === "recipe") {
-      save(new Blob([JSON.stringify(recipe, null, 1)], { type: "application/json" }), `${name}.json`);
+      save(new Blob([JSON.stringify(shared, null, 1)], { type: "application/json" }), `${name}.json`);
     } else if (kind === "link") {
-      await this.showLink(recipe);
+      await this.showLink(recipe, shared);
     } else {
       const blob = await this.studio.writing.busy(() => download(`/api/export/${kind}`, { piece: recipe }));
       if (blob) save(blob, `${name}.${kind}`);
@@ -96,9 +110,10 @@ export class Keeping {
   }
 
   // Shows the link, ready to be copied by hand too: a page on a network may not write the clipboard.
-  async showLink(recipe) {
+  // Where there is no room for the notes, it is the recipe alone.
+  async showLink(recipe, shared) {
     try {
-      $("link").value = await linkTo(recipe);
+      $("link").value = await linkTo(shared).catch(() => linkTo(recipe));
     } catch (error) {
       fail(error);
       return;

@@ -6,6 +6,7 @@
 
 import { showAbsent } from "./absent.js";
 import { get, post } from "./api.js";
+import { Adapting } from "./adapt.js";
 import { BarPanel } from "./bars.js";
 import { Beginnings } from "./begin.js";
 import { Editing } from "./edit.js";
@@ -95,6 +96,7 @@ const editing = studio.editing = new Editing({ state, roll, sound, studio });
 const panel = studio.panel = new BarPanel(state, studio);
 const beginnings = studio.beginnings = new Beginnings({ state, studio });
 const keeping = studio.keeping = new Keeping({ state, studio });
+const adapting = studio.adapting = new Adapting({ state, settings });
 const live = studio.live = new Live(studio);
 new Measures({ state, isBusy: () => studio.isBusy });
 watchKeys(studio);
@@ -219,6 +221,7 @@ async function load() {
     if (!settings.controls) {
       settings.bound(answer.controls);
       showAbsent(answer.absent ?? []);
+      if (!answer.absent) adapting.watch();   // else nobody is there to learn
       beginnings.mostBars = answer.limits.given_bars;
       keeping.mostBytes = answer.limits.file_bytes;
     }

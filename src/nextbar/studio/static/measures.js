@@ -23,13 +23,15 @@ export class Measures {
     const { piece, runOfPiece: run, isPreview } = this.state;
     if (piece === this.#measured || this.isBusy() || isPreview) return;
     this.#measured = piece;
-    $("measures-none").hidden = run?.tunes !== false;
+    $("measures-none").hidden = run?.bands !== false;
     if (!piece?.bars.length) { $("measures").replaceChildren(); return; }
     try {
       const { measures } = await post("/api/measures", { piece: piece.recipe });
       if (this.state.piece !== piece) return;
-      $("measures").replaceChildren(...measures.map(showMeasure));
-      $("measures-alone").hidden = !(run.tunes && measures.every(({ low }) => low === null));
+      // Of copies nothing is known without the training tunes.
+      const known = measures.filter(({ value, low }) => value !== null || low !== null);
+      $("measures").replaceChildren(...known.map(showMeasure));
+      $("measures-alone").hidden = !(run.bands && measures.every(({ low }) => low === null));
     } catch (error) { $("measures").textContent = error.message; }
   }
 }

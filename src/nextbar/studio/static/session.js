@@ -12,6 +12,7 @@ import { Take } from "./take.js";
 
 const AHEAD = 0.15;        // seconds before they sound that notes are given to the clock
 const COMMIT = 0.08;       // seconds before the bar line that an answer is taken: a page may be held up
+const LATEST = 0.1;        // seconds behind its time that a note still sounds
 const LEAST_LEAD = 0.5;    // seconds before the bar line that the first answer is asked for, at least
 const ANSWERS_AHEAD = 4;   // as many times the length of an answer
 export const MOST_BARS = 512;
@@ -130,6 +131,7 @@ export class Session extends EventTarget {
       const { step, steps, pitch, velocity, trade } = this.#queue.shift();
       const when = this.timeOf(step);
       if (when < currentTime) trade.late += 1;
+      if (when < currentTime - LATEST) continue;   // out of its place it would be another rhythm
       this.sound.strike(pitch, velocity, when, steps * this.secondsPerStep);
     }
   }
@@ -294,7 +296,8 @@ export class Session extends EventTarget {
     const end = this.line + this.n * this.barSteps;
     if (this.answered < this.n || now < end - COMMIT / this.secondsPerStep) return;
     this.#replay();
-    this.#beginTurn(end);
+    // Where the answer came so late that its bars are over, the next turn begins with the next bar.
+    this.#beginTurn(Math.max(end, Math.ceil(now / this.barSteps) * this.barSteps));
   }
 
   // The answer that is there; or the one that is on its way.

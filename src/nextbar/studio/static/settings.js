@@ -14,6 +14,7 @@ export class Settings {
     }
     $("seed").addEventListener("change", () => this.takeSeed());
     $("new-seed").addEventListener("change", () => state.set("newSeed", $("new-seed").checked));
+    $("no-copies").addEventListener("change", () => state.set("noCopies", $("no-copies").checked));
     $("metre").addEventListener("change", () => state.set("metre", $("metre").value || null));
     $("run").addEventListener("change", () => this.chooseRun($("run").value));
     state.addEventListener("change", () => this.show());
@@ -29,7 +30,7 @@ export class Settings {
   of(run) {
     return {
       run: run.fingerprint, bars: this.controls.bars.value, temperature: run.temperature,
-      follow: run.follow, seed: 1, newSeed: true, metre: null,
+      follow: run.follow, seed: 1, newSeed: true, metre: null, noCopies: false,
     };
   }
 
@@ -59,8 +60,8 @@ export class Settings {
   get seed() { return this.state.settings.newSeed ? newSeed() : this.state.settings.seed; }
 
   get sampled() {
-    const { temperature, follow } = this.state.settings;
-    return { temperature, follow };
+    const { temperature, follow, noCopies } = this.state.settings;
+    return { temperature, follow, no_copies: Boolean(noCopies && this.state.run.knows_copies) };
   }
 
   show() {
@@ -79,6 +80,11 @@ export class Settings {
     }
     if (document.activeElement !== $("seed") || $("seed").checkValidity()) $("seed").value = settings.seed;
     $("new-seed").checked = settings.newSeed;
+    $("no-copies").checked = Boolean(settings.noCopies && run.knows_copies);
+    $("no-copies").disabled = !run.knows_copies;
+    $("no-copies-says").textContent = run.knows_copies
+      ? "No bar and no phrase of two is one of the training tunes, in any key; what is, is drawn again."
+      : "This model came without fingerprints of its tunes: it cannot be told what is a copy.";
     this.listMetres(run);
   }
 

@@ -65,6 +65,7 @@ export class Writing extends EventTarget {
           free = begun + 5 * (performance.now() - begun);
         } else {
           last = event.piece;
+          if (event.says) fail(new Error(`What could be written is there. ${event.says}`));
         }
       });
       return true;
