@@ -140,7 +140,7 @@ def test_in_columns_the_likelihood_comes_to_it_and_the_prior_is_the_learned_one(
     cells = torch.nn.functional.binary_cross_entropy_with_logits(
         drawn.gates, is_there, reduction="none"
     )
-    levels = 0.5 * is_there * ((drawn.levels - current) / 0.05) ** 2
+    levels = 0.5 * is_there * ((drawn.levels - current) / 0.2) ** 2
     likelihood = (cells + levels).flatten(1).sum(1).mean()
     kl = (own.log_density(latent) - reading.given(latent).log_density(latent)).mean()
     last = (previous[:, :1] > 0).float()
@@ -186,7 +186,7 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
     is_there = (current > 0).float()
     gates, levels = synthesis.drawn.gates, synthesis.drawn.levels
     cells = torch.nn.functional.binary_cross_entropy_with_logits(gates, is_there, reduction="none")
-    cells = (cells + 0.5 * is_there * ((levels - current) / 0.05) ** 2).flatten(1).sum(1).mean()
+    cells = (cells + 0.5 * is_there * ((levels - current) / 0.2) ** 2).flatten(1).sum(1).mean()
     parameters = [model.encoder_parameters(), [*model.generator.parameters()]]
     by_hand = [
         torch.autograd.grad(loss, of, retain_graph=True)
