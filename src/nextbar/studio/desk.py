@@ -194,7 +194,7 @@ class Desk:
         """The piece that is asked about, and how bars of it are to be drawn."""
         how = {key: value for key, value in asked.items() if key not in ("piece", *_SAMPLED)}
         sampling = self.composer.asked(*(asked[key] for key in _SAMPLED))
-        if how.pop("no_copies"):
+        if how.pop("no_copies", False):
             how["no_copies"] = self.composer.no_copies()
         if how.get("metre") is not None:
             how["metre"] = parse_metre(how["metre"])
