@@ -18,7 +18,6 @@ import pytest
 import symusic
 
 import nextbar
-from nextbar.errors import NextbarError
 from nextbar.music.bars import NOTE
 from nextbar.music.score import midi_bytes, to_score
 from nextbar.studio import uploads
@@ -525,11 +524,8 @@ def read(engine, sites):
 
     def both(data, name="tune.mid", chosen="all"):
         here = engine(READ, kind, name, base64.b64encode(data).decode(), chosen)
-        try:
-            asked = {"name": name, "track": chosen, "tune": None, "kind": kind}
-            there = json.loads(json.dumps(uploads._read(data, asked)))
-        except NextbarError as error:
-            there = {"error": str(error)}
+        asked = {"name": name, "track": chosen, "tune": None, "kind": kind}
+        there = json.loads(uploads._answer(json.dumps(asked), data=data))
         return here, there
 
     return both
