@@ -300,6 +300,7 @@ def test_an_answer_to_who_plays_along_is_the_studios_and_waits_for_no_long_piece
     )
     assert n_bars < 40
     asked = {**found["asked"], "temperature": None, "follow": None, "metre": None}
+    asked["no_copies"] = False
     expected = json.loads(json.dumps(desks["fiddle"].answer(asked)))
     given = found["given"]
     assert bars_of({"bars": [given["bar"]]}) == bars_of({"bars": [expected["bar"]]})
@@ -316,7 +317,7 @@ def test_ten_others_are_those_of_the_studio(web, desks):
     found = web.page.evaluate("studio.panel.candidates.list")
     start = web.page.evaluate("studio.panel.candidates.start.recipe")
     asked = {"piece": start, "bar": 1, "seed": found[0]["recipe"]["seed"], "count": 10}
-    expected = desks["fiddle"].alternatives({**asked, "temperature": 0.95, "follow": 1.0})
+    expected = desks["fiddle"].alternatives({**asked, **USUAL, "no_copies": False})
     assert bars_of({"bars": found}) == bars_of(expected)
     assert [each["name"] for each in found] == [each["name"] for each in expected["bars"]]
 
@@ -340,7 +341,7 @@ def test_a_recipe_opens_in_the_studio_and_one_of_the_studio_here(web, desks):
     begun = desk.begin({"notes": [], "bars": 0, "metres": None, "transposed": None, "sound": None})
     *_, last = desk.compose(
         {"piece": begun["recipe"], "bars": 4, "seed": 77, "metre": "6/8"}
-        | {"temperature": 1.0, "follow": 0.8}
+        | {"temperature": 1.0, "follow": 0.8, "no_copies": False}
     )
     file = {"name": "piece.json", "mimeType": "application/json"}
     data = json.dumps(last["piece"]["recipe"]).encode()
