@@ -23,6 +23,7 @@ ON_THE_PAGE: Final = {
     "choose another track with --track, or leave it out": "choose another track, or all tracks",
     "choose another with --track, or leave --track out": "choose another track, or all tracks",
     "--track drums takes them as pitches": "give a file with notes of pitch",
+    "; --track takes one of them:": ":",
 }
 """What the command line advises, and what there is to do on the page."""
 

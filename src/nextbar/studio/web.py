@@ -129,7 +129,7 @@ def _describe(model: Path, run: Path) -> dict[str, Any]:
     described = Desk(model, name).describe()
     if known is not None:
         described["plays"] = MODELS[known].plays
-    described |= {"tunes": False, "why_no_tunes": NO_TUNES}
+    described |= {"tunes": False, "why_no_tunes": NO_TUNES, "knows_copies": False}
     return {
         "nextbar": __version__,
         "loading": False,

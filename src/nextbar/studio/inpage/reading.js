@@ -8,7 +8,7 @@ import { Refused } from "./refused.js";
 import { MOST_BARS } from "./sketch.js";
 import { readTunes } from "./tune.js";
 
-const MOST_NOTES = 8192, LARGEST_BYTES = 4 * 2 ** 20, MOST_STRETCHES = 8;
+const MOST_NOTES = 8192, LARGEST_BYTES = 4 * 2 ** 20, MOST_STRETCHES = 8, MOST_TRACKS = 8;
 const SUFFIXES = [".mid", ".midi", ".kar", ".rmi", ".smf"];
 
 export function readUpload(buffer, { name = "upload.mid", track = "all", tune: asked }, kind) {
@@ -61,21 +61,32 @@ function pieceOf(tune, track, kind) {
   });
   const notes = endAtNextOnset(placed);
   if (!notes.length) throw new Refused(`${name}: no notes between A0 and C8 on track '${track}'; choose another track, or all tracks`);
-  const end = Math.max(...notes.map(([start, duration]) => start + duration));
+  const end = notes.reduce((most, [start, duration]) => Math.max(most, start + duration), 0);
   const { metres, told } = barsUpTo(laid, end, steps);
   return {
-    tune, name, chosen, notes, metres: metres.map((metre) => metre.join("/")), told,
+    tune, name, track, chosen, notes, metres: metres.map((metre) => metre.join("/")), told,
     onsets: heard.map(({ time }) => time * (steps / tpq) + laid.shift), nDropped: moved.length - heard.length, nMerged: heard.length - notes.length,
   };
 }
 
-// The notes with silence put in where bars are filled up.
+// The notes with silence put in where bars are filled up: at ascending ticks.
 function fillUp(notes, { ticks, lacking }) {
   if (!ticks.length) return notes;
-  const later = (time, isEnd) => ticks.reduce((sum, tick, i) => (isEnd ? tick < time : tick <= time) ? sum + lacking[i] : sum, 0);
+  let sum = 0;
+  const later = [0, ...lacking.map((each) => sum += each)];
+  // How much is put in before a time; at the time itself only before what begins there.
+  const before = (time, isEnd) => {
+    let low = 0, high = ticks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isEnd ? ticks[middle] < time : ticks[middle] <= time) low = middle + 1;
+      else high = middle;
+    }
+    return later[low];
+  };
   return notes.map((note) => {
-    const end = note.time + note.duration, time = note.time + later(note.time, false);
-    return { ...note, time, duration: end + later(end, true) - time };
+    const end = note.time + note.duration, time = note.time + before(note.time, false);
+    return { ...note, time, duration: end + before(end, true) - time };
   });
 }
 
@@ -101,7 +112,7 @@ function answer(piece, found, kind) {
   const metres = piece.metres.slice(0, bars).map((metre) => stated.get(metre) ?? metre);
   const starts = kind.startsOf(metres), end = starts.at(-1);
   const kept = piece.notes.filter(([start, duration]) => start + duration <= end).slice(0, MOST_NOTES);
-  const first = Math.min(...piece.notes.map(([start]) => start));
+  const [[first]] = piece.notes;
   const nSilent = kind.startsOf(piece.metres).findLastIndex((start) => start <= first);
   const fullest = chosen.reduce((most, part) => (part.notes.length > most.notes.length ? part : most));
   return {
@@ -136,6 +147,12 @@ function remarks(piece, { errors, pieces }, nSilent, kind) {
   const why = [...errors.map((error) => error.message.split(";")[0]), ...pieces.slice(0, pieces.indexOf(piece)).map((each) => sayMetre(each, kind))];
   if (why.length) says.push(`passed over: ${why[0]}${why.length > 1 ? `, and ${why.length - 1} more tunes` : ""}`);
   if (nSilent) says.push(`${name}: ${nSilent === 1 ? "bar 1 is" : `bars 1 to ${nSilent} are`} silent and left out; the piece begins with its bar ${nSilent + 1}`);
+  const { tracks } = piece.tune;
+  if (piece.track === "all" && tracks.length > 1) {
+    const named = tracks.map((each, i) => (each.name ? `${i + 1} (${each.name})` : `${i + 1}`));
+    const more = named.length > MOST_TRACKS ? ` and ${named.length - MOST_TRACKS} more` : "";
+    says.push(`${name}: its ${named.length} tracks are gone on from as one: ${named.slice(0, MOST_TRACKS).join(", ")}${more}`);
+  }
   for (const [what, n] of Object.entries(leftOut(piece))) if (n) says.push(`${name}: ${n} ${what}`);
   const off = piece.onsets.filter((onset) => Math.abs(onset - Math.round(onset)) > 0.01 * kind.stepsPerQuarter).length;
   if (off >= Math.max(3, 0.02 * piece.onsets.length)) says.push(`${name}: ${off} onsets lie between the steps of this model, ${kind.stepsPerQuarter} a quarter, and are moved to them`);

@@ -71,7 +71,7 @@ function pair(events, trackEnd) {
     if (open.length) {
       ({ open, notes } = match(rest, false));
       nUnended = open.length;
-      notes.push(...open.filter(({ tick }) => tick < trackEnd).map((event) => noteOf(event, trackEnd)));
+      notes = notes.concat(open.filter(({ tick }) => tick < trackEnd).map((event) => noteOf(event, trackEnd)));
     }
   }
   return { notes, nGrace, nUnended };

@@ -20,12 +20,19 @@ async function fetched(name) {
   return answer;
 }
 
+// The browser's own digest is quicker, where it gives one.
+async function fingerprintOf(bytes) {
+  if (!globalThis.crypto?.subtle) return digest(bytes);
+  const found = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...found].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 async function load() {
   const [page, run, bytes] = await Promise.all([
     fetched("page.json").then((answer) => answer.json()), fetched("run.json").then((answer) => answer.json()),
     fetched("checkpoint.safetensors").then((answer) => answer.arrayBuffer()),
   ]);
-  const fingerprint = digest(bytes);
+  const fingerprint = await fingerprintOf(bytes);
   const [described] = page.runs;
   if (fingerprint !== described.fingerprint) throw new Error("The model's weights are not those that this page was made with; load it anew.");
   globalThis.nextbarVersion = page.nextbar;
