@@ -16,7 +16,7 @@ The verbs are the same as on the command line:
     train      a corpus -> a run, which is a folder with a trained model
     adapt      a run, and a few files of yours -> a run in their style
     mix        a run and what was adapted from it -> a model between the two
-    export     a run -> a smaller one, to give away
+    export     a run -> a smaller one, to give away, as a folder or one file
     export_web a run -> a page on which it composes, without a server
     load       a run -> a composer, which writes music as ``symusic.Score``
     generate   a run -> a folder of MIDI, WAV and pictures

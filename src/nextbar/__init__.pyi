@@ -15,11 +15,11 @@ from .reproduction import Reproduction as Reproduction
 from .reproduction import reproduce as reproduce
 from .studio.web import export_web as export_web
 from .training.adapt import adapt as adapt
+from .training.export import export as export
 from .training.inspect import inspect as inspect
 from .training.mix import mix as mix
 from .training.presets import PRESETS as PRESETS
 from .training.run import Run as Run
-from .training.run import export as export
 from .training.run import train as train
 from .writing.beginning import begin_from as begin_from
 from .writing.beginning import end_at as end_at

@@ -378,23 +378,27 @@ def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) ->
     """Make a small copy of a trained model, or a web page on which it composes, to give away.
 
     The copy writes, but cannot be trained on. Fingerprints of its training bars go along:
-    whoever has it can ask for no copies. The page needs no server: see docs/web.md.
+    whoever has it can ask for no copies. A name that ends in .nextbar makes one file of it, which
+    every command opens in the place of a run. The page needs no server: see docs/web.md.
 
-    Example: nextbar export run --out my-model
+    Example: nextbar export run --out my-model.nextbar
 
     Example: nextbar export run --web my-page
 
     Parameters
     ----------
     run
-        A folder made by `nextbar train`, or the name of a model that comes with nextbar.
+        A folder made by `nextbar train`, a file MODEL.nextbar, or the name of a model that comes
+        with nextbar.
     out
-        The folder to write the copy to, which must not exist.
+        The file (MODEL.nextbar) or the folder to write the copy to, which must not exist.
     web
         The folder to write the page to, which must not exist; any web host can serve it.
     """
     if out is None and web is None:
-        raise UsageError("export: say where to: --out FOLDER for a copy, --web FOLDER for a page")
+        raise UsageError(
+            "export: say where to: --out MODEL.nextbar for a copy, --web FOLDER for a page"
+        )
     if out is not None:
         _export_copy(run, out)
     if web is not None:
@@ -407,10 +411,11 @@ def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) ->
 
 
 def _export_copy(run: Path, out: Path) -> None:
-    folder = nextbar.export(run, out)
+    made = nextbar.export(run, out)
     from nextbar.measures.fingerprints import FILE
+    from nextbar.shipped import find_run
 
-    if not (folder / FILE).exists():
+    if not (find_run(made) / FILE).exists():
         screen.say(
             console,
             "without fingerprints: the corpus is not at hand, so nobody can ask this model for no "
@@ -419,13 +424,14 @@ def _export_copy(run: Path, out: Path) -> None:
         )
     screen.say(
         console,
-        f"model:  {folder}, {_megabytes(folder):.1f} MB\n"
-        f"next:   nextbar generate {shlex.quote(str(folder))} --out FOLDER",
+        f"model:  {made}, {_megabytes(made):.1f} MB\n"
+        f"next:   nextbar generate {shlex.quote(str(made))} --out FOLDER",
     )
 
 
-def _megabytes(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+def _megabytes(made: Path) -> float:
+    files = [made] if made.is_file() else [each for each in made.rglob("*") if each.is_file()]
+    return sum(path.stat().st_size for path in files) / 1e6
 
 
 @_command
@@ -467,8 +473,8 @@ def generate(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`, or the name of a model that comes with nextbar: fiddle,
-        which is taken without one, or chorales.
+        A folder made by `nextbar train`, a file MODEL.nextbar, or the name of a model that comes
+        with nextbar: fiddle, which is taken without one, or chorales.
     out
         The folder to write to.
     pieces

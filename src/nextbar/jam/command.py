@@ -47,7 +47,8 @@ def jam(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`, or the name of a model that comes with nextbar.
+        A folder made by `nextbar train`, a file MODEL.nextbar, or the name of a model that comes
+        with nextbar.
     bars
         Of each turn.
     metre

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from nextbar import one_file
+
 
 class Shipped(NamedTuple):
     """A model that comes along: its run folder, made by ``nextbar export``, and what it plays.
@@ -38,14 +40,22 @@ FOLDER: Final = MODELS["fiddle"].folder
 def find_run(run: str | Path | None) -> Path:
     """The folder of a run: its path, the name of a model that comes along, or None for the usual.
 
-    A folder of such a name goes before the model.
+    A folder of such a name goes before the model. A model that is one file is
+    unpacked (:mod:`nextbar.one_file`); RunError where it is damaged or none.
     """
     if run is None:
         return FOLDER
     known = MODELS.get(str(run))
-    return Path(run) if known is None or os.path.exists(run) else known.folder
+    if known is not None and not os.path.exists(run):
+        return known.folder
+    return one_file.opened(Path(run)) if os.path.isfile(run) else Path(run)
 
 
 def name_of(folder: Path) -> str | None:
     """The name of the model that comes along in that folder; None for any other."""
     return next((name for name, each in MODELS.items() if each.folder == folder), None)
+
+
+def typed_for(folder: Path) -> str:
+    """What stands for that folder in a command: a name, the file it was unpacked from, its path."""
+    return name_of(folder) or one_file.given_as(folder) or str(folder)

@@ -35,10 +35,10 @@ def studio(
     Parameters
     ----------
     run
-        A folder made by `nextbar train`, or the name of a model that comes with nextbar; without
-        one, all that come with it.
+        A folder made by `nextbar train`, a file MODEL.nextbar, or the name of a model that comes
+        with nextbar; without one, all that come with it.
     more
-        More such folders, to choose among on the page.
+        More of these, to choose among on the page.
     host
         Where to be reached; anything but this machine itself asks for a token.
     port

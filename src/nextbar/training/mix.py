@@ -8,7 +8,7 @@ from nextbar.errors import RunError, UsageError
 from nextbar.frames import checkpoint, record
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.measures.fingerprints import fingerprints_of
-from nextbar.shipped import find_run
+from nextbar.shipped import find_run, typed_for
 from nextbar.training.adapt import lay_between
 
 
@@ -29,8 +29,8 @@ def mix(
     digest = checkpoint.digest_of(first)
     if described.origin.get("base", {}).get("checkpoint") != digest:
         raise RunError(
-            f"{second} was not adapted from {first} as it is now, so between the two there is no "
-            "music; give the base that it was adapted from"
+            f"{typed_for(second)} was not adapted from {typed_for(first)} as it is now, so between "
+            "the two there is no music; give the base that it was adapted from"
         )
     cpu = torch.device("cpu")
     ours, epoch = checkpoint.load_model(second, cpu)

@@ -37,7 +37,7 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
-from nextbar.shipped import find_run
+from nextbar.shipped import find_run, typed_for
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
@@ -184,8 +184,8 @@ class Composer:
         """
         if choose and (self.model.phrases is None or not self.model.phrases.n_updates):
             raise UsageError(
-                f"choose: {self.path} has no discriminator of phrases (--phrase-updates); leave "
-                "it out, or train one: the preset default has it"
+                f"choose: {typed_for(self.path)} has no discriminator of phrases "
+                "(--phrase-updates); leave it out, or train one: the preset default has it"
             )
         asked = {"temperature": temperature, "follow": follow, "choose": choose}
         return replace(self.sampling, **{k: v for k, v in asked.items() if v is not None})
@@ -312,16 +312,16 @@ class Composer:
     def _check_wishes(self) -> None:
         if self.model.config.layout != "columns":
             raise UsageError(
-                f"{self.path} is a model in a plane, as the paper's is, which cannot be asked for "
-                "density, register or chords; leave them out, or train the preset default"
+                f"{typed_for(self.path)} is a model in a plane, as the paper's is, which cannot be "
+                "asked for density, register or chords; leave them out, or train the preset default"
             )
 
     def check_reads_ahead(self) -> None:
         """Raises UsageError of a model that does not read the bars that come after."""
         if not self.model.config.ahead:
             raise UsageError(
-                f"{self.path} was not trained to lead to bars that come after (--ahead); go on "
-                "from a bar without them, or train a model with the preset default"
+                f"{typed_for(self.path)} was not trained to lead to bars that come after "
+                "(--ahead); go on from a bar without them, or train a model with the preset default"
             )
 
     def metres_of(
@@ -465,8 +465,8 @@ def hear(frames: Tensor, threshold: float) -> Tensor:
 def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
-    run: also the name of a model that comes with nextbar: fiddle or chorales.
-    Nothing in the folder is executed: weights are safetensors, the rest is
+    run: also a model that is one file, or the name of one that comes with nextbar:
+    fiddle or chorales. Nothing in it is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
     run = find_run(run)

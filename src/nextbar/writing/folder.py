@@ -16,6 +16,7 @@ from nextbar.music.reading import read_piece
 from nextbar.music.score import write_midi
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
 from nextbar.music.sheet import musicxml_bytes
+from nextbar.shipped import typed_for
 from nextbar.writing.composer import Composer
 from nextbar.writing.piece import Composition
 
@@ -191,7 +192,7 @@ def _write_record(
     new: dict[str, dict[str, Any]],
     new_left_out: dict[str, dict[str, Any]],
 ) -> None:
-    run = {**composer.origin, "checkpoint": composer.checkpoint, "path": str(composer.path)}
+    run = {**composer.origin, "checkpoint": composer.checkpoint, "path": typed_for(composer.path)}
     with alone_in(folder):
         before = read_record(folder)
         pieces = {**(before.pieces if before else {}), **new}

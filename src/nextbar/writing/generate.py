@@ -15,7 +15,7 @@ from nextbar.music.corpus import corpus_of
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, parse_metre, show_metre
 from nextbar.music.sheet import load_music21
-from nextbar.shipped import FOLDER, name_of
+from nextbar.shipped import FOLDER, typed_for
 from nextbar.writing.beginning import begin_from, begin_from_corpus, end_at
 from nextbar.writing.composer import Composer, load
 from nextbar.writing.folder import Made, PieceWritten, check_folder, write_pieces
@@ -67,8 +67,8 @@ def generate(
 ) -> list[Path]:
     """The MIDI files written into the folder ``out``, with WAV, PNG and MusicXML beside them.
 
-    run: a run folder or the name of a model that comes with nextbar, fiddle or
-    chorales; None takes the first.
+    run: a run folder, a model that is one file, or the name of one that comes with
+    nextbar, fiddle or chorales; None takes the first.
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
@@ -241,7 +241,7 @@ def _show(value: float) -> str:
 
 def _command(composer: Composer, options: dict[str, Any]) -> str:
     usual = composer.path == FOLDER
-    run = [] if usual else [name_of(composer.path) or str(composer.path)]
+    run = [] if usual else [typed_for(composer.path)]
     words = ["nextbar", "generate", *run, "--out", "FOLDER"]
     for name, value in options.items():
         if value is True:

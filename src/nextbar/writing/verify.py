@@ -23,7 +23,7 @@ from nextbar.music.manifest import MANIFEST
 from nextbar.music.metre import codes_of
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
-from nextbar.shipped import find_run
+from nextbar.shipped import find_run, typed_for
 from nextbar.writing.folder import read_record
 
 GIVEN = "given"
@@ -151,7 +151,7 @@ def verify(
         raise UsageError("there is no file to verify; give MIDI files, or a folder of them")
     verdicts = tuple(_verify_file(path, learned, strictness) for path in paths)
     prints = learned.fingerprints
-    return Certificate(str(source), strictness, prints.n_tunes, prints.n_bars, verdicts)
+    return Certificate(typed_for(source), strictness, prints.n_tunes, prints.n_bars, verdicts)
 
 
 def _open_training(source: Path) -> _Learned:
