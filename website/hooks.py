@@ -42,6 +42,7 @@ HEARD = [
 ]
 """What is heard on the first page; each command ends in its folder."""
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((\.\./[^)\s]+)\)")
+DOCUMENT = re.compile(r"\[([\w-]+\.md)\]\(\1")
 MARK = re.compile(r"<!-- site: (\w+) -->")
 NAME = re.compile(r"`(nextbar\.frames(?:\.\w+)+)`")
 ROLE = re.compile(r":(?:func|class|meth|mod|attr|data):(?=<code>)")
@@ -70,6 +71,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
         page.meta.update(template="home.html", hide=["navigation", "toc"])
         markdown = markdown.partition("\n")[2]  # the template has a title of its own
     made = {"commands": commands, "public": public_names, "core": core_modules}
+    markdown = DOCUMENT.sub(lambda found: f"[{title(found[1])}]({found[1]}", markdown)
     markdown = markdown.replace(".ipynb)", ".md)")
     markdown = MARK.sub(lambda found: made[found[1]](), markdown)
     return LINK.sub(lambda found: link(found, page.file.src_uri, config.repo_url), markdown)
@@ -78,6 +80,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, **_: Any) 
 def on_page_content(html: str, **_: Any) -> str:
     """A page's HTML, without the roles that docstrings name things by."""
     return ROLE.sub("", html)
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """A page, whose search has a name that is read aloud; the theme gives it none."""
+    dialog = 'data-md-component="search" role="dialog"'
+    return output.replace(dialog, f'{dialog} aria-label="Search"')
+
+
+def title(document: str) -> str:
+    """The heading of a document of docs/."""
+    return (ROOT / "docs" / document).read_text("utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def on_post_build(config: MkDocsConfig) -> None:
