@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check mutants benchmark clean
+.PHONY: demo test test-slow check site mutants benchmark clean
 
 demo: $(READY)  ## From real folk tunes to new music
 	$(BIN)/nextbar demo --out demo
@@ -22,6 +22,10 @@ check: $(READY)  ## Style, types, and which module may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+site: $(VENV)/.site-ready  ## The documents as a site, in build/site; fails on a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python website/check.py build/site
+
 mutants: $(READY)  ## Does a test notice each small mistake? Hours; ONLY='nextbar.measures.paper*' some
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1 $(ONLY)
 	$(BIN)/mutmut results
@@ -36,5 +40,9 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[audio,folk,studio,video,dev]'
 	touch $(READY)
 
+$(VENV)/.site-ready: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[site]'
+	touch $(VENV)/.site-ready
+
 clean:  ## Remove what make has made
-	rm -rf $(VENV) demo mutants
+	rm -rf $(VENV) demo mutants build
