@@ -457,7 +457,7 @@ def generate(
     no_copies: Annotated[bool, Parameter(negative=())] = False,
     strictness: int | None = None,
     seed: int = 0,
-    wav: bool = True,
+    wav: bool | None = None,
     pictures: bool = True,
     musicxml: bool = False,
     device: str = "auto",
@@ -526,7 +526,7 @@ def generate(
     seed
         Decides everything that is random.
     wav
-        Write a WAV of each piece too.
+        Write a WAV of each piece too; by default where the extra audio is installed.
     pictures
         Write a picture of each piece, and one of all of them.
     musicxml
@@ -683,6 +683,32 @@ def inspect(
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
     else:
         screen.show_facts(console, facts)
+
+
+@_command
+def doctor(*, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> None:
+    """Show what is there on this machine, and what to do about what is missing.
+
+    Ends with exit code 1 where nothing works without it.
+
+    Parameters
+    ----------
+    as_json
+        Print everything as JSON.
+    """
+    from nextbar.doctor import facts, to_json
+
+    found = facts(Path.cwd())
+    if as_json:
+        sys.stdout.write(json.dumps(to_json(found), indent=2) + "\n")
+    else:
+        for fact in found:
+            screen.say(console, f"{fact.what:12} {fact.found}")
+            if fact.advice:
+                screen.say(console, f"{'':12} -> {fact.advice}", style="yellow")
+    needed = [fact.what for fact in found if fact.is_needed]
+    if needed:
+        raise NextbarError(f"{', '.join(needed)}: see above; nothing works without it")
 
 
 @_command

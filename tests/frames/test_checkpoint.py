@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,14 @@ def test_a_training_continued_from_within_an_epoch_is_the_one_never_interrupted(
     assert expected.keys() == ours.keys()
     for name, tensor in expected.items():
         assert torch.equal(tensor, ours[name]), name
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux shows what is mapped")
+def test_no_file_that_was_read_stays_mapped_for_windows_would_not_let_it_be_replaced(saved, tiny):
+    run, _ = saved
+    training, (model, _) = load_training(run, tiny, CPU), load_model(run, CPU)
+    assert str(run) not in Path("/proc/self/maps").read_text()
+    assert (training.step, model.training) == (5, False)
 
 
 def test_the_networks_alone_can_be_loaded(saved):

@@ -1,11 +1,13 @@
-"""Notation beside the MIDI files of a folder of pieces."""
+"""Notation and sound beside the MIDI files of a folder of pieces."""
 
 import builtins
+import sys
 
 import mido
 import pytest
 
 import nextbar
+from nextbar.cli import main
 from nextbar.errors import UsageError
 from nextbar.judging import read_folder
 from nextbar.writing.folder import read_record
@@ -77,3 +79,19 @@ def test_without_music21_it_is_said_before_anything_is_written(model, tmp_path, 
     with pytest.raises(UsageError, match=r"pip install 'nextbar\[folk\]'"):
         quick(model, tmp_path / "out", musicxml=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_without_the_extra_audio_music_is_written_all_the_same_and_it_is_said(
+    trained, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "midirenderer", None)
+    words = ["generate", str(trained / "run"), "--bars", "1", "--pieces", "1", "--no-pictures"]
+    assert main([*words, "--out", str(tmp_path / "music")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no WAV is written: sound needs midirenderer" in said
+    assert "pip install 'nextbar[audio]'" in said
+    assert {path.suffix for path in (tmp_path / "music").iterdir()} == {".mid", ".json"}
+    assert main([*words, "--no-wav", "--out", str(tmp_path / "silent")]) == 0
+    assert "WAV" not in capsys.readouterr().out, "who wants none is told nothing"
+    assert main([*words, "--wav", "--out", str(tmp_path / "asked")]) == 2
+    assert not (tmp_path / "asked").exists(), "who asks for it is told before the work"

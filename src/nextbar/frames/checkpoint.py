@@ -222,4 +222,5 @@ def _fill_optimiser(
     for parameter, moments in zip(parameters, (state[nth] for nth in sorted(state)), strict=True):
         for kind in ("exp_avg", "exp_avg_sq"):  # laid out as the fused kernel takes them to be
             moments[kind] = torch.empty_like(parameter).copy_(moments[kind]).detach()
+        moments["step"] = moments["step"].clone()  # of the file, which is mapped, nothing is kept
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

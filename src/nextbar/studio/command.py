@@ -106,7 +106,9 @@ def listen(host: str, port: int) -> socket.socket:
     """A bound socket, so that the address printed is the one that is served."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Where Windows knows "reuse" it means that another program may take the same port.
+    how = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+    listening.setsockopt(socket.SOL_SOCKET, how, 1)
     try:
         listening.bind((host, port))
         listening.listen(128)

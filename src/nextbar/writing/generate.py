@@ -58,7 +58,7 @@ def generate(
     no_copies: bool = False,
     strictness: int | None = None,
     seed: int = 0,
-    wav: bool = True,
+    wav: bool | None = None,
     pictures: bool = True,
     musicxml: bool = False,
     device: str = "auto",
@@ -82,7 +82,8 @@ def generate(
     does not depend on how many are made with it. A file's name says what decided the piece;
     ``generated.json`` says it in full, with the command that makes it again. say:
     is told, in sentences, what of a file is gone on from before anything is
-    written, and at the end what could not be.
+    written, and at the end what could not be. wav: None writes WAV files where the
+    extra ``audio`` is there, and tells ``say`` where it is not; True then raises UsageError.
     """
     if not 1 <= pieces <= MOST_PIECES:
         raise UsageError(f"pieces: {pieces} is not between 1 and {MOST_PIECES:,}")
@@ -92,8 +93,14 @@ def generate(
     check_tempo(tempo)
     check_seed(seeds[0])
     check_seed(seeds[-1])
-    if wav:
-        audio.find_soundfont()  # complain before the work, not after it
+    silent = ""
+    if wav is not False:
+        try:
+            audio.find_soundfont()  # complain before the work, not after it
+        except UsageError as error:
+            if wav:
+                raise
+            silent = f"no WAV is written: {error}"
     if musicxml:
         load_music21()
     if strictness is not None and not no_copies:
@@ -116,6 +123,7 @@ def generate(
     if between is not None:
         ending = end_at(composer, between[1], beginning=beginnings[0], track=track)
     says = [sentence for given in (beginnings[0], ending) if given for sentence in given.says]
+    says += [silent] if silent else []
     if say is not None:
         for sentence in says:
             say(sentence)
@@ -169,7 +177,7 @@ def generate(
         composer,
         make(),
         pieces,
-        wav=wav,
+        wav=wav is not False and not silent,
         pictures=pictures,
         musicxml=musicxml,
         progress=progress,
