@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import nextbar
+from nextbar.shipped import MODELS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -51,6 +52,7 @@ def test_every_document_is_a_page_of_the_site_once_and_every_page_is_there():
     documents = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     made = {path.relative_to(DOCS).with_suffix(".md").as_posix() for path in NOTEBOOKS}
     assert len(made) == 2
+    made |= {f"models/{name}.md" for name in MODELS}
     assert sorted(NAV) == sorted(documents | made)
 
 
@@ -75,10 +77,13 @@ def test_a_link_to_the_repository_leads_to_the_forge_or_is_words(hooks):
     def seen(markdown, page="a.md", repository=None):
         return hooks.LINK.sub(lambda found: hooks.link(found, page, repository), markdown)
 
-    assert seen("the [card](../src/nextbar/shipped/fiddle/card.md)") == "the card"
+    assert seen("as [changed](../CHANGELOG.md#unreleased)") == "as changed"
     forge = "https://forge.example/somebody/nextbar"
-    expected = f"the [card]({forge}/blob/HEAD/src/nextbar/shipped/fiddle/card.md)"
-    assert seen("the [card](../src/nextbar/shipped/fiddle/card.md)", repository=forge) == expected
+    expected = f"as [changed]({forge}/blob/HEAD/CHANGELOG.md#unreleased)"
+    assert seen("as [changed](../CHANGELOG.md#unreleased)", repository=forge) == expected
+    card = "src/nextbar/shipped/fiddle/card.md"
+    assert seen(f"[card](../{card})", repository=forge) == "[card](models/fiddle.md)"
+    assert seen(f"[card](../../{card})", page="notebooks/a.md") == "[card](../models/fiddle.md)"
     inside = "[what a report says](../report.md)"
     assert seen(inside, page="notebooks/measure.md", repository=forge) == inside
     core = seen("[`nextbar.frames.losses`](../src/nextbar/frames/losses.py#L3)", repository=forge)

@@ -24,6 +24,7 @@ from mkdocs.structure.pages import Page
 
 import nextbar
 import nextbar.frames
+import nextbar.shipped
 
 ROOT = Path(__file__).parents[1]
 HEARD = [
@@ -42,6 +43,7 @@ HEARD = [
 ]
 """What is heard on the first page; each command ends in its folder."""
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((\.\./[^)\s]+)\)")
+CARD = re.compile(r"src/nextbar/shipped/(\w+)/card\.md")
 DOCUMENT = re.compile(r"\[([\w-]+\.md)\]\(\1")
 MARK = re.compile(r"<!-- site: (\w+) -->")
 NAME = re.compile(r"`(nextbar\.frames(?:\.\w+)+)`")
@@ -58,7 +60,10 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """The files, and a page of each notebook beside it."""
+    """The files, a page of each notebook beside it, and the card of each model that comes along."""
+    for name in nextbar.shipped.MODELS:
+        card = (ROOT / "src/nextbar/shipped" / name / "card.md").read_text("utf-8")
+        files.append(File.generated(config, f"models/{name}.md", content=card))
     for file in [each for each in files if each.src_uri.endswith(".ipynb")]:
         text = page_of_notebook(json.loads(file.content_string))
         files.append(File.generated(config, file.src_uri[: -len("ipynb")] + "md", content=text))
@@ -141,11 +146,14 @@ def roll(midi: Path) -> str:
 
 
 def link(found: re.Match[str], page: str, repository: str | None) -> str:
-    """A link out of docs/: to the core's reference, to the forge, or its words alone."""
+    """A link out of docs/: to a page of the site that has it, to the forge, or its words alone."""
     is_picture, words, target = found.groups()
     path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
     if path.startswith("docs/"):  # from one folder in docs/ to another
         return found[0]
+    if card := CARD.fullmatch(path):
+        here = posixpath.dirname(page) or "."
+        return f"[{words}]({posixpath.relpath(f'models/{card[1]}.md', here)})"
     if name := NAME.fullmatch(words):
         return f'<autoref optional identifier="{name[1]}"><code>{name[1]}</code></autoref>'
     if not (ROOT / path.partition("#")[0]).exists():
