@@ -56,7 +56,7 @@ def test_a_missing_extra_is_told_with_what_it_is_for_and_how_to_get_it(tmp_path,
 
 def test_every_extra_of_the_package_but_that_for_its_own_work_is_looked_at(tmp_path, monkeypatch):
     extras = PROJECT["project"]["optional-dependencies"]
-    assert doctor.EXTRAS.keys() == extras.keys() - {"dev"}
+    assert doctor.EXTRAS.keys() == extras.keys() - {"dev", "site"}
     required = [
         "numpy>=2.0",
         'imageio[pyav]>=2.37; extra == "video"',
@@ -94,3 +94,9 @@ def test_no_browser_and_a_full_disk_come_with_advice(tmp_path, monkeypatch):
     assert "--host" in found["browser"].advice
     assert "2 GB" in found["disk"].advice
     assert str(tmp_path) in found["disk"].found
+
+
+def test_what_is_cited_and_what_changed_are_of_this_version():
+    root, version = Path(__file__).parents[1], PROJECT["project"]["version"]
+    assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text("utf-8")
+    assert f"\n## {version}" in (root / "CHANGELOG.md").read_text("utf-8")
