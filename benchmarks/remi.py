@@ -14,7 +14,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +28,7 @@ from nextbar.measures import Piece
 from nextbar.music.bars import NOTE, Notes
 from nextbar.music.corpus import Corpus, Part
 from nextbar.music.grid import transpose
-from nextbar.music.metre import parse_metre, show_metre
+from nextbar.music.metre import bar_steps, parse_metre, show_metre
 from nextbar.music.score import to_score
 from nextbar.music.tunes import Metre
 from recipe import BARS, held_out_bars, measured, real, shift, show
@@ -93,7 +92,7 @@ class Words:
             kind, _, value = self.words[token].partition("_")
             if kind == "Bar":
                 if bar >= 0:
-                    start += self.width(metre)
+                    start += bar_steps(metre, per_quarter)
                     metres.append(metre)
                 bar += 1
                 if bar == n_bars:
@@ -105,12 +104,12 @@ class Words:
                 at = int(value)
             elif kind == "Pitch":
                 pitch = int(value)
-            elif kind == "Duration" and bar >= 0 and at < self.width(metre):
+            elif kind == "Duration" and bar >= 0 and at < bar_steps(metre, per_quarter):
                 beats, parts, of = map(int, value.split("."))
                 rows.append((start + at, beats * per_quarter + parts * per_quarter // of, pitch))
         while len(metres) < n_bars:
             metres.append(metre)
-        end = sum(map(self.width, metres))
+        end = self.corpus.kind.starts_of(metres)[-1]
         notes = np.zeros(len(rows), NOTE)
         columns = np.array(rows, np.int64).reshape(-1, 3)
         notes["start"], notes["duration"], notes["pitch"] = columns.T
@@ -118,10 +117,6 @@ class Words:
         notes["velocity"] = round(self.corpus.kind.median_velocity)
         notes = np.sort(notes, order=["start", "pitch", "duration"])
         return notes[notes["duration"] > 0], tuple(metres)
-
-    def width(self, metre: Metre) -> int:
-        """Steps in a bar."""
-        return int(Fraction(*metre) * 4 * self.corpus.kind.steps_per_quarter)
 
 
 def batches(
@@ -224,7 +219,7 @@ def pieces_of(
     pieces = []
     for line, key, name, beginning in zip(lines, keys, names, beginnings, strict=True):
         notes, metres = words.notes(line, BARS)
-        starts = np.cumsum([0, *map(words.width, metres)])
+        starts = corpus.kind.starts_of(metres)
         n_given = 0 if beginning is None else 1
         pieces.append(Piece(transpose(notes, -key), BARS, name, n_given, metres, starts))
     return pieces

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from nextbar._version import __version__
 from nextbar.errors import NextbarError, UsageError
 from nextbar.shipped import MODELS
+from nextbar.workers import usable_cores
 
 TRIED: Final = ((3, 11), (3, 13))
 """The oldest and the newest Python that the tests are written for."""
@@ -81,13 +82,11 @@ def _torch() -> Iterator[Fact]:
         yield Fact("PyTorch", f"cannot be loaded: {error}", reinstall, is_needed=True)
         return
     yield Fact("PyTorch", str(torch.__version__))
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     cpu = torch.device("cpu")
     computes = choose_precision(cpu)
     yield Fact(
         "processor",
-        f"{cores} cores, PyTorch uses {torch.get_num_threads()}; computes in {computes}",
+        f"{usable_cores()} cores, PyTorch uses {torch.get_num_threads()}; computes in {computes}",
         ""
         if computes == "bfloat16"
         else "it has no bfloat16 (AVX-512): the preset paper trains slower here; the others hardly",

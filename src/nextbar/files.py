@@ -54,7 +54,7 @@ def folder_written_whole(path: str | Path, *, replace: bool = False) -> Iterator
     """
     path = Path(path)
     if _is_taken(path) and not (replace and path.is_dir()):
-        raise OutputError(f"{path} exists already; choose another name, or remove it first")
+        raise taken(path)
     beside = _beside(path)
     try:
         beside.parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +90,11 @@ def alone_in(folder: Path) -> Iterator[None]:
 def _beside(path: Path) -> Path:
     """A hidden name in the same folder that nobody uses: a rename within one disk is atomic."""
     return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.partial")
+
+
+def taken(path: Path) -> OutputError:
+    """What is raised where something stands already that must not be written over."""
+    return OutputError(f"{path} exists already; choose another name, or remove it first")
 
 
 def _is_taken(path: Path) -> bool:

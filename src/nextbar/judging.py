@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,19 +21,24 @@ from nextbar.measures.copying import TrainingBars
 from nextbar.measures.intervals import UNMEASURED
 from nextbar.measures.meanings import LEARNED
 from nextbar.measures.metres import windows_like
-from nextbar.measures.pieces import Piece, first_bars, reference_windows
+from nextbar.measures.pieces import (
+    Piece,
+    first_bars,
+    in_c,
+    in_metres,
+    pieces_of_corpus,
+    reference_windows,
+)
 from nextbar.measures.report_files import write_measures_report
 from nextbar.measures.table import Report, compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
-from nextbar.music.grid import semitones_to_c, transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.manifest import MANIFEST
 from nextbar.music.metre import read_changes
 from nextbar.music.prepare import find_music_files
 from nextbar.music.reading import read_piece
 from nextbar.music.sheet import SUFFIX as MUSICXML_SUFFIX
-from nextbar.music.tunes import Metre
 from nextbar.writing.folder import Record, read_record
 from nextbar.writing.piece import HELD_OUT, NOISE, TRAINING
 
@@ -370,37 +374,5 @@ def in_common_key(
         for name, made in (record.pieces.items() if record and record.kind.common_key else ())
         if made.get("options", {}).get("from-bar", NOISE) in (NOISE, HELD_OUT, TRAINING)
     }
-    moved = [piece if piece.name in there else _to_c(piece) for piece in pieces]
+    moved = [piece if piece.name in there else in_c(piece) for piece in pieces]
     return moved, sum(new is not old for new, old in zip(moved, pieces, strict=True))
-
-
-def _to_c(piece: Piece) -> Piece:
-    semitones = semitones_to_c(piece.notes)
-    return piece._replace(notes=transpose(piece.notes, semitones)) if semitones else piece
-
-
-def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
-    """The piece with the metre of each bar; bars of the seconds grid have none."""
-    if kind.grid == "seconds":
-        return piece
-    return piece._replace(metres=tuple(metres), starts=kind.starts_of(metres))
-
-
-def pieces_of_corpus(corpus: Corpus, part: Any, kind: BarKind | None = None) -> list[Piece]:
-    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured.
-
-    kind: says whether they are wanted in one key or in their own; as the corpus
-    has them, if not given.
-    """
-    pieces = []
-    for number in corpus.pieces(part):
-        bars = corpus.bars_of(number)
-        notes = corpus.notes(bars.start, bars.stop)
-        piece = Piece(notes, len(bars), corpus.piece_name(number))
-        if kind is not None and kind.common_key and not corpus.kind.common_key:
-            piece = _to_c(piece)
-        elif kind is not None and corpus.kind.common_key and not kind.common_key:
-            moved = int(corpus.describe(number).get("transposed", 0))
-            piece = piece._replace(notes=transpose(notes, -moved))
-        pieces.append(in_metres(piece, corpus.metres_of(bars), corpus.kind))
-    return pieces

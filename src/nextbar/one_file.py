@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from nextbar._version import __version__
-from nextbar.errors import OutputError, RunError
-from nextbar.files import write_bytes_atomically
+from nextbar.errors import RunError
+from nextbar.files import taken, write_bytes_atomically
 
 SUFFIX: Final = ".nextbar"
 LIST, KIND, FORMAT = "nextbar.json", "nextbar model", 1
@@ -55,7 +55,7 @@ _given: dict[Path, str] = {}
 def check_free(out: Path) -> None:
     """Raises OutputError where there is something of that name already."""
     if out.exists():
-        raise OutputError(f"{out} exists already; choose another name, or remove it first")
+        raise taken(out)
 
 
 def write_one_file(out: Path, run: Path, card: str) -> None:

@@ -24,10 +24,10 @@ from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.frames import record
 from nextbar.frames.replicas import Precision
 from nextbar.frames.training import StepDone
-from nextbar.judging import evaluate, pieces_of_corpus, read_folder
+from nextbar.judging import evaluate, read_folder
 from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import interval_text
-from nextbar.measures.pieces import Piece, reference_windows
+from nextbar.measures.pieces import Piece, pieces_of_corpus, reference_windows
 from nextbar.measures.table import Report
 from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus

@@ -315,6 +315,12 @@ def _pack(results: list[tuple[int, bytes | Lost]]) -> bytes:
     return b"".join([struct.pack("<I", len(results)), *heads, *bodies])
 
 
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _hush() -> None:
     """Nothing that a parser prints, on whatever way, is shown or taken for an answer."""
     nowhere = open(os.devnull, "w")  # noqa: SIM115  it is open as long as the process lives

@@ -18,7 +18,7 @@ from nextbar.errors import CorpusError, RunError
 from nextbar.measures.by_piece import values_by_piece
 from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.metres import metres_in, metres_of_each
-from nextbar.measures.pieces import FloatArray, Piece, reference_windows
+from nextbar.measures.pieces import FloatArray, Piece, pieces_of_corpus, reference_windows
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.metre import read_metre, show_metre
 from nextbar.music.tunes import Metre
@@ -102,15 +102,7 @@ class Bands:
     @classmethod
     def of_corpus(cls, corpus: Corpus) -> "Bands":
         """Of the held-out pieces."""
-        kind, pieces = corpus.kind, []
-        for number in corpus.pieces("held_out"):
-            bars = corpus.bars_of(number)
-            piece = Piece(corpus.notes(bars.start, bars.stop), len(bars))
-            if kind.grid != "seconds":
-                metres = tuple(corpus.metres_of(bars))
-                piece = piece._replace(metres=metres, starts=kind.starts_of(metres))
-            pieces.append(piece)
-        return cls.of_pieces(pieces, n_steps=kind.n_steps)
+        return cls.of_pieces(pieces_of_corpus(corpus, "held_out"), n_steps=corpus.kind.n_steps)
 
     def to_bytes(self) -> bytes:
         """The file: JSON, numbers of four digits."""

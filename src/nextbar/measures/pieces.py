@@ -10,7 +10,7 @@ measures are told (``n_steps``).
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,9 @@ from nextbar.music.bars import (
     equal_bars,
     join_at_bar_lines,
 )
-from nextbar.music.grid import quantise
+from nextbar.music.corpus import Corpus
+from nextbar.music.grid import quantise, semitones_to_c, transpose
+from nextbar.music.kind import BarKind
 from nextbar.music.metre import codes_of
 from nextbar.music.tunes import Metre, choose_notes, pitched_tracks
 
@@ -239,3 +241,36 @@ def reference_windows(pieces: Sequence[Piece], *, n_bars: int, n_steps: int) -> 
                 )
             )
     return windows
+
+
+def in_c(piece: Piece) -> Piece:
+    """The piece in C major or A minor, by the scale that it fits best."""
+    semitones = semitones_to_c(piece.notes)
+    return piece._replace(notes=transpose(piece.notes, semitones)) if semitones else piece
+
+
+def in_metres(piece: Piece, metres: Sequence[Metre], kind: BarKind) -> Piece:
+    """The piece with the metre of each bar; bars of the seconds grid have none."""
+    if kind.grid == "seconds":
+        return piece
+    return piece._replace(metres=tuple(metres), starts=kind.starts_of(metres))
+
+
+def pieces_of_corpus(corpus: Corpus, part: Any, kind: BarKind | None = None) -> list[Piece]:
+    """The whole pieces of a part of a corpus ("training", "held_out"), to be measured.
+
+    kind: says whether they are wanted in one key or in their own; as the corpus
+    has them, if not given.
+    """
+    pieces = []
+    for number in corpus.pieces(part):
+        bars = corpus.bars_of(number)
+        notes = corpus.notes(bars.start, bars.stop)
+        piece = Piece(notes, len(bars), corpus.piece_name(number))
+        if kind is not None and kind.common_key and not corpus.kind.common_key:
+            piece = in_c(piece)
+        elif kind is not None and corpus.kind.common_key and not kind.common_key:
+            moved = int(corpus.describe(number).get("transposed", 0))
+            piece = piece._replace(notes=transpose(notes, -moved))
+        pieces.append(in_metres(piece, corpus.metres_of(bars), corpus.kind))
+    return pieces

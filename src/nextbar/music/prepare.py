@@ -4,7 +4,6 @@ Every file is read in a worker process; what it gave goes to disk at once, and
 when all are read, the pieces that are kept are put together.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -55,7 +54,7 @@ from nextbar.music.spool import (
     unpack,
 )
 from nextbar.settings import check_names
-from nextbar.workers import Lost, Result, map_in_workers
+from nextbar.workers import Lost, Result, map_in_workers, usable_cores
 
 __all__ = [
     "CorpusOptions",
@@ -190,8 +189,7 @@ def _opened(out: Path, page: bool) -> Corpus:
 
 def _count_workers(asked: int | None) -> int:
     if asked is None:
-        cores = getattr(os, "sched_getaffinity", None)
-        return len(cores(0)) if cores else os.cpu_count() or 1
+        return usable_cores()
     if not 1 <= asked <= 1024:
         raise UsageError(f"workers is {asked}; it must be from 1 to 1024")
     return asked

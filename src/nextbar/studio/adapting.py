@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -77,30 +77,28 @@ class Adaptations:
         self._on_done, self._lock = on_done, threading.Lock()
         self._find()
 
-    def _find(self) -> None:
-        """The jobs of an earlier studio that were not done."""
+    def _known(self) -> Iterator[tuple[Job, bool]]:
+        """The jobs of an earlier studio, and whether each was done."""
         for path in sorted(self.folder.glob("*/job.json")):
             try:
                 told = json.loads(path.read_text("utf-8"))
                 job = Job(str(told["id"]), str(told["name"]), str(told["base"]), path.parent)
-            except (OSError, KeyError, TypeError, ValueError):
+                is_done = bool(told.get("done"))
+            except (OSError, AttributeError, KeyError, TypeError, ValueError):
                 continue  # no job of ours
-            if not told.get("done"):
+            yield job, is_done
+
+    def _find(self) -> None:
+        """The jobs of an earlier studio that were not done."""
+        for job, is_done in self._known():
+            if not is_done:
                 job.state = "stopped"
-                job.files = sorted(each.name for each in (path.parent / "files").glob("*"))
+                job.files = sorted(each.name for each in (job.folder / "files").glob("*"))
                 self.jobs[job.id] = job
 
     def finished(self) -> list[tuple[Path, str]]:
         """The runs that were made before, and their names."""
-        found = []
-        for path in sorted(self.folder.glob("*/job.json")):
-            try:
-                told = json.loads(path.read_text("utf-8"))
-                if told.get("done"):
-                    found.append((path.parent / "run", str(told["name"])))
-            except (OSError, ValueError, AttributeError, KeyError):
-                continue
-        return found
+        return [(job.run, job.name) for job, is_done in self._known() if is_done]
 
     def job(self, wanted: str) -> Job:
         """The job of an id. UsageError where there is none."""
@@ -187,7 +185,6 @@ class Adaptations:
                 job.says, job.state = [*job.says, str(error)], "failed"
         elif failed:
             job.says, job.state = [*job.says, failed], "failed"
-            job.files = sorted(each.name for each in (job.folder / "files").glob("*"))
         else:
             job.state = "stopped"
 

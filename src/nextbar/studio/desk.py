@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nextbar.errors import CopiedError, CorpusError, UsageError
-from nextbar.judging import in_metres, pieces_of_corpus
 from nextbar.measures.bands import Bands, Ranges, bands_of, ranges_of
 from nextbar.measures.beside import beside_real, real_values
 from nextbar.measures.copying import TrainingBars
 from nextbar.measures.fingerprints import FILE as PRINTS
 from nextbar.measures.nearness import NEAR, KnownBars
-from nextbar.measures.pieces import Piece
+from nextbar.measures.pieces import Piece, in_metres, pieces_of_corpus
 from nextbar.music import audio, picture
 from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of

@@ -18,10 +18,8 @@ from nextbar.errors import UsageError
 from nextbar.files import folder_written_whole
 from nextbar.frames.config import Config
 from nextbar.frames.record import read_description
-from nextbar.measures.bands import FILE as BANDS
-from nextbar.measures.fingerprints import FILE as FINGERPRINTS
 from nextbar.shipped import MODELS, find_run, name_of
-from nextbar.training.run import export
+from nextbar.training.export import export_networks
 
 HERE: Final = Path(__file__).parent
 STATIC, ENGINE, OFFLINE, INDEX = "static", "inpage", "offline.js", "index.html"
@@ -79,9 +77,7 @@ def export_web(run: str | Path, out: str | Path) -> Path:
     described = read_description(run)
     _check(run, described.config)
     with folder_written_whole(out) as folder:
-        export(run, folder / MODEL)
-        for unused in (FINGERPRINTS, BANDS):  # here nothing looks at them
-            (folder / MODEL / unused).unlink(missing_ok=True)
+        export_networks(run, folder / MODEL, beside={})
         if (run / CARD).is_file():
             shutil.copyfile(run / CARD, folder / MODEL / CARD)
         page = _describe(folder / MODEL, run)

@@ -2,38 +2,82 @@
 
 import shlex
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nextbar import one_file
-from nextbar.errors import OutputError
+from nextbar.errors import OutputError, RunError
 from nextbar.frames import checkpoint, record
 from nextbar.frames.record import Description
+from nextbar.measures.bands import FILE as BANDS
+from nextbar.measures.bands import bands_of
 from nextbar.measures.fingerprints import FILE as FINGERPRINTS
+from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.shipped import find_run
-from nextbar.training.run import export as export_folder
 
 
 def export(run: str | Path, out: str | Path) -> Path:
     """``out``: a small run to give away; where it ends in ``.nextbar`` one file, else a folder.
 
-    What is in it, and what it raises, is said at :func:`nextbar.training.run.export`; the
-    file also has ``card.md``, the run's own where it has one. Every command that takes
+    It writes what the other writes, nearly: encoder, generator and posterior are in
+    half precision, an eighth of the size; so pieces are alike but not always the same to
+    the note. Paths on this machine are left out; without its corpus it cannot begin from
+    held-out bars, nor be trained on; it can be adapted. Fingerprints of the training bars
+    go along, where they or the corpus are at hand, by which it can be told without the
+    tunes what is a copy (``measures.fingerprints``), and so do the ranges in which
+    held-out music lies (``measures.bands``), where there is enough of it.
+
+    The file also has ``card.md``, the run's own where it has one. Every command that takes
     a run opens such a file (:mod:`nextbar.one_file`). The same run gives the same bytes.
+
+    run: also the name of a model that comes along. Raises RunError for no run,
+    OutputError where ``out`` is taken or cannot be written.
     """
     path = Path(out)
     if path.suffix != one_file.SUFFIX:
-        return export_folder(run, path)
+        found = find_run(run)
+        export_networks(found, path, _beside(found))
+        return path
     one_file.check_free(path)
     found = find_run(run)
     try:
         with tempfile.TemporaryDirectory(prefix="nextbar-export-") as above:
-            folder = export_folder(found, Path(above) / "model")
+            folder = Path(above) / "model"
+            export_networks(found, folder, _beside(found))
             own = found / one_file.CARD
             card = own.read_text("utf-8") if own.is_file() else _card(folder, path.name)
             one_file.write_one_file(path, folder, card)
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} could not be written: {error}") from error
     return path
+
+
+def export_networks(run: Path, out: Path, beside: dict[str, bytes]) -> None:
+    """Writes the networks of a run, and what it says of itself, into the folder ``out``.
+
+    beside: files that go along, by name. Raises what :func:`export` raises.
+    """
+    origin = record.read_description(run).origin
+    corpus: dict[str, Any] = {
+        name: x for name, x in origin.get("corpus", {}).items() if name != "path"
+    }
+    source = str(corpus.get("source", ""))
+    if Path(source).is_absolute():
+        corpus["source"] = Path(source).name
+    checkpoint.export_model(run, out, {**origin, "corpus": corpus}, beside)
+
+
+def _beside(run: Path) -> dict[str, bytes]:
+    """What is kept of the tunes, which takes a while where it is to be made of them."""
+    origin = record.read_description(run).origin
+    beside = {}
+    with suppress(RunError):  # what is exported then says so, when it is asked for no copies
+        beside[FINGERPRINTS] = fingerprints_of(run, origin).to_bytes()
+    bands = bands_of(run, origin)
+    if bands.ranges:
+        beside[BANDS] = bands.to_bytes()
+    return beside
 
 
 def _card(folder: Path, file: str) -> str:

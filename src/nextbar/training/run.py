@@ -37,14 +37,9 @@ from nextbar.frames.replicas import (
 )
 from nextbar.frames.training import StepDone, Training, begin_training
 from nextbar.frames.training import train as train_model
-from nextbar.measures.bands import FILE as BANDS
-from nextbar.measures.bands import bands_of
-from nextbar.measures.fingerprints import FILE as FINGERPRINTS
-from nextbar.measures.fingerprints import fingerprints_of
 from nextbar.music.bars import FULL_VELOCITY
 from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
-from nextbar.shipped import find_run
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
 from nextbar.writing.composer import hear
@@ -66,35 +61,6 @@ class Run:
     epoch: int
     config: Config
     is_first: bool = True
-
-
-def export(run: str | Path, out: str | Path) -> Path:
-    """The folder ``out``: a small run to give away, which writes what the other writes, nearly.
-
-    Encoder, generator and posterior in half precision, an eighth of the size; so
-    pieces are alike but not always the same to the note. Paths on this machine are
-    left out; without its corpus it cannot begin from held-out bars, nor be trained
-    on; it can be adapted. Fingerprints of the training bars go along, where they or
-    the corpus are at hand, by which it can be told without the tunes what is a copy
-    (``measures.fingerprints``), and so do the ranges in which held-out music lies
-    (``measures.bands``), where there is enough of it. run: also the name of a model that
-    comes along. Raises RunError for no run, OutputError where ``out`` is taken.
-    """
-    run = find_run(run)
-    origin = record.read_description(Path(run)).origin
-    corpus = {name: x for name, x in origin.get("corpus", {}).items() if name != "path"}
-    source = str(corpus.get("source", ""))
-    if Path(source).is_absolute():
-        corpus["source"] = Path(source).name
-    try:
-        beside = {FINGERPRINTS: fingerprints_of(Path(run), origin).to_bytes()}
-    except RunError:  # what is exported then says so, when it is asked for no copies
-        beside = {}
-    bands = bands_of(Path(run), origin)
-    if bands.ranges:
-        beside[BANDS] = bands.to_bytes()
-    checkpoint.export_model(Path(run), Path(out), {**origin, "corpus": corpus}, beside)
-    return Path(out)
 
 
 class CorpusFrames:
