@@ -1,12 +1,15 @@
 """A model of somebody's own files, made by a process of the studio."""
 
 import json
+import os
+import signal
+import sys
 import time
 
 import pytest
 from fastapi.testclient import TestClient
 
-from nextbar.studio import adapting
+from nextbar.studio import adapt_worker, adapting
 from nextbar.studio.app import make_app
 
 from ..fixtures import REMEMBERING, write_tunes
@@ -85,6 +88,19 @@ def test_a_model_learns_can_be_stopped_goes_on_and_then_composes(opened, tmp_pat
             time.sleep(0.05)
         (run,) = later.get("/api/runs").json()["runs"]
         assert (run["fingerprint"], run["name"]) == (fingerprint, "Mine & yours")
+
+
+def test_it_can_be_stopped_also_where_the_studio_was_told_to_ignore_interrupts(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a shell's background
+    monkeypatch.setattr(sys, "argv", ["adapt_worker", "base", "files", "run"])
+    monkeypatch.setattr(os, "nice", lambda _: 0, raising=False)
+    monkeypatch.setattr(
+        "nextbar.training.adapt.adapt", lambda *_, **__: signal.raise_signal(signal.SIGINT)
+    )
+    try:
+        assert adapt_worker.main() == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.slow

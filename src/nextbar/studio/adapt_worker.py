@@ -6,6 +6,7 @@ the end ``{"error": sentence}`` where it failed. SIGINT stops it with a checkpoi
 
 import json
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -17,6 +18,8 @@ SAID_EVERY = 0.25
 def main() -> int:
     """Adapts; returns the exit code: 0, done; 1, failed; 130, stopped."""
     base, files, out = sys.argv[1:]
+    # A studio that was started in the background may have been told to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with suppress(AttributeError, OSError):  # who plays comes first; Windows has no such thing
         os.nice(10)
     try:
