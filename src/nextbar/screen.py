@@ -24,6 +24,8 @@ MOST_LINES = 20
 """Refusals for one reason are printed one by one up to this many."""
 MOST_COUNTS = 8
 
+console = Console()
+
 
 def say(console: Console, text: str, style: str = "") -> None:
     """Prints a line as it is: not coloured by guess, not broken where a screen ends."""

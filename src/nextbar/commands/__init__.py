@@ -1,0 +1,4 @@
+"""Each command: its options and what they mean -> the API -> the screen.
+
+Nothing is decided here.
+"""
