@@ -13,6 +13,8 @@ from nextbar.music.public_data import (
     COLLECTIONS,
     Collection,
     content_sha256,
+    every_midi_file,
+    every_second_song,
     fetch,
     is_complete,
     one_edition_a_work,
@@ -92,7 +94,11 @@ def server(monkeypatch):
 @pytest.fixture
 def tunes(server):
     """A collection on that server."""
-    return {"tunes": Collection("tunes", server.url, content_sha256(FILES), 2, "of a test")}
+    return {
+        "tunes": Collection(
+            "tunes", server.url, content_sha256(FILES), 2, "of a test", every_midi_file
+        )
+    }
 
 
 def test_the_sha256_is_what_sha256sum_gives():
@@ -202,9 +208,10 @@ def test_of_each_work_for_piano_one_edition_is_kept():
         "008-1-Sm-001-piano.krn", "003-1-Sm-violoncello.krn", "074-1-G-001.krn", "GDC-1-Sm.krn",
         "MEG-1a-BB.krn", "README.md",
     ]  # fmt: skip
-    assert one_edition_a_work(names) == [
-        "001-1-BRZ.krn", "007-1-KI-001.krn", "007-1-KI-002.krn", "MEG-1a-BB.krn",
-    ]  # fmt: skip
+    kept = ["001-1-BRZ.krn", "007-1-KI-001.krn", "007-1-KI-002.krn", "MEG-1a-BB.krn"]
+    assert one_edition_a_work(names) == {name: name for name in kept}
+    inside = [f"kern/{name}" for name in names]
+    assert one_edition_a_work(inside) == {name: f"kern/{name}" for name in kept}
 
 
 def test_chopin_is_fetched_from_an_archive_that_holds_much_else(tmp_path, capsys):
@@ -214,3 +221,29 @@ def test_chopin_is_fetched_from_an_archive_that_holds_much_else(tmp_path, capsys
     out = capsys.readouterr().out
     assert "terms:  CC BY 4.0" in out
     assert "--grid seconds" not in out
+
+
+def test_of_pop909_every_second_song_is_taken_with_the_beats_of_its_midi_file():
+    members = [
+        "POP909-Dataset-x/POP909/001/001.mid",
+        "POP909-Dataset-x/POP909/001/beat_midi.txt",
+        "POP909-Dataset-x/POP909/001/beat_audio.txt",
+        "POP909-Dataset-x/POP909/001/versions/001-v1.mid",
+        "POP909-Dataset-x/POP909/002/002.mid",
+        "POP909-Dataset-x/POP909/002/beat_midi.txt",
+        "POP909-Dataset-x/index.xlsx",
+    ]
+    assert every_second_song(members) == {"001.mid": members[0], "001.beats.txt": members[1]}
+    assert every_second_song(["003.mid", "003.beats.txt", "004.mid"]) == {
+        "003.mid": "003.mid",
+        "003.beats.txt": "003.beats.txt",
+    }
+
+
+def test_pop909_is_fetched_and_read_by_its_beats(tmp_path, capsys):
+    source = shared_data("pop909-455.zip")
+    assert main(["fetch", "pop909", "--out", str(tmp_path / "p"), "--source", str(source)]) == 0
+    assert len(list((tmp_path / "p").iterdir())) == COLLECTIONS["pop909"].n_files == 910
+    out = capsys.readouterr().out
+    assert "terms:  MIT" in out
+    assert "--track PIANO" in out

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def fetch(
     collection: str = "nottingham", /, *, out: Path | None = None, source: str | None = None
 ) -> None:
-    """Download a public collection of music: nottingham, the paper's data, or chopin, for piano.
+    """Download a public collection: nottingham, the paper's data, or chopin or pop909, for piano.
 
     What is there already and complete is not downloaded again.
 

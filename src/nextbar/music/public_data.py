@@ -1,4 +1,4 @@
-"""Public collections of music that can be downloaded: the paper's data, and Chopin's piano."""
+"""Public collections of music that can be downloaded: the paper's data, and two of piano."""
 
 import hashlib
 import io
@@ -14,6 +14,8 @@ from typing import Final
 from nextbar.errors import FetchError, UsageError
 from nextbar.files import folder_written_whole
 
+Chosen = dict[str, str]
+"""The name that a file gets in the folder -> the member of the archive that it is."""
 Progress = Callable[[int, int], None]
 """Called with the bytes done and, where the server says so, the bytes in all (else 0)."""
 
@@ -27,10 +29,10 @@ RETRIES: Final = 3
 class Collection:
     """A set of music files in a zip archive.
 
-    sha256: what ``LC_ALL=C sha256sum *.mid | sha256sum`` gives in the folder of
+    sha256: what ``LC_ALL=C sha256sum * | sha256sum`` gives in the folder of
     the files. It is of the files and not of the archive, so that an archive
-    packed anew, or from a mirror, is as good. suffix: of the files. choose: which
-    of their names belong to it, if not all. terms: under which they may be used. prepare:
+    packed anew, or from a mirror, is as good. choose: from the members of an
+    archive to those that belong to it. terms: under which they may be used. prepare:
     how it is usually prepared, in words of the command line.
     """
 
@@ -39,24 +41,43 @@ class Collection:
     sha256: str
     n_files: int
     origin: str
-    suffix: str = ".mid"
-    choose: Callable[[Iterable[str]], list[str]] = sorted
+    choose: Callable[[Iterable[str]], Chosen]
     terms: str = ""
     prepare: str = ""
 
 
-def one_edition_a_work(names: Iterable[str]) -> list[str]:
+def every_midi_file(members: Iterable[str]) -> Chosen:
+    """All that end in .mid, by their bare names."""
+    return {_bare(member): member for member in members if member.lower().endswith(".mid")}
+
+
+def one_edition_a_work(members: Iterable[str]) -> Chosen:
     """Of scores named as in ``007-1-KI-001.krn`` the first by name of each work for piano alone.
 
     That is opus, edition, publisher, number in the opus. Parts of single instruments, works for
     piano and cello or violin (opus 3, 8 and 65, the Grand Duo) and songs (opus 74) are left out.
     """
-    first: dict[tuple[str, str], str] = {}
-    for name in sorted(names):
+    first: dict[tuple[str, str], tuple[str, str]] = {}
+    for name, member in sorted((_bare(member), member) for member in members):
         match = re.fullmatch(r"([A-Za-z0-9]+)-\d[a-z]?-[A-Za-z]+(?:-(\d{3}))?\.krn", name)
         if match and match[1] not in ("003", "008", "065", "074", "GDC"):
-            first.setdefault((match[1], match[2] or "001"), name)
-    return sorted(first.values())
+            first.setdefault((match[1], match[2] or "001"), (name, member))
+    return dict(first.values())
+
+
+def every_second_song(members: Iterable[str]) -> Chosen:
+    """Of POP909 the songs of odd number, 001.mid to 909.mid, each with its beats beside it.
+
+    The beats are those that its authors found in the MIDI file, beat_midi.txt in the song's
+    folder; here NNN.beats.txt, as they are read by. Other versions of a song are left out.
+    """
+    chosen = {}
+    for member in members:
+        match = re.search(r"(?:^|/)(\d{3})(?:\.mid|\.beats\.txt|/beat_midi\.txt)$", member)
+        if match and int(match[1]) % 2:
+            suffix = ".mid" if member.endswith(".mid") else ".beats.txt"
+            chosen[match[1] + suffix] = member
+    return chosen
 
 
 COLLECTIONS: Final = {
@@ -68,6 +89,7 @@ COLLECTIONS: Final = {
         n_files=524,
         origin="524 folk tunes of the Nottingham database, as Akbari & Liang released them "
         "with the code of their paper",
+        choose=every_midi_file,
         prepare="--grid seconds --track 1",
     ),
     "chopin": Collection(
@@ -78,9 +100,20 @@ COLLECTIONS: Final = {
         n_files=184,
         origin="one first edition of each work for piano alone by Fryderyk Chopin, encoded at the "
         "Fryderyk Chopin Institute",
-        suffix=".krn",
         choose=one_edition_a_work,
         terms="CC BY 4.0; copyright 2017-2021 The Fryderyk Chopin Institute (https://nifc.pl)",
+    ),
+    "pop909": Collection(
+        name="pop909",
+        url="https://github.com/music-x-lab/POP909-Dataset/archive/"
+        "efa0bce09b0b8dc241957412270aba6740bd0bf5.zip",
+        sha256="18aa622701d730a59c6d3d26d35db37dd6b889e159d5e7088fc8697cd8015943",
+        n_files=910,
+        origin="every second song of POP909 (Wang et al. 2020): pop songs arranged for piano and "
+        "played, each with its beats",
+        choose=every_second_song,
+        terms="MIT; copyright 2020 Music X Lab",
+        prepare="--track PIANO",
     ),
 }
 
@@ -209,14 +242,9 @@ def _unpack(archive: bytes, where: str, collection: Collection) -> dict[str, byt
     """The collection's files in the archive by their bare names, checked."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as members:
-            named = {
-                _bare(member.filename): member
-                for member in members.infolist()
-                if member.filename.lower().endswith(collection.suffix)
-            }
-            chosen = {name: named[name] for name in collection.choose(named)}
+            chosen = collection.choose(members.namelist())
             if len(chosen) > 2 * collection.n_files or any(
-                member.file_size > LARGEST_FILE for member in chosen.values()
+                members.getinfo(member).file_size > LARGEST_FILE for member in chosen.values()
             ):
                 raise FetchError(f"{where} is not {collection.name}: it holds too much")
             files = {name: members.read(member) for name, member in chosen.items()}
