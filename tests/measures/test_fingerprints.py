@@ -1,9 +1,11 @@
 """Fingerprints of training bars: what is a copy, what is near, what is nobody's."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from nextbar.errors import RunError
 from nextbar.measures.copying import TrainingBars
@@ -116,7 +118,7 @@ def test_a_bar_is_none_of_another_metre_unless_metres_are_not_known():
     assert judged(blind, in_metre(bar, (6, 8))).bars == ["copy"]
 
 
-def test_they_are_the_same_from_a_file_of_five_bytes_each(tmp_path):
+def test_they_are_the_same_from_their_file(tmp_path):
     ours = learned(TUNE, piece_of_bars([40, 41, 42, 43]))
     (tmp_path / FILE).write_bytes(ours.to_bytes())
     theirs = Fingerprints.open(tmp_path)
@@ -127,8 +129,38 @@ def test_they_are_the_same_from_a_file_of_five_bytes_each(tmp_path):
     # 3 bars, 1 phrase; of 5, 5 and 4 notes each once left out, no two of these alike
     assert [len(getattr(ours, name)) for name in ("bars", "phrases")] == [3, 1]
     assert len(ours.near) == 5 + 5 + 4
-    assert digest_of(b"x") < 2**40
+    assert digest_of(b"x") < 2**36
     (tmp_path / FILE).write_bytes(ours.to_bytes()[:-3])
+    with pytest.raises(RunError, match="is damaged"):
+        Fingerprints.open(tmp_path)
+
+
+def test_a_fingerprint_takes_three_bytes_on_disk():
+    digests = np.unique(np.random.default_rng(0).integers(0, 2**36, 100_000, dtype=np.uint64))
+    none = np.zeros(0, np.uint64)
+    size = len(Fingerprints(1, 1, True, digests, none, none, none).to_bytes())
+    # Distances of 2**36 / 100,000, in mean: their entropy is log2(2**36 / 10**5 * e) = 20.8 bits.
+    assert 2.6 * len(digests) < size < 3.0 * len(digests)
+
+
+def test_those_of_models_that_were_given_away_before_are_read(tmp_path):
+    # As they were: rows of five bytes, 40 bits of BLAKE2b, least byte first.
+    contents = [b"a bar.....", b"another bar"]
+    rows = sorted(hashlib.blake2b(each, digest_size=5).digest()[::-1] for each in contents)
+    stored = np.array([list(row[::-1]) for row in rows], np.uint8)
+    none = np.zeros((0, 5), np.uint8)
+    arrays = {"bars": stored, "common": none, "near": none, "phrases": none}
+    (tmp_path / FILE).write_bytes(safetensors.numpy.save(arrays, {"nextbar": "1 2 3 1"}))
+    theirs = Fingerprints.open(tmp_path)
+    assert sorted(map(digest_of, contents)) == theirs.bars.tolist()
+    assert (theirs.n_tunes, theirs.n_bars, theirs.knows_metres) == (2, 3, True)
+
+
+def test_what_claims_to_be_more_than_it_can_be_is_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr("nextbar.measures.fingerprints.MOST_BYTES", 1000)
+    (tmp_path / FILE).write_bytes(
+        Fingerprints(1, 1, True, *[np.arange(200, dtype=np.uint64)] * 4).to_bytes()
+    )
     with pytest.raises(RunError, match="is damaged"):
         Fingerprints.open(tmp_path)
 

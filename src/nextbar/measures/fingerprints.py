@@ -1,7 +1,7 @@
 """Fingerprints: the training bars, hashed, by which copies are found without the tunes.
 
 Meaning
-    Every bar and every two-bar phrase of the training tunes as a number of 40
+    Every bar and every two-bar phrase of the training tunes as a number of 36
     bits (BLAKE2b). They travel with a model that is given away. Whoever has a
     bar can ask whether it was learned from; the tunes cannot be read off them.
 
@@ -22,10 +22,14 @@ Conventions
 
 Units
     Verdicts are names. Of 10^5 fingerprints and a bar that is none of theirs,
-    one in 10^7 bars is taken for a copy.
+    one in 7 * 10^5 bars is taken for a copy.
+
+On disk
+    Ascending, each as its distance from the one before, deflated: 3 bytes each.
 """
 
 import hashlib
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,13 +51,18 @@ from nextbar.music.corpus import Corpus, corpus_of
 
 FILE: Final = "fingerprints.safetensors"
 """Beside the weights of a model that is given away."""
-FORMAT: Final = "1"
+FORMAT: Final = "2"
+OLDER_FORMAT: Final = "1"
+"""Of models that were given away before: 40 bits each, as they are."""
 COMMON_TUNES: Final = 10
 COMMON_SHARE: Final = 0.01
 """A bar in so many training tunes, and in such a share of them, is nobody's."""
 LEAST_SHARED: Final = 3
 """Notes that a bar has in common at least with one that it is near to."""
-DIGEST_BYTES: Final = 5
+DIGEST_BITS: Final = 36
+OLDER_BYTES: Final = 5
+MOST_BYTES: Final = 1 << 28
+"""Of one array, unpacked; what claims to hold more is damaged."""
 STRICTEST: Final = 2
 
 Digests = npt.NDArray[np.uint64]
@@ -146,14 +155,13 @@ class Fingerprints:
         return Fingerprints(n_tunes, n_bars, self.knows_metres, **arrays)
 
     def to_bytes(self) -> bytes:
-        """The file ``FILE`` with them: 5 bytes each."""
-        arrays = {
-            name: getattr(self, name)[:, None].view(np.uint8).reshape(-1, 8)[:, :DIGEST_BYTES]
+        """The file ``FILE`` with them."""
+        packed = {
+            name: np.frombuffer(_packed(getattr(self, name)), np.uint8)
             for name in ("bars", "common", "near", "phrases")
         }
         facts = f"{FORMAT} {self.n_tunes} {self.n_bars} {int(self.knows_metres)}"
-        contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        return save(contiguous, {"nextbar": facts})
+        return save(packed, {"nextbar": facts})
 
     @classmethod
     def open(cls, folder: Path) -> "Fingerprints":
@@ -163,11 +171,12 @@ class Fingerprints:
             with safe_open(path, framework="np") as file:
                 facts = (file.metadata() or {})["nextbar"].split()
                 stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if facts[0] != FORMAT:
+            if facts[0] not in (FORMAT, OLDER_FORMAT):
                 raise RunError(f"{path}: of another version of nextbar; export the model anew")
-            arrays = {name: _wide(stored[name]) for name in ("bars", "common", "near", "phrases")}
+            read = _unpacked if facts[0] == FORMAT else _of_older
+            arrays = {name: read(stored[name]) for name in ("bars", "common", "near", "phrases")}
             return cls(int(facts[1]), int(facts[2]), facts[3] == "1", **arrays)
-        except (SafetensorError, OSError, KeyError, IndexError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, IndexError, ValueError, zlib.error) as error:
             raise RunError(f"{path} is damaged ({error}); restore it") from error
 
     def verdicts(
@@ -245,8 +254,9 @@ def fingerprints_of(run: Path, origin: Mapping[str, Any]) -> Fingerprints:
 
 
 def digest_of(content: bytes) -> int:
-    """The fingerprint of a bar or a phrase, 40 bits."""
-    return int.from_bytes(hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest(), "little")
+    """The fingerprint of a bar or a phrase, 36 bits."""
+    of_older = hashlib.blake2b(content, digest_size=OLDER_BYTES).digest()
+    return int.from_bytes(of_older, "little") >> _LESS
 
 
 def _digests(contents: Iterable[bytes]) -> Digests:
@@ -258,13 +268,35 @@ def _is_in(digest: int, digests: Digests) -> bool:
     return place < len(digests) and int(digests[place]) == digest
 
 
-def _wide(stored: npt.NDArray[np.uint8]) -> Digests:
-    """The numbers of rows of 5 bytes, least first."""
-    if stored.dtype != np.uint8 or stored.ndim != 2 or stored.shape[1] != DIGEST_BYTES:
+_LESS: Final = 8 * OLDER_BYTES - DIGEST_BITS
+
+
+def _packed(digests: Digests) -> bytes:
+    """Their distances, byte by byte: all least bytes, then all next ones, deflated."""
+    distances = np.diff(digests, prepend=np.uint64(0)).astype("<u8")
+    return zlib.compress(distances.view(np.uint8).reshape(-1, 8).T.tobytes(), 9)
+
+
+def _unpacked(stored: npt.NDArray[np.uint8]) -> Digests:
+    """What :func:`_packed` has packed."""
+    if stored.dtype != np.uint8 or stored.ndim != 1:
+        raise ValueError("an array in it is no fingerprints")
+    unpacking = zlib.decompressobj()
+    planes = unpacking.decompress(stored.tobytes(), MOST_BYTES)
+    if not unpacking.eof or len(planes) % 8:
+        raise ValueError("an array in it is cut off")
+    columns = np.frombuffer(planes, np.uint8).reshape(8, -1).T
+    distances = np.ascontiguousarray(columns).view("<u8").reshape(-1)
+    return np.cumsum(distances, dtype=np.uint64)
+
+
+def _of_older(stored: npt.NDArray[np.uint8]) -> Digests:
+    """Of rows of 5 bytes, least first."""
+    if stored.dtype != np.uint8 or stored.ndim != 2 or stored.shape[1] != OLDER_BYTES:
         raise ValueError("an array in it is no fingerprints")
     wide = np.zeros((len(stored), 8), np.uint8)
-    wide[:, :DIGEST_BYTES] = stored
-    return wide.view("<u8").reshape(-1).astype(np.uint64)
+    wide[:, :OLDER_BYTES] = stored
+    return np.unique(wide.view("<u8").reshape(-1).astype(np.uint64) >> np.uint64(_LESS))
 
 
 def _n_notes(content: bytes) -> int:
