@@ -32,6 +32,7 @@ SMALLER = {
     "prepare": "--copies 1 --rounds 1 --sample 4",
     "recipe": "--pieces 4 --long 2",
     "remi": "--minutes 0.01 --pieces 4",
+    "second_judge": "--choose 0 --pieces 40 --seeds 1",
     "studio": "--rounds 1",
     "training": "--iterations 1 --threads 1 --batch 2 --pairs 128 --side 64",
     "web": "--rounds 1",

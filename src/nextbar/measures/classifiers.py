@@ -41,7 +41,7 @@ PyTorch is loaded by the first call, not by importing this module.
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,9 @@ from nextbar.measures.pieces import (
     widest_bar,
 )
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, draw_rolls
+
+if TYPE_CHECKING:
+    from nextbar.measures.judge_network import JudgedBy
 
 WINDOW_BARS: Final = 5
 """Bars that are looked at together; fewer where pieces are shorter. The paper's length."""
@@ -125,6 +128,7 @@ def told_from_real(
     n_steps: int,
     n_bars: int = WINDOW_BARS,
     seed: int = 0,
+    judge: "JudgedBy | None" = None,
 ) -> TwoSampleTest:
     """How well a network tells composed pieces from real ones, 50 (cannot) to 100 %.
 
@@ -132,11 +136,11 @@ def told_from_real(
     real: whole tunes, all that there are: they are split by tune here. n_steps:
     steps in a bar, of pieces that do not say where theirs begin. n_bars: bars in
     a window, end to end in the composed pieces and from every bar in the real
-    ones; never more than the shortest piece has.
+    ones; never more than the shortest piece has. judge: another in the network's place.
     """
     n_bars = min([n_bars, *(piece.n_bars for piece in pieces)])
     ours = [range(0, piece.n_bars - n_bars + 1, n_bars) for piece in pieces]
-    return _tell(pieces, ours, real, n_bars, n_steps, np.random.default_rng(seed))
+    return _tell(pieces, ours, real, n_bars, n_steps, np.random.default_rng(seed), judge)
 
 
 def real_told_from_real(
@@ -215,7 +219,12 @@ def _metres_of_windows(
 
 
 def tell_apart(
-    ours: Windows, others: Windows, part: IntArray, *, rng: np.random.Generator
+    ours: Windows,
+    others: Windows,
+    part: IntArray,
+    *,
+    rng: np.random.Generator,
+    judge: "JudgedBy | None" = None,
 ) -> TwoSampleTest:
     """How well a network that learned from some groups tells ours from others in new groups.
 
@@ -228,7 +237,7 @@ def tell_apart(
         return TwoSampleTest(UNMEASURED, (0, 0))
     from nextbar.measures.judge_network import Sides, train_and_ask  # loads PyTorch
 
-    scores = train_and_ask(
+    scores = (judge or train_and_ask)(
         *(
             Sides(*(side.rolls[each == which] for side, each in zip(sides, parts, strict=True)))
             for which in (TRAIN, STOP, TEST)
@@ -258,6 +267,7 @@ def _tell(
     n_bars: int,
     n_steps: int,
     rng: np.random.Generator,
+    judge: "JudgedBy | None" = None,
 ) -> TwoSampleTest:
     """The verdict on windows of pieces and of real tunes."""
     pieces, real = metres_alike(pieces, real)
@@ -275,7 +285,7 @@ def _tell(
     part = np.concatenate([_split(np.arange(len(real)), rng), _split(np.arange(len(pieces)), rng)])
     tune = _tunes_begun_with(pieces, real, n_steps, rng)
     group = np.where(tune >= 0, tune, np.arange(len(pieces)) + len(real))
-    verdict = tell_apart(ours._replace(group=group[ours.group]), theirs, part, rng=rng)
+    verdict = tell_apart(ours._replace(group=group[ours.group]), theirs, part, rng=rng, judge=judge)
     return verdict._replace(n_pieces=n_pieces)
 
 

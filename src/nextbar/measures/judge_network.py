@@ -8,7 +8,7 @@ pitch, so that keys, contours and rhythms are equally plain to it.
 
 import copy
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,16 @@ class Sides(NamedTuple):
 
     first: Rolls
     second: Rolls
+
+
+class JudgedBy(Protocol):
+    """Whatever learns to tell two kinds of windows apart, as :func:`train_and_ask` does."""
+
+    def __call__(
+        self, training: Sides, stopping: Sides, asked: Sides, *, seed: int
+    ) -> tuple[Scores, Scores]:
+        """The scores of both sides that it is asked about."""
+        ...
 
 
 class Judge(nn.Module):
