@@ -5,7 +5,7 @@ from .errors import CopiedError as CopiedError
 from .errors import NextbarError as NextbarError
 from .frames.config import Config as Config
 from .judging import evaluate as evaluate
-from .measures.table import Report as Report
+from .measures.report import Report as Report
 from .music.corpus import Corpus as Corpus
 from .music.options import CorpusOptions as CorpusOptions
 from .music.prepare import merge as merge

@@ -29,8 +29,9 @@ from nextbar.measures.pieces import (
     pieces_of_corpus,
     reference_windows,
 )
+from nextbar.measures.report import Report
 from nextbar.measures.report_files import write_measures_report
-from nextbar.measures.table import Report, compare
+from nextbar.measures.table import compare
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.kind import BarKind

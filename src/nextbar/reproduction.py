@@ -28,7 +28,7 @@ from nextbar.judging import evaluate, read_folder
 from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.intervals import interval_text
 from nextbar.measures.pieces import Piece, pieces_of_corpus, reference_windows
-from nextbar.measures.table import Report
+from nextbar.measures.report import Report
 from nextbar.music.bars import equal_bars
 from nextbar.music.corpus import Corpus
 from nextbar.music.kind import BarKind

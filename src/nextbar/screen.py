@@ -14,7 +14,7 @@ from nextbar.frames.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from nextbar.frames.training import Figures, StepDone
-    from nextbar.measures.table import Report
+    from nextbar.measures.report import Report
     from nextbar.music.corpus import Corpus
     from nextbar.writing.verify import Certificate
 

@@ -6,7 +6,7 @@ import torch
 
 from nextbar.frames import checkpoint, record
 from nextbar.frames.chain import Chain
-from nextbar.frames.columns import Remember
+from nextbar.frames.chain_encoder import Remember
 from nextbar.frames.config import Sampling, override
 from nextbar.frames.contracts import Drawn
 from nextbar.frames.model import build_model, latent_size

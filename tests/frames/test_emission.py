@@ -5,7 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nextbar.frames.columns import columns_of, there_of
+from nextbar.frames.chain_encoder import there_of
+from nextbar.frames.columns import columns_of
 from nextbar.frames.config import override
 from nextbar.frames.emission import Below, decide
 from nextbar.frames.model import build_model

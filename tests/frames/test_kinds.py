@@ -7,7 +7,7 @@ import torch
 from nextbar.errors import ConfigError
 from nextbar.frames import checkpoint, record
 from nextbar.frames.chain import Gaussian, Mixture
-from nextbar.frames.columns import there_of
+from nextbar.frames.chain_encoder import there_of
 from nextbar.frames.config import Sampling, override
 from nextbar.frames.gradients import encoder_and_generator_gradients, verdicts_on
 from nextbar.frames.model import build_model

@@ -9,6 +9,7 @@ import pytest
 from nextbar.errors import UsageError
 from nextbar.measures import classifiers
 from nextbar.measures.beside import real_values
+from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.chance import chance_pieces
 from nextbar.measures.classifiers import real_told_from_real, told_from_real, windows_of
 from nextbar.measures.coherence import coherence, coherence_by_bar
@@ -34,7 +35,7 @@ from nextbar.measures.pieces import (
     widest_bar,
 )
 from nextbar.measures.report_files import to_html
-from nextbar.measures.table import compare, measure_pieces
+from nextbar.measures.table import compare
 from nextbar.music.bars import equal_bars
 from nextbar.music.metre import codes_of
 from nextbar.music.options import CorpusOptions

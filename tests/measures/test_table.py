@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 from nextbar.errors import UsageError
-from nextbar.measures import by_piece, paper, table
+from nextbar.measures import by_piece, one_set, paper
+from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.coherence import coherence
 from nextbar.measures.copying import TrainingBars, nearest_distances
+from nextbar.measures.intervals import Interval
+from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.paper import diversity
 from nextbar.measures.pieces import Piece
-from nextbar.measures.table import MEANINGS, Interval, Report, compare, measure_pieces
+from nextbar.measures.report import Report
+from nextbar.measures.table import compare
 
 from .small_pieces import make_notes, piece_of_bars, random_piece, tune
 
@@ -235,7 +239,7 @@ def test_enough_pieces_need_no_excuse(report):
 
 def test_a_drawn_diversity_is_said_aloud(pieces, tunes, monkeypatch):
     few = partial(paper.edit_distances, max_pieces=30)
-    monkeypatch.setattr(table, "edit_distances", few)
+    monkeypatch.setattr(one_set, "edit_distances", few)
     notes = compare(pieces, tunes, n_steps=16).notes
     assert "generated: diversity is of 30 pieces drawn from 40, all their pairs compared" in notes
 

@@ -25,7 +25,8 @@ from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.kind import BarKind
 from nextbar.music.midi import parse_tunes
 from nextbar.music.options import CorpusOptions
-from nextbar.music.reading import describe_piece, finish, parse_file, read_tune
+from nextbar.music.read_piece import describe_piece
+from nextbar.music.reading import finish, parse_file, read_tune
 from nextbar.music.sources import find_music_files
 from nextbar.writing.source import Place, read_source
 

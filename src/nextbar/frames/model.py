@@ -10,13 +10,8 @@ from torch import Tensor, nn
 
 from nextbar.errors import ConfigError
 from nextbar.frames.chain import Chain, Gaussian, Mixture, only_there
-from nextbar.frames.columns import (
-    ChainEncoder,
-    ColumnDiscriminator,
-    ColumnGenerator,
-    PartsEncoder,
-    there_of,
-)
+from nextbar.frames.chain_encoder import ChainEncoder, there_of
+from nextbar.frames.columns import ColumnDiscriminator, ColumnGenerator, PartsEncoder
 from nextbar.frames.config import Config, Sampling
 from nextbar.frames.contracts import (
     Consecutive,

@@ -56,7 +56,8 @@ from nextbar.measures.paper import (
     velocity_span,
 )
 from nextbar.measures.pieces import Piece, bars_of_pieces, piece_of_score, reference_windows
-from nextbar.measures.table import Report, compare
+from nextbar.measures.report import Report
+from nextbar.measures.table import compare
 
 __all__ = [
     "Interval",

@@ -24,7 +24,7 @@ from nextbar.measures.intervals import Interval, mean_and_ends
 from nextbar.measures.meanings import COLUMNS
 from nextbar.measures.metres import LEAST_BARS, MetreOverlap
 from nextbar.measures.pieces import FloatArray, Piece, starts_of
-from nextbar.measures.table import Report
+from nextbar.measures.report import Report
 from nextbar.music.metre import show_metre
 from nextbar.music.picture import Panel, draw_contact_sheet, save_png
 from nextbar.pages import page, picture, printable, safe

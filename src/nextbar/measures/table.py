@@ -21,9 +21,8 @@ them is in each metre as of the generated pieces (``metres.py``).
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -31,22 +30,10 @@ from nextbar.errors import UsageError
 from nextbar.measures.by_piece import (
     AS_PUBLISHED,
     COPIED_ANY_KEY,
-    measure_pieces,
-    values_by_piece,
 )
 from nextbar.measures.chance import chance_pieces
-from nextbar.measures.coherence import (
-    chance_likeness,
-    coherence_curve,
-    coherence_sums,
-    consecutive_likeness,
-    weighted_coherence,
-)
 from nextbar.measures.copying import MOST_SEARCHED, MOST_TRAINING, TrainingBars
 from nextbar.measures.distributions import (
-    Counts,
-    Places,
-    count_features,
     halves,
     overlaps,
     places_in_bars,
@@ -55,12 +42,8 @@ from nextbar.measures.follows import LEAST_PAIRS, Asked, Followed, follows_in_se
 from nextbar.measures.intervals import (
     UNMEASURED,
     Interval,
-    Statistic,
-    bootstrap,
-    bootstrap_curve,
-    mean_of,
 )
-from nextbar.measures.meanings import COLUMNS, LEARNED, MEANINGS, Meaning
+from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.metres import (
     LEAST_BARS,
     MetreOverlap,
@@ -71,12 +54,12 @@ from nextbar.measures.metres import (
     metres_of_each,
     show_metres,
 )
-from nextbar.measures.paper import (
-    EditDistances,
-    edit_distances,
-    mean_distance,
-    mean_with_itself,
-    published_distances,
+from nextbar.measures.one_set import (
+    AT_RANDOM,
+    CONSECUTIVE,
+    Measured,
+    diversity_as_published,
+    measure_set,
 )
 from nextbar.measures.pieces import (
     FloatArray,
@@ -84,133 +67,11 @@ from nextbar.measures.pieces import (
     Piece,
     metres_alike,
     reference_windows,
-    starts_of,
 )
+from nextbar.measures.report import Report
 from nextbar.music.metre import show_metre
 
-__all__ = [
-    "MEANINGS",
-    "Interval",
-    "Meaning",
-    "Piece",
-    "Report",
-    "Row",
-    "compare",
-    "measure_pieces",
-    "reference_windows",
-]
-
-CONSECUTIVE: Final = "likeness of consecutive bars"
-AT_RANDOM: Final = "likeness of bars of different pieces"
 FEW_PIECES: Final = 30
-FORMAT: Final = 1
-"""Of report.json; docs/report.md says what is in it."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the screen table; ``columns`` holds those that the measure has."""
-
-    name: str
-    label: str
-    unit: str
-    says: str
-    columns: dict[str, Interval]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Every measure of the generated pieces beside real music and random notes."""
-
-    measures: dict[str, dict[str, Interval]]
-    """Measure name -> column (generated, reference, chance, as_published) -> interval."""
-    n_generated: int
-    n_reference: int
-    """Windows of real music, not whole pieces."""
-    bars_per_piece: int
-    coherence_by_bar: dict[str, list[Interval]]
-    """Column -> coherence of bar 1 with 2, 2 with 3, and so on."""
-    notes: list[str]
-    """What a reader of the figures should know, one sentence each."""
-    pieces: list[str] = field(default_factory=list)
-    """The names of the generated pieces."""
-    values: dict[str, FloatArray] = field(default_factory=dict)
-    """Measure -> (generated pieces,): its value for each by itself, where it has one."""
-    n_left_out: int = 0
-    """Files that could not be read, or had no notes; named in ``notes``."""
-    metres: MetreOverlap | None = None
-    """How many bars of each metre there are, and where in them notes begin; None where the
-    pieces do not say their metres."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain dicts, lists and numbers; not-a-number becomes None."""
-        return {
-            "measures": {
-                name: {column: _plain(interval) for column, interval in columns.items()}
-                for name, columns in self.measures.items()
-            },
-            "coherence_by_bar": {
-                column: [_plain(interval) for interval in curve]
-                for column, curve in self.coherence_by_bar.items()
-            },
-            "n_generated": self.n_generated,
-            "n_reference": self.n_reference,
-            "n_left_out": self.n_left_out,
-            "bars_per_piece": self.bars_per_piece,
-            **({} if self.metres is None else {"metres": _metres_to_json(self.metres)}),
-            "format": FORMAT,
-            "notes": list(self.notes),
-        }
-
-    def with_measures(self, measures: Mapping[str, dict[str, Interval]]) -> "Report":
-        """The same report with more measures, below its own."""
-        return replace(self, measures={**self.measures, **measures})
-
-    def with_notes(self, notes: Sequence[str]) -> "Report":
-        """The same report with more notes, in front of its own."""
-        return replace(self, notes=[*notes, *self.notes])
-
-    def rows(self) -> list[Row]:
-        """The lines of a table, with each measure's meaning; what was not measured has none."""
-        meanings = {**MEANINGS, **LEARNED}
-        return [
-            Row(name, *meanings[name], columns)
-            for name, columns in self.measures.items()
-            if any(math.isfinite(interval.mean) for interval in columns.values())
-        ]
-
-    def columns(self) -> list[str]:
-        """The columns that any line of the table has, in their order."""
-        return [name for name in COLUMNS if any(name in row.columns for row in self.rows())]
-
-
-def _plain(interval: Interval) -> dict[str, float | None]:
-    return {key: value if math.isfinite(value) else None for key, value in vars(interval).items()}
-
-
-def _metres_to_json(found: MetreOverlap) -> dict[str, Any]:
-    """Metre -> how many bars, and percent in common with real bars of each metre."""
-    names = [show_metre(metre) for metre in found.metres]
-
-    def row(values: FloatArray) -> dict[str, float | None]:
-        return {
-            name: value if math.isfinite(value) else None
-            for name, value in zip(names, values.tolist(), strict=True)
-        }
-
-    return {
-        name: {
-            "bars": {
-                "generated": int(found.n_generated[at]),
-                "reference": int(found.n_real[at]),
-            },
-            "in_common_with": {
-                "generated": row(found.overlap[at]),
-                "reference": row(found.real[at]),
-            },
-        }
-        for at, name in enumerate(names)
-    }
 
 
 def compare(
@@ -239,14 +100,14 @@ def compare(
     chance = chance_pieces(generated, n_steps=n_steps, rng=rng)
     each, once = np.arange(len(generated)), np.ones(len(generated))
     places = places_in_bars(real.windows or generated, n_steps=n_steps)
-    measure = partial(_measure_set, n_steps=n_steps, places=places, training=training_bars, rng=rng)
+    measure = partial(measure_set, n_steps=n_steps, places=places, training=training_bars, rng=rng)
     columns = {
         "generated": measure(generated, each, once),
         **({"reference": measure(*real[:3])} if real.windows else {}),
         "chance": measure(chance, each, once),
     }
     measures = {name: _columns_of(name, columns) for name in columns["generated"].intervals}
-    measures["diversity"]["as_published"] = _diversity_as_published(
+    measures["diversity"]["as_published"] = diversity_as_published(
         generated, columns["generated"].distances, n_steps=n_steps, rng=rng
     )
     measures |= _overlaps(columns, rng)
@@ -351,78 +212,8 @@ def _notes_on_matching(
     return notes
 
 
-class _Measured(NamedTuple):
-    """One set of pieces, measured."""
-
-    intervals: dict[str, Interval]
-    by_bar: list[Interval]
-    n_pieces: int
-    n_independent: int
-    distances: EditDistances
-    values: dict[str, FloatArray]
-    features: Counts
-    groups: IntArray
-    counting: FloatArray
-
-
-def _measure_set(
-    pieces: Sequence[Piece],
-    groups: IntArray,
-    counting: FloatArray,
-    *,
-    n_steps: int,
-    places: Places,
-    training: TrainingBars | None,
-    rng: np.random.Generator,
-) -> _Measured:
-    """Means and intervals of every measure, over the pieces of one set, drawn by groups.
-
-    counting: how much each piece counts.
-    """
-    values = values_by_piece(pieces, n_steps=n_steps, training=training, rng=rng)
-    distances = edit_distances([piece.notes for piece in pieces], rng=rng)
-    sums = coherence_sums(pieces, n_steps=n_steps)
-    curve = coherence_curve(pieces, n_steps=n_steps)
-    statistics: dict[str, Statistic] = {name: mean_of(each) for name, each in values.items()}
-    statistics |= {
-        "diversity": lambda weights: mean_distance(
-            distances.matrix, weights[:, distances.compared]
-        ),
-        "coherence": lambda weights: weighted_coherence(sums, weights),
-        CONSECUTIVE: lambda weights: consecutive_likeness(sums, weights),
-        AT_RANDOM: lambda weights: chance_likeness(sums, weights),
-    }
-    return _Measured(
-        intervals=bootstrap(statistics, groups, rng=rng, counting=counting),
-        by_bar=bootstrap_curve(curve, groups, rng=rng.spawn(1)[0], counting=counting),
-        n_pieces=len(pieces),
-        n_independent=len(np.unique(groups)),
-        distances=distances,
-        values=values,
-        features=count_features(pieces, n_steps=n_steps, places=places),
-        groups=groups,
-        counting=counting,
-    )
-
-
-def _diversity_as_published(
-    pieces: Sequence[Piece], distances: EditDistances, *, n_steps: int, rng: np.random.Generator
-) -> Interval:
-    """The paper's form of diversity, of the same pieces that diversity compares."""
-    compared = [pieces[number] for number in distances.compared]
-    if not compared:
-        return UNMEASURED
-    matrix = published_distances(
-        [piece.notes for piece in compared],
-        n_steps=n_steps,
-        starts=[None if p.starts is None else starts_of(p, n_steps=n_steps) for p in compared],
-    )
-    statistics = {"": lambda weights: mean_with_itself(matrix, weights)}
-    return bootstrap(statistics, np.arange(len(compared)), rng=rng)[""]
-
-
 def _overlaps(
-    columns: Mapping[str, _Measured], rng: np.random.Generator
+    columns: Mapping[str, Measured], rng: np.random.Generator
 ) -> dict[str, dict[str, Interval]]:
     """Feature -> column -> overlap with the real windows; of those, of two halves."""
     if "reference" not in columns:
@@ -492,7 +283,7 @@ def _note_on_follows(followed: Followed, training: TrainingBars | None) -> str:
     )
 
 
-def _columns_of(name: str, columns: Mapping[str, _Measured]) -> dict[str, Interval]:
+def _columns_of(name: str, columns: Mapping[str, Measured]) -> dict[str, Interval]:
     row = {column: measured.intervals[name] for column, measured in columns.items()}
     as_published = columns["generated"].intervals.get(name + AS_PUBLISHED)
     if as_published is not None:
@@ -501,7 +292,7 @@ def _columns_of(name: str, columns: Mapping[str, _Measured]) -> dict[str, Interv
 
 
 def _notes(
-    columns: Mapping[str, _Measured], followed: Followed, training: TrainingBars | None
+    columns: Mapping[str, Measured], followed: Followed, training: TrainingBars | None
 ) -> list[str]:
     """What a reader of the figures should know."""
     notes = []
@@ -552,7 +343,7 @@ def _notes_on_metres(found: MetreOverlap) -> list[str]:
     return notes
 
 
-def _notes_on_set(column: str, measured: _Measured) -> list[str]:
+def _notes_on_set(column: str, measured: Measured) -> list[str]:
     """What to know of one set of pieces: too few, silent ones, not all compared."""
     notes = []
     n_silent, compared = measured.distances.n_silent, len(measured.distances.compared)

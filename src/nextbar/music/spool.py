@@ -27,12 +27,11 @@ from nextbar.music.corpus import Lines
 from nextbar.music.manifest import read_manifest
 from nextbar.music.metre import MetreCodes, codes_of, parse_metre, steps_of
 from nextbar.music.options import CorpusOptions
+from nextbar.music.read_piece import ReadPiece, describe_piece
 from nextbar.music.reading import (
     FileResult,
     ParsedFile,
-    ReadPiece,
     Refusal,
-    describe_piece,
     finish,
     parse_file,
     refusal_of,

@@ -18,9 +18,9 @@ from nextbar.errors import MusicFileError, UsageError
 from nextbar.music.beats import beat_file_name
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import normal_metre, show_metre
+from nextbar.music.read_piece import ReadPiece
 from nextbar.music.reading import (
     FileResult,
-    ReadPiece,
     options_of_kind,
     pieces_from_bytes,
     read_pieces,
