@@ -37,7 +37,7 @@ benchmark: $(READY)  ## Speed, beside the plain way in the same run
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[audio,folk,studio,video,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[audio,folk,hub,studio,video,dev]'
 	touch $(READY)
 
 $(VENV)/.site-ready: $(READY)
