@@ -5,7 +5,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check site mutants benchmark clean
+.PHONY: demo test test-slow check site release-check mutants benchmark clean
 
 demo: $(READY)  ## From real folk tunes to new music
 	$(BIN)/nextbar demo --out demo
@@ -25,6 +25,12 @@ check: $(READY)  ## Style, types, and which module may import which
 site: $(VENV)/.site-ready  ## The documents as a site, in build/site; fails on a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python website/check.py build/site
+
+# A Python each: make release-check PYTHONS='python3.11 python3.12'; OLDEST=--oldest takes the oldest versions.
+PYTHONS ?= $(shell for v in 11 12 13; do command -v python3.$$v; done)
+release-check: $(READY)  ## The wheel alone, in fresh environments, then each extra; downloads PyTorch for each
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python .ci/try_wheel.py $(OLDEST) $(PYTHONS)
 
 mutants: $(READY)  ## Does a test notice each small mistake? Hours; ONLY='nextbar.measures.paper*' some
 	OMP_NUM_THREADS=1 $(BIN)/mutmut run --max-children 1 $(ONLY)

@@ -78,7 +78,7 @@ nextbar generate {PREFIX}{repository} --out music
         hub.CommitOperationAdd(CARD, (head + card.rstrip("\n") + "\n" + use).encode()),
     ]
     try:
-        with hub.utils.disable_progress_bars():
+        with _silent(hub):
             client.create_repo(repository, private=private or None, exist_ok=True)
             commit = client.create_commit(
                 repository, additions, commit_message=f"A model of nextbar {__version__}"
@@ -124,7 +124,7 @@ def _fetch(repository: str, revision: str | None) -> tuple[Path, str]:
             )
         if (listed.size or 0) > one_file.LARGEST:
             raise RunError(f"{name} is no model that nextbar has made: {listed.size:,} bytes")
-        with hub.utils.disable_progress_bars():
+        with _silent(hub):
             file = client.hf_hub_download(repository, MODEL, revision=told.sha)
     if listed.lfs is not None:
         _check(Path(file), listed.lfs["sha256"], name)
@@ -154,6 +154,18 @@ def _client(name: str) -> tuple[Any, Any]:
         ) from error
     api = huggingface_hub.HfApi(library_name="nextbar", library_version=__version__)
     return api, huggingface_hub
+
+
+@contextmanager
+def _silent(hub: Any) -> Iterator[None]:
+    """The client draws no bars of its own: our caller speaks."""
+    were_off = hub.utils.are_progress_bars_disabled()
+    hub.utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not were_off:
+            hub.utils.enable_progress_bars()
 
 
 @contextmanager
