@@ -13,7 +13,7 @@ from nextbar import one_file
 from nextbar.cli import app
 from nextbar.errors import CorpusError, RunError
 from nextbar.frames import record
-from nextbar.measures import table
+from nextbar.measures import report
 from nextbar.music import manifest
 from nextbar.shipped import MODELS
 from nextbar.writing import sketch
@@ -65,7 +65,7 @@ def test_the_formats_of_the_promise_are_those_that_are_written_and_read():
         "a model, `MODEL.nextbar`": one_file.FORMAT,
         "a corpus, `manifest.json`": manifest.FORMAT,
         "a piece's recipe": sketch.FORMAT,
-        "`report.json`": table.FORMAT,
+        "`report.json`": report.FORMAT,
     }
     assert sketch.FORMATS_READ == (2, 3, 4, 5)
 
