@@ -93,3 +93,14 @@ def test_nothing_in_the_package_pickles_or_draws_from_a_global_generator():
     for path in (ROOT / "src").rglob("*.py"):
         found = re.search(forbidden, path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert found is None, f"{path.name}: {found}"
+
+
+def test_jaxtyping_is_given_classes_and_no_alias_of_numpy():
+    """``npt.NDArray[...]`` is a class up to NumPy 2.4 only: whoever had 2.5 could not import."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py")]
+    aliases = {
+        name for text in texts for name in re.findall(r"(?m)^(\w+) = npt\.NDArray\[", text)
+    } | {"npt"}
+    for text in texts:
+        given = re.findall(r"\b(?:Bool|Float|Int|Integer|UInt)\d*\[([A-Za-z]\w*)", text)
+        assert not aliases & {*given}

@@ -94,9 +94,3 @@ def test_no_browser_and_a_full_disk_come_with_advice(tmp_path, monkeypatch):
     assert "--host" in found["browser"].advice
     assert "2 GB" in found["disk"].advice
     assert str(tmp_path) in found["disk"].found
-
-
-def test_what_is_cited_and_what_changed_are_of_this_version():
-    root, version = Path(__file__).parents[1], PROJECT["project"]["version"]
-    assert f"\nversion: {version}\n" in (root / "CITATION.cff").read_text("utf-8")
-    assert f"\n## {version}" in (root / "CHANGELOG.md").read_text("utf-8")

@@ -18,6 +18,7 @@ The verbs are the same as on the command line:
     mix        a run and what was adapted from it -> a model between the two
     export     a run -> a smaller one, to give away, as a folder or one file
     export_web a run -> a page on which it composes, without a server
+    push       a run -> a model on a hub, for others
     load       a run -> a composer, which writes music as ``symusic.Score``
     generate   a run -> a folder of MIDI, WAV and pictures
     verify     files of music -> which of their bars are copies of training tunes

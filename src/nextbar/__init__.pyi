@@ -16,6 +16,7 @@ from .reproduction import reproduce as reproduce
 from .studio.web import export_web as export_web
 from .training.adapt import adapt as adapt
 from .training.export import export as export
+from .training.export import push as push
 from .training.inspect import inspect as inspect
 from .training.mix import mix as mix
 from .training.presets import PRESETS as PRESETS

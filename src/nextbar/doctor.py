@@ -23,6 +23,7 @@ LEAST_BYTES: Final = 2 * 10**9
 EXTRAS: Final = {
     "audio": "WAV files, and the studio's piano",
     "folk": "MusicXML, --chords, and the tunes that music21 brings along",
+    "hub": "models on a hub: hub:OWNER/NAME, export --push",
     "midi": "nextbar jam, and MIDI ports",
     "studio": "nextbar studio, and export --web",
     "video": "the examples that are not music",

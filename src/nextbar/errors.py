@@ -7,7 +7,7 @@
     ├── MusicFileError    a music file that is refused; carries a short reason
     ├── CorpusError       a folder that is no corpus, or one too small for the task
     ├── RunError          a folder that is no run, or one that is damaged or of another kind
-    ├── FetchError        a collection that could not be downloaded, or is not what it should be
+    ├── FetchError        what could not be downloaded, or is not what it should be
     ├── TrainingError     training that cannot go on (not-a-number, divergence)
     ├── CopiedError       music that is copied where none may be
     └── OutputError       something that could not be written
@@ -55,7 +55,7 @@ class RunError(NextbarError):
 
 
 class FetchError(NextbarError):
-    """A collection that could not be downloaded, or is not what it should be."""
+    """A collection or a model that could not be downloaded, or is not what it should be."""
 
 
 class TrainingError(NextbarError):

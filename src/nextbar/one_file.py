@@ -41,6 +41,7 @@ MOST_BYTES: Final = {
     CARD: 2**20,
 }
 """What may be in such a file, by name, and how large it may be."""
+LARGEST: Final = sum(MOST_BYTES.values())
 NEEDED: Final = (LIST, "run.json", "checkpoint.safetensors")
 _AT_ONCE: Final = 2**20
 _END: Final = struct.Struct("<4s4H2LH")
@@ -84,11 +85,12 @@ def write_one_file(out: Path, run: Path, card: str) -> None:
     write_bytes_atomically(out, packed.getvalue(), durable=True)
 
 
-def opened(file: Path) -> Path:
+def opened(file: Path, named: str | None = None) -> Path:
     """The run folder that is in the file, unpacked where the process's end removes it.
 
-    The same file is unpacked once. The folder's name is the file's, without its
-    ending. Raises RunError for a file that is damaged, or no model of nextbar.
+    The same file is unpacked once. The folder's name is the file's, without its ending. named:
+    what stands for it in a command, where that is not its path. Raises RunError for a file that
+    is damaged, or no model of nextbar.
     """
     try:
         state = file.stat()
@@ -98,12 +100,12 @@ def opened(file: Path) -> Path:
     folder = _opened.get(key)
     if folder is None or not folder.is_dir():
         folder = _opened[key] = _unpack(file)
-    _given[folder] = str(file)
+    _given[folder] = named or str(file)
     return folder
 
 
 def given_as(folder: Path) -> str | None:
-    """The file that a folder was unpacked from, as it was given; None of any other folder."""
+    """What a folder was unpacked from, as it was given; None of any other folder."""
     return _given.get(folder)
 
 
@@ -130,7 +132,7 @@ def _check_end(stream: BinaryIO, file: Path) -> None:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(max(0, size - _END.size - 20))
     tail = stream.read()
-    if size > sum(MOST_BYTES.values()) or len(tail) < _END.size:
+    if size > LARGEST or len(tail) < _END.size:
         raise _foreign(file, f"it has {size:,} bytes")
     mark, _, _, _, n_members, directory, _, comment = _END.unpack(tail[-_END.size :])
     if mark != b"PK\5\6" or comment or tail.startswith(b"PK\6\7"):

@@ -180,7 +180,15 @@ def mix(base: Path, adapted: Path, /, *, out: Path, share: float = 0.5) -> None:
     )
 
 
-def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) -> None:
+def export(
+    run: Path,
+    /,
+    *,
+    out: Path | None = None,
+    web: Path | None = None,
+    push: str | None = None,
+    private: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
     """Make a small copy of a trained model, or a web page on which it composes, to give away.
 
     The copy writes, but cannot be trained on. Fingerprints of its training bars go along:
@@ -191,6 +199,8 @@ def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) ->
 
     Example: nextbar export run --web my-page
 
+    Example: nextbar export run --push OWNER/NAME
+
     Parameters
     ----------
     run
@@ -200,10 +210,17 @@ def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) ->
         The file (MODEL.nextbar) or the folder to write the copy to, which must not exist.
     web
         The folder to write the page to, which must not exist; any web host can serve it.
+    push
+        OWNER/NAME on a hub of models, to which the one file and its card are sent. Everybody can
+        then name it as hub:OWNER/NAME in the place of a run. Needs the extra hub, and that
+        you are logged in there: see docs/your-files.md.
+    private
+        Where --push makes the repository, nobody else can see it.
     """
-    if out is None and web is None:
+    if out is None and web is None and push is None:
         raise UsageError(
-            "export: say where to: --out MODEL.nextbar for a copy, --web FOLDER for a page"
+            "export: say where to: --out MODEL.nextbar for a copy, --web FOLDER for a page, "
+            "--push OWNER/NAME for a hub"
         )
     if out is not None:
         _export_copy(run, out)
@@ -214,6 +231,9 @@ def export(run: Path, /, *, out: Path | None = None, web: Path | None = None) ->
             f"page:   {folder}, {_megabytes(folder):.1f} MB\n"
             f"look:   python -m http.server --directory {shlex.quote(str(folder))}",
         )
+    if push is not None:
+        name = nextbar.push(run, push, private=private)
+        screen.say(console, f"model:  {name}\nnext:   nextbar generate {name} --out FOLDER")
 
 
 def _export_copy(run: Path, out: Path) -> None:

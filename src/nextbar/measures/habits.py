@@ -20,7 +20,6 @@ Units
 """
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import UInt8
 
 from nextbar.measures.pieces import (
@@ -34,6 +33,7 @@ from nextbar.measures.pieces import (
     sounding_notes,
     starts_of,
 )
+from nextbar.music.bars import Array
 
 
 def polyphony(notes: NoteArray) -> float:
@@ -127,7 +127,7 @@ def empty_bars(piece: Piece, *, n_steps: int) -> float:
     return 100 * float(np.mean(np.diff(index) == 0))
 
 
-def _entropy(numbers: UInt8[npt.NDArray[np.uint8], " notes"]) -> float:
+def _entropy(numbers: UInt8[Array[np.uint8], " notes"]) -> float:
     if not len(numbers):
         return np.nan
     shares: FloatArray = np.unique(numbers, return_counts=True)[1] / len(numbers)

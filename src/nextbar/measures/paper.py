@@ -23,17 +23,17 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Float32, Float64, Int64, Integer
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from nextbar.measures.intervals import divide
 from nextbar.measures.pieces import FloatArray, IntArray, NoteArray, sounding_notes
+from nextbar.music.bars import Array
 
-Sequence1D = Integer[npt.NDArray[np.integer], " notes"]
+Sequence1D = Integer[Array[np.integer], " notes"]
 """(notes,): one whole number a note-on, in the order heard."""
-Distances = Float32[npt.NDArray[np.float32], "pieces pieces"]
+Distances = Float32[Array[np.float32], "pieces pieces"]
 """(pieces, pieces): how far each is from each."""
 Weights = Float64[FloatArray, "weightings pieces"]
 """(weightings, pieces): how often each piece counts."""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64, make_numpy_struct_dtype
 from symusic.core import ScoreTick
 
@@ -21,6 +20,7 @@ from nextbar.errors import UsageError
 from nextbar.music.bars import (
     BAR_NOTE,
     NOTE,
+    Array,
     BarIndex,
     BarNotes,
     BarStarts,
@@ -35,9 +35,9 @@ from nextbar.music.kind import BarKind
 from nextbar.music.metre import codes_of
 from nextbar.music.tunes import Metre, choose_notes, pitched_tracks
 
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.int64]
+FloatArray = Array[np.float64]
+BoolArray = Array[np.bool_]
+IntArray = Array[np.int64]
 if TYPE_CHECKING:
     NoteArray = Notes
     BarNoteArray = BarNotes

@@ -16,7 +16,7 @@ Three forms, each a plain NumPy array, and the functions between them:
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,15 +34,18 @@ BAR_NOTE: Final = np.dtype(
     [("start", "u1"), ("duration", "u1"), ("pitch", "u1"), ("velocity", "u1"), ("tied", "?")]
 )
 
+Element = TypeVar("Element", bound=np.generic)
+Array = np.ndarray[tuple[Any, ...], np.dtype[Element]]
+"""As ``npt.NDArray``; that is no class since NumPy 2.5, as jaxtyping's ``Int64[...]`` needs one."""
 Notes = npt.NDArray[np.void]
 """A structured array of dtype ``NOTE``, sorted by (start, pitch)."""
 BarNotes = npt.NDArray[np.void]
 """A structured array of dtype ``BAR_NOTE``, sorted by (bar, start, pitch)."""
 Rolls = npt.NDArray[np.uint8]
 """(bars, channels, pitches, steps), velocities 0-127."""
-BarIndex = npt.NDArray[np.int64]
+BarIndex = Array[np.int64]
 """(bars + 1,): bar b's notes are rows ``index[b]`` to ``index[b + 1]``."""
-BarStarts = npt.NDArray[np.int64]
+BarStarts = Array[np.int64]
 """(bars + 1,): bar b lasts from step ``starts[b]`` to step ``starts[b + 1]``, 1-255 steps."""
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from nextbar import one_file
+from nextbar import hub, one_file
 
 
 class Shipped(NamedTuple):
@@ -40,14 +40,17 @@ FOLDER: Final = MODELS["fiddle"].folder
 def find_run(run: str | Path | None) -> Path:
     """The folder of a run: its path, the name of a model that comes along, or None for the usual.
 
-    A folder of such a name goes before the model. A model that is one file is
-    unpacked (:mod:`nextbar.one_file`); RunError where it is damaged or none.
+    A folder of such a name goes before the model. A model that is one file is unpacked
+    (:mod:`nextbar.one_file`), one on a hub fetched (:mod:`nextbar.hub`); RunError where
+    it is damaged or none.
     """
     if run is None:
         return FOLDER
     known = MODELS.get(str(run))
     if known is not None and not os.path.exists(run):
         return known.folder
+    if hub.is_on_hub(run) and not os.path.exists(run):
+        return hub.opened(run)
     return one_file.opened(Path(run)) if os.path.isfile(run) else Path(run)
 
 

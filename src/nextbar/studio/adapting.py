@@ -34,6 +34,9 @@ MOST_SAID: Final = 60
 PATIENCE: Final = 20.0
 """Seconds that a process may take to lay down its work when the studio ends."""
 
+CAN_INTERRUPT: Final = os.name == "posix"
+"""Whether a process can be asked to end. Windows can only end it."""
+
 
 @dataclass
 class Job:
@@ -191,13 +194,13 @@ class Adaptations:
     def stop(self, job: Job) -> None:
         """Ends the process behind its next step; what it has learnt is kept."""
         if job.process is not None:
-            job.process.send_signal(signal.SIGINT)
+            _interrupt(job.process)
 
     def close(self) -> None:
         """Ends all; a temporary folder goes."""
         running = [job.process for job in self.jobs.values() if job.process is not None]
         for process in running:
-            process.send_signal(signal.SIGINT)
+            _interrupt(process)
         for process in running:
             try:
                 process.wait(PATIENCE)
@@ -205,3 +208,11 @@ class Adaptations:
                 process.kill()
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _interrupt(process: "subprocess.Popen[str]") -> None:
+    """Asks it to end behind its next step; where no signal can, it ends at its last checkpoint."""
+    if CAN_INTERRUPT:
+        process.send_signal(signal.SIGINT)
+    else:
+        process.terminate()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nextbar import one_file
+from nextbar import hub, one_file
 from nextbar.errors import OutputError, RunError
 from nextbar.frames import checkpoint, record
 from nextbar.frames.record import Description
@@ -40,7 +40,29 @@ def export(run: str | Path, out: str | Path) -> Path:
         export_networks(found, path, _beside(found))
         return path
     one_file.check_free(path)
+    _export_one_file(find_run(run), path)
+    return path
+
+
+def push(run: str | Path, repository: str, *, private: bool = False) -> str:
+    """Puts a run as one file on a hub; returns its name there, ``hub:OWNER/NAME@COMMIT``.
+
+    repository: OWNER/NAME. It is made where there is none, for everybody to see unless
+    ``private``; what was in it of the name is a new commit. The card becomes its page. Needs
+    the extra ``hub`` and a token that its client knows (``hf auth login``, or ``HF_TOKEN``).
+    Raises RunError for no run, UsageError without the extra, OutputError where the hub does not
+    take it.
+    """
+    hub.check(repository)
     found = find_run(run)
+    with tempfile.TemporaryDirectory(prefix="nextbar-export-") as above:
+        file = Path(above) / f"{repository.partition('/')[2]}{one_file.SUFFIX}"
+        card = _export_one_file(found, file)
+        return hub.publish(file, card, repository, private=private)
+
+
+def _export_one_file(found: Path, path: Path) -> str:
+    """Writes the file, and returns its card."""
     try:
         with tempfile.TemporaryDirectory(prefix="nextbar-export-") as above:
             folder = Path(above) / "model"
@@ -50,7 +72,7 @@ def export(run: str | Path, out: str | Path) -> Path:
             one_file.write_one_file(path, folder, card)
     except (OSError, UnicodeDecodeError) as error:
         raise OutputError(f"{path} could not be written: {error}") from error
-    return path
+    return card
 
 
 def export_networks(run: Path, out: Path, beside: dict[str, bytes]) -> None:
