@@ -73,7 +73,8 @@ class Generator(nn.Module):
         maps = self.dense(noise).view(len(noise), MAPS, self.start)
         for layer in self.grow:
             maps = layer(torch.cat([maps, conditions.pop()], dim=1))
-        return self.last(torch.cat([maps, conditions.pop()], dim=1)).softmax(dim=1)
+        rows: Bars = self.last(torch.cat([maps, conditions.pop()], dim=1)).softmax(dim=1)
+        return rows
 
 
 class Discriminator(nn.Module):
@@ -116,7 +117,7 @@ def main() -> None:
                     F.binary_cross_entropy_with_logits(says[0], smooth) + F.softplus(says[1]).mean()
                 )
                 adam[1].zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 adam[1].step()
                 certainty = certainty.lerp(
                     torch.stack([s.sigmoid().mean() for s in says]).detach(), 0.05

@@ -140,7 +140,7 @@ def windows(lines: list[Tensor], n_steps: int, size: int, every: int = 1) -> Ten
 
 def bars_of(lines: Tensor, n_steps: int) -> Tensor:
     """(pieces, steps, rows) -> (pieces, bars, rows, steps of a bar)."""
-    return lines.unflatten(1, (-1, n_steps)).transpose(2, 3)
+    return lines.reshape(len(lines), -1, n_steps, lines.shape[2]).transpose(2, 3)
 
 
 def finish(

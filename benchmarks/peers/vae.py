@@ -41,10 +41,10 @@ def main() -> None:
         losses = losses.lerp(torch.stack([cells, kl]).detach(), 0.05)
     networks.eval()
     with torch.no_grad():
-        latents = torch.randn(chosen.pieces * BARS, config.latent).split(500)
-        written = torch.cat([generator(latent)[:, 0] > 0.5 for latent in latents])
+        latents = torch.randn(chosen.pieces * BARS, config.latent)
+        written = torch.cat([generator(latent)[:, 0] > 0.5 for latent in torch.split(latents, 500)])
     nats = {"cells": round(losses[0].item(), 2), "kl": round(losses[1].item(), 2)}
-    pieces = written.unflatten(0, (-1, BARS))
+    pieces = written.reshape(-1, BARS, *shape[1:])
     finish("VAE", chosen, tunes, clock, networks, pieces, nats_a_bar=nats)
 
 

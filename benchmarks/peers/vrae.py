@@ -49,7 +49,8 @@ class Vrae(nn.Module):
         """The logit of each cell, given the latent and the steps before."""
         before = F.pad(lines[:, :-1], (0, 0, 1, 0))
         states, _ = self.decoder(before, self.beginning(latent))
-        return self.to_rows(states)
+        logits: Steps = self.to_rows(states)
+        return logits
 
     @torch.no_grad()
     def write(self, n: int, n_steps: int) -> Steps:

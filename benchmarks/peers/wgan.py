@@ -24,7 +24,8 @@ def slope_penalty(critic: Discriminator, real: Frames, fake: Frames) -> Scalar:
     frames = (between * real + (1 - between) * fake).requires_grad_()
     logits = critic(frames).logits.sum()
     (slope,) = torch.autograd.grad(logits, frames, create_graph=True)
-    return (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    penalty: Scalar = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    return penalty
 
 
 def main() -> None:
@@ -54,9 +55,9 @@ def main() -> None:
         of_generator.step()
     generator.eval()
     with torch.no_grad():
-        latents = torch.randn(chosen.pieces * BARS, config.latent).split(500)
-        written = torch.cat([generator(latent)[:, 0] > 0.5 for latent in latents])
-    pieces = written.unflatten(0, (-1, BARS))
+        latents = torch.randn(chosen.pieces * BARS, config.latent)
+        written = torch.cat([generator(latent)[:, 0] > 0.5 for latent in torch.split(latents, 500)])
+    pieces = written.reshape(-1, BARS, *shape[1:])
     finish("WGAN", chosen, tunes, clock, networks, pieces, distance=round(distance, 3))
 
 
