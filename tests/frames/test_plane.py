@@ -58,6 +58,22 @@ def test_the_features_of_eq_7_are_a_map_and_not_the_logit():
     assert verdict.features.shape == (2, 88 * 16)
 
 
+def test_a_normalised_discriminator_sees_real_and_generated_frames_each_among_their_like():
+    shape, config = (1, 16, 16), Config()
+    frames = torch.rand(8, *shape, generator=torch.Generator().manual_seed(0))
+    plain = build_model(shape, config).discriminator
+    normed = build_model(shape, override(config, discriminator_batch_norm=True)).discriminator
+    # Each of the four convolutions has a scale and a shift a map for a bias.
+    assert count(normed) - count(plain) == 8 + 16 + 32 + 64
+    # Twice as bright is the same beside its like; the frames' mean and spread are divided out.
+    alone, beside = normed(frames[:4]), normed(torch.cat([frames[:4], 0 * frames[4:]]))
+    torch.testing.assert_close(normed(2 * frames[:4]).features, alone.features, atol=1e-2, rtol=0)
+    assert (alone.features - beside.features[:4]).abs().max() > 0.1
+    torch.testing.assert_close(
+        plain(torch.cat([frames[:4], 0 * frames[4:]])).features[:4], plain(frames[:4]).features
+    )
+
+
 def test_the_same_seed_builds_the_same_weights_and_another_others(tiny):
     first, again = build_model((1, 16, 16), tiny), build_model((1, 16, 16), tiny)
     for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True):

@@ -128,6 +128,12 @@ class Config:
         "plane only: normalise the hidden maps of encoder and generator over the batch",
         only="plane",
     )
+    discriminator_batch_norm: bool = setting(
+        False,
+        "plane only: normalise the discriminator's hidden maps too, real frames and each kind of "
+        "generated ones over their own batch (docs/reproduction.md has what came of it)",
+        only="plane",
+    )
 
     prior_weight: float = setting(
         1.0,

@@ -5,7 +5,7 @@ What the paper leaves open, and what stands here:
 - padding: half the kernel, so that a layer of stride 1 keeps the size;
 - normalisation: batch normalisation of the hidden maps of E and G, as was the
   custom (DCGAN); none in D, whose features Eq. 7 compares between batches of
-  real and of generated frames;
+  real and of generated frames, unless ``discriminator_batch_norm`` asks for it;
 - Tanh: the paper has G end in a Tanh and give values in [0, 1]; both are true
   of (1 + tanh) / 2;
 - D: a last convolution to one map, flattened, is the "1-D feature map" D_l of
@@ -142,7 +142,11 @@ class Discriminator(nn.Module):
         channels, height, width = shape
         layers: list[nn.Module] = []
         for out in config.discriminator_channels:
-            layers += [nn.Conv2d(channels, out, 3, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+            normed = config.discriminator_batch_norm
+            layers.append(nn.Conv2d(channels, out, 3, padding=1, bias=not normed))
+            if normed:
+                layers.append(Norm(out))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
             channels = out
         layers.append(nn.Conv2d(channels, 1, 3, padding=1))
         self.hidden = nn.Sequential(*layers)

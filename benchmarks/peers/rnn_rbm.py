@@ -1,0 +1,149 @@
+"""RNN-RBM: a recurrent network says the biases of a restricted Boltzmann machine for each step.
+
+    python benchmarks/peers/rnn_rbm.py CORPUS --minutes 10
+
+Boulanger-Lewandowski, Bengio & Vincent (2012), *Modeling temporal dependencies in
+high-dimensional sequences*: 150 hidden units, 100 recurrent ones, contrastive divergence of 1 to
+15 steps, 25 Gibbs steps for each step written. Here Adam, and no training of the parts beforehand.
+``polyphony.py`` holds it against its paper's nats a step. Pieces begin from nothing.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trial import BARS, Clock, arguments, bars_of, begin, finish, windows
+
+Steps = Float[Tensor, "batch steps rows"]
+"""Which rows sound at each step, 0 or 1."""
+Rows = Float[Tensor, "many rows"]
+Hidden = Float[Tensor, "many hidden"]
+GIBBS, WRITING = 15, 25
+"""Gibbs steps of the last updates (the first have one), and of each step that is written."""
+
+
+class RnnRbm(nn.Module):
+    """p(v_t | v_1 ... v_{t-1}): an RBM whose biases are linear in the state of an RNN."""
+
+    def __init__(self, n_rows: int, hidden: int = 150, recurrent: int = 100) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(0.01 * torch.randn(n_rows, hidden))
+        self.rnn = nn.RNN(n_rows, recurrent, batch_first=True)
+        self.to_rows, self.to_hidden = nn.Linear(recurrent, n_rows), nn.Linear(recurrent, hidden)
+
+    def biases(self, lines: Steps) -> tuple[Rows, Hidden]:
+        """The biases at each step given those before it, (batch * steps, rows) and so on."""
+        states, _ = self.rnn(lines[:, :-1])
+        before = F.pad(states, (0, 0, 1, 0)).flatten(0, 1)  # in front of the first step: 0
+        return self.to_rows(before), self.to_hidden(before)
+
+    def gibbs(self, rows: Rows, of_rows: Rows, of_hidden: Hidden, n: int) -> Rows:
+        """Rows after n steps of Gibbs sampling."""
+        for _ in range(n):
+            hidden = torch.bernoulli(torch.sigmoid(rows @ self.weights + of_hidden))
+            rows = torch.bernoulli(torch.sigmoid(hidden @ self.weights.T + of_rows))
+        return rows
+
+    def free_energy(self, rows: Rows, of_rows: Rows, of_hidden: Hidden, heat: float = 1) -> Tensor:
+        """-log of the unnormalised probability, hidden units summed out, (many,).
+
+        heat: what weights and hidden biases are multiplied by.
+        """
+        hidden = F.softplus(heat * (rows @ self.weights + of_hidden)).sum(dim=1)
+        return -(rows * of_rows).sum(dim=1) - hidden
+
+    def begin_as(self, lines: list[Tensor]) -> None:
+        """Row biases that give each row the share of steps in which it sounds."""
+        with torch.no_grad():
+            self.to_rows.bias.copy_(torch.cat(lines).mean(dim=0).clamp(1e-4, 1 - 1e-4).logit())
+
+    def loss(self, lines: Steps, n_gibbs: int) -> Tensor:
+        """Contrastive divergence: its gradient is nearly that of -log p, for each step."""
+        of_rows, of_hidden = self.biases(lines)
+        real = lines.flatten(0, 1)
+        with torch.no_grad():
+            drawn = self.gibbs(real, of_rows, of_hidden, n_gibbs)
+        energies = [self.free_energy(rows, of_rows, of_hidden) for rows in (real, drawn)]
+        return (energies[0] - energies[1]).mean()
+
+    @torch.no_grad()
+    def log_partition(
+        self, of_rows: Rows, of_hidden: Hidden, temperatures: int, chains: int
+    ) -> Tensor:
+        """The log Z of each RBM, (many,), by annealed importance sampling; on average not above.
+
+        Salakhutdinov & Murray (2008), from the RBM with the same row biases and no weights.
+        """
+        many = len(of_rows)
+        of_rows, of_hidden = of_rows.repeat(chains, 1), of_hidden.repeat(chains, 1)
+        rows = torch.bernoulli(torch.sigmoid(of_rows))
+        weight = of_rows.new_zeros(len(of_rows))
+        cool = 0.0
+        for nth in range(1, temperatures + 1):
+            heat = nth / temperatures
+            weight += self.free_energy(rows, of_rows, of_hidden, cool)
+            weight -= self.free_energy(rows, of_rows, of_hidden, heat)
+            hidden = torch.bernoulli(torch.sigmoid(heat * (rows @ self.weights + of_hidden)))
+            rows = torch.bernoulli(torch.sigmoid(heat * (hidden @ self.weights.T) + of_rows))
+            cool = heat
+        first = F.softplus(of_rows[:many]).sum(dim=1) + of_hidden.shape[1] * torch.log(
+            torch.tensor(2.0)
+        )
+        weights = weight.view(chains, many)
+        return first + weights.logsumexp(dim=0) - torch.log(torch.tensor(float(chains)))
+
+    @torch.no_grad()
+    def nats(self, line: Float[Tensor, "steps rows"], temperatures: int, chains: int) -> Tensor:
+        """-log p of each step of a piece given those before it, (steps,), in nats."""
+        biases = self.biases(line[None])
+        return self.free_energy(line, *biases) + self.log_partition(*biases, temperatures, chains)
+
+    @torch.no_grad()
+    def write(self, n: int, n_steps: int) -> Steps:
+        """New lines from nothing, drawn."""
+        n_rows = len(self.weights)
+        state = self.weights.new_zeros(1, n, self.rnn.hidden_size)
+        rows, found = self.weights.new_zeros(n, n_rows), []
+        for _ in range(n_steps):
+            biases = self.to_rows(state[0]), self.to_hidden(state[0])
+            rows = self.gibbs(rows, *biases, WRITING)
+            found.append(rows)
+            _, state = self.rnn(rows[:, None], state)
+        return torch.stack(found, dim=1)
+
+
+def fit(model: RnnRbm, lines: list[Tensor], clock: Clock, rate: float = 2e-3) -> None:
+    """Trains on stretches of 100 steps until the clock stops, the rate falling to nothing."""
+    optimiser = torch.optim.Adam(model.parameters(), rate)
+    for share in clock.updates():
+        optimiser.param_groups[0]["lr"] = rate * (1 - share)
+        optimiser.zero_grad()
+        loss = model.loss(windows(lines, 100, 16), 1 + round((GIBBS - 1) * share))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+
+
+def main() -> None:
+    chosen = arguments(__doc__).parse_args()
+    tunes = begin(chosen)
+    model, clock = RnnRbm(tunes.n_rows), Clock(chosen.minutes)
+    lines = tunes.lines("training")
+    model.begin_as(lines)
+    fit(model, lines, clock)
+    held_out = torch.cat([model.nats(line, 100, 1) for line in tunes.lines("held_out")[:20]])
+    written = bars_of(model.write(chosen.pieces, BARS * tunes.n_steps), tunes.n_steps)
+    finish(
+        "RNN-RBM",
+        chosen,
+        tunes,
+        clock,
+        model,
+        written,
+        nats_a_step=round(held_out.mean().item(), 3),
+    )
+
+
+if __name__ == "__main__":
+    main()
