@@ -261,7 +261,38 @@ def test_a_recipe_of_format_3_opens_to_the_same_bars(studio, run):
     assert opened.json()["bars"] == piece["bars"]
 
 
-@pytest.mark.parametrize("change", [{"tempo": 5}, {"program": 128}])
+def test_swing_is_in_midi_and_wav_and_notes_stay_straight_with_a_word(studio, run):
+    eighths = [[2 * i, 2, 60 + i, 80] for i in range(8)]
+    piece = begin(studio, run, notes=eighths, bars=1, sound=None)
+    sound = {"tempo": 120.0, "program": 0, "name": ""}
+
+    def exported(kind, **more):
+        recipe = {**piece["recipe"], "sound": {**sound, **more}}
+        answer = studio.post(f"/api/export/{kind}", json={"piece": recipe})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    (swings,) = symusic.Score.from_midi(exported("mid", swing=75)).tracks
+    # the second eighth of each quarter, of 480 ticks, at 360
+    assert [note.time for note in swings.notes][:4] == [0, 360, 480, 840]
+    assert exported("mid", swing=50) == exported("mid")
+    opened = studio.post(
+        "/api/open", json={"piece": {**piece["recipe"], "sound": {**sound, "swing": 75}}}
+    ).json()
+    assert opened["recipe"]["sound"] == {**sound, "swing": 75}
+    straight = {**piece["recipe"], "sound": {**sound, "swing": 50}}
+    opened = studio.post("/api/open", json={"piece": straight}).json()
+    assert opened["recipe"]["sound"] == sound  # as recipes were before there was such a thing
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    assert exported("wav", swing=75) != exported("wav")
+    pytest.importorskip("music21", reason="needs the extra `folk`")
+    plain, word = exported("musicxml").decode(), exported("musicxml", swing=75).decode()
+    assert ">Swing<" in word
+    assert ">Swing<" not in plain
+    assert word.count("<type>eighth</type>") == plain.count("<type>eighth</type>") == 8
+
+
+@pytest.mark.parametrize("change", [{"tempo": 5}, {"program": 128}, {"swing": 76}])
 def test_a_recipe_with_a_sound_that_is_none_is_refused(studio, run, change):
     sound = {"tempo": 90.0, "program": 0, "name": "", **change}
     recipe = {**begin(studio, run)["recipe"], "sound": sound}

@@ -22,7 +22,7 @@ from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import semitones_to_c
 from nextbar.music.metre import bar_steps, parse_metre, read_metre, show_metre
-from nextbar.music.score import midi_bytes, to_score
+from nextbar.music.score import STRAIGHT, midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
@@ -350,11 +350,14 @@ class Desk:
             return self._draw(made)
         tempo = asked["tempo"] or made.sound.tempo
         made = replace(made, sound=made.sound._replace(tempo=tempo))
+        if kind == "musicxml":  # it is written straight, and a word says how it is played
+            straight = replace(made, sound=made.sound._replace(swing=STRAIGHT))
+            score = self.composer.to_score(straight, "nextbar")
+            title, swings = "A piece made with nextbar", made.sound.swing > STRAIGHT
+            return musicxml_bytes(score, title, n_bars=made.n_bars, swings=swings)
         score = self.composer.to_score(made, "nextbar")
         if kind == "mid":
             return midi_bytes(score, n_bars=made.n_bars)
-        if kind == "musicxml":
-            return musicxml_bytes(score, "A piece made with nextbar", n_bars=made.n_bars)
         return audio.render_wav(score, n_bars=made.n_bars)
 
     def _draw(self, made: Composition) -> bytes:
