@@ -494,3 +494,17 @@ def test_each_instrument_sounds_otherwise_and_there_are_128(studio):
         with wave.open(io.BytesIO(data)) as sound:
             assert sound.getnframes() / sound.getframerate() >= 22 * 3 - 1  # 22 keys of 3 s
     assert studio.get("/api/instruments/128.wav").status_code == 422
+
+
+def test_a_model_of_one_voice_says_why_it_writes_no_other_hand(studio, run):
+    piece = begin(studio, run)
+    own = {"notes": [[0, 4, 60, 80, False]]}
+    asked = {"piece": {**piece["recipe"], "bars": [own]}, "bars": [0], "seed": 1}
+    answer = studio.post("/api/harmonise", json=asked)
+    if run["why_no_other_hand"]:
+        assert answer.status_code == 400
+        assert run["why_no_other_hand"] in answer.json()["error"]
+    wrong = studio.post("/api/harmonise", json={**asked, "keep": "top", "side": "above"})
+    assert wrong.status_code == 400
+    assert "choose the other side" in wrong.json()["error"]
+    assert studio.post("/api/harmonise", json={**asked, "keep": "middle"}).status_code == 422

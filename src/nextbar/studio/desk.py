@@ -93,6 +93,7 @@ class Desk:
             "tunes": self.corpus is not None,
             "bands": self.corpus is not None or bool(self._bands.ranges),
             "why_no_tunes": self.why_no_corpus,
+            "why_no_other_hand": self.bench.why_no_other_hand,
         }
 
     def tunes(self) -> Json:
@@ -153,6 +154,10 @@ class Desk:
     def fill(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
         yield from self._follow(asked, self.bench.fill)
+
+    def harmonise(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        yield from self._follow({**asked, "follow": None}, self.bench.harmonise)
 
     def _follow(
         self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
@@ -248,14 +253,14 @@ class Desk:
 
     def _show_change(self, sketch: Sketch, change: Change) -> Json:
         shown = self._bar_of(self.bench, sketch, change)
-        return {**shown, **self._mark(change.roll, change.metre)}
+        return shown if shown["own"] else {**shown, **self._mark(change.roll, change.metre)}
 
     def _bar_of(self, bench: Workbench, sketch: Sketch, change: Change) -> Json:
         return {
             "index": sketch.n_given + change.bar,
             "notes": _rows(bench.notes_of(sketch, change)),
             "given": False,
-            "own": False,
+            "own": isinstance(change.recipe, Own),
             "name": change.name,
             "recipe": recipe_to_json(change.recipe),
             **self._width_of(change.metre),

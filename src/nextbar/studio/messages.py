@@ -9,7 +9,7 @@ from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.music.score import MOST_SWING, STRAIGHT
 from nextbar.settings import bounds, explanation
-from nextbar.writing.piece import FASTEST, MOST_DRAWS, SLOWEST
+from nextbar.writing.piece import FASTEST, MOST_DRAWS, SLOWEST, Keep, Side
 from nextbar.writing.piece import MOST_BARS as MOST_ROWS
 from nextbar.writing.sketch import (
     FORMAT,
@@ -253,6 +253,19 @@ class Fill(Drawn):
 
     bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
     metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
+
+
+class Harmonise(Message):
+    """The other hand written in some bars; what is kept of them stays to the note."""
+
+    piece: Recipe
+    bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
+    keep: Keep = Field(
+        default="all", description="What stays of each bar: its highest line, its lowest, or all."
+    )
+    side: Side = Field(default="below", description="Of what is kept, where is written.")
+    seed: Seed
+    temperature: Temperature | None = None
 
 
 class Alternatives(Drawn):
