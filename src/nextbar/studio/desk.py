@@ -52,6 +52,7 @@ class Desk:
         self.known_as = None if known is None else MODELS[known]
         self.composer = load(path)
         self.bench = Workbench(self.composer)
+        self._why_no_other_hand = self.bench.why_no_other_hand  # found out now: it takes a moment
         self._live = Workbench(self.composer)  # used by a thread of its own
         self.kind = self.composer.kind
         self.corpus: Corpus | None = None
@@ -93,7 +94,7 @@ class Desk:
             "tunes": self.corpus is not None,
             "bands": self.corpus is not None or bool(self._bands.ranges),
             "why_no_tunes": self.why_no_corpus,
-            "why_no_other_hand": self.bench.why_no_other_hand,
+            "why_no_other_hand": self._why_no_other_hand,
         }
 
     def tunes(self) -> Json:
