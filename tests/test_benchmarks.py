@@ -26,6 +26,7 @@ SMALLER = {
     "ablation": "--minutes 0.001 --seeds 1 --steps dropout --pieces 4 --long 2 --no-classifiers",
     "controls": "--pieces 2",
     "filling": "--bars 60 --part training",
+    "hands": "--bars 2",
     "generate": "--pieces 3 --single 2",
     "measures": "--pieces 30",
     "metres": "--files 3",

@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from nextbar.errors import MusicFileError, OutputError, UsageError
 from nextbar.music.grid import quantise_to_metre, quantise_to_seconds
 from nextbar.music.midi import read_tunes
-from nextbar.music.score import Sound, Track, bars_of, midi_bytes, sound_of, to_score, write_midi
+from nextbar.music.score import (
+    Sound,
+    Track,
+    bars_of,
+    midi_bytes,
+    sound_of,
+    swung,
+    to_score,
+    write_midi,
+)
 
 from .midi_files import any_notes, make_notes, midi, only_tune, track
 
@@ -214,3 +223,51 @@ def test_the_sound_of_a_file_goes_on_in_what_is_written_after_it():
     assert messages["track_name"].name == "Flute"
     with pytest.raises(MusicFileError, match="no track 'oboe'"):
         sound_of(tune, "oboe")
+
+
+def ticks_of(notes, **asked):
+    """Start and duration in ticks of each note, as mido reads them."""
+    file = by_mido(midi_bytes(to_score(notes, **asked)))
+    found, now, open_ = [], 0, {}
+    for message in file.tracks[-1]:
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            open_[message.note] = now
+        elif message.type in ("note_on", "note_off"):
+            begun = open_.pop(message.note)
+            found.append((begun, now - begun))
+    return sorted(found)
+
+
+def test_a_swung_eighth_begins_where_the_share_of_its_quarter_says():
+    eighths = make_notes(*((2 * i, 2, 60 + i, 90) for i in range(4)))
+    # of 480 ticks 75 % are 360, and 120 are left
+    assert ticks_of(eighths, swing=75) == [(0, 360), (360, 120), (480, 360), (840, 120)]
+    sixteenths = make_notes(*((i, 1, 60 + i, 90) for i in range(4)))
+    # evenly within each half: 360 / 2 and 120 / 2
+    assert ticks_of(sixteenths, swing=75) == [(0, 180), (180, 180), (360, 60), (420, 60)]
+    # held from an off-beat over the bar line to the next off-beat: 66 % of 480 are 316.8
+    assert ticks_of(make_notes((14, 4, 60, 90)), swing=66) == [(1757, 480)]
+
+
+def test_only_bars_that_are_counted_in_quarters_or_halves_swing():
+    notes = make_notes((2, 2, 60, 90), (14, 2, 62, 90), (26, 2, 64, 90))
+    metres = [(6, 8), (4, 4)]  # the first has 12 steps: the others lie 2 and 14 behind its end
+    assert ticks_of(notes, swing=75, metres=metres) == [(240, 240), (1800, 120), (3240, 120)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(any_notes())
+def test_swing_keeps_quarters_and_the_order_and_none_is_as_before(notes):
+    straight = to_score(notes).dumps_midi()
+    assert to_score(notes, swing=50).dumps_midi() == straight
+    at = np.arange(0, 16 * 120, 30)
+    moved = swung(at, [(4, 4)], 4, 71)
+    assert (np.diff(moved) > 0).all()
+    assert np.array_equal(moved[::16], at[::16])
+
+
+def test_a_swing_that_is_none_is_refused():
+    for swing in (49, 76):
+        with pytest.raises(UsageError, match="swing"):
+            to_score(make_notes((0, 4, 60, 90)), swing=swing)

@@ -261,7 +261,38 @@ def test_a_recipe_of_format_3_opens_to_the_same_bars(studio, run):
     assert opened.json()["bars"] == piece["bars"]
 
 
-@pytest.mark.parametrize("change", [{"tempo": 5}, {"program": 128}])
+def test_swing_is_in_midi_and_wav_and_notes_stay_straight_with_a_word(studio, run):
+    eighths = [[2 * i, 2, 60 + i, 80] for i in range(8)]
+    piece = begin(studio, run, notes=eighths, bars=1, sound=None)
+    sound = {"tempo": 120.0, "program": 0, "name": ""}
+
+    def exported(kind, **more):
+        recipe = {**piece["recipe"], "sound": {**sound, **more}}
+        answer = studio.post(f"/api/export/{kind}", json={"piece": recipe})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    (swings,) = symusic.Score.from_midi(exported("mid", swing=75)).tracks
+    # the second eighth of each quarter, of 480 ticks, at 360
+    assert [note.time for note in swings.notes][:4] == [0, 360, 480, 840]
+    assert exported("mid", swing=50) == exported("mid")
+    opened = studio.post(
+        "/api/open", json={"piece": {**piece["recipe"], "sound": {**sound, "swing": 75}}}
+    ).json()
+    assert opened["recipe"]["sound"] == {**sound, "swing": 75}
+    straight = {**piece["recipe"], "sound": {**sound, "swing": 50}}
+    opened = studio.post("/api/open", json={"piece": straight}).json()
+    assert opened["recipe"]["sound"] == sound  # as recipes were before there was such a thing
+    pytest.importorskip("midirenderer", reason="needs the extra `audio`")
+    assert exported("wav", swing=75) != exported("wav")
+    pytest.importorskip("music21", reason="needs the extra `folk`")
+    plain, word = exported("musicxml").decode(), exported("musicxml", swing=75).decode()
+    assert ">Swing<" in word
+    assert ">Swing<" not in plain
+    assert word.count("<type>eighth</type>") == plain.count("<type>eighth</type>") == 8
+
+
+@pytest.mark.parametrize("change", [{"tempo": 5}, {"program": 128}, {"swing": 76}])
 def test_a_recipe_with_a_sound_that_is_none_is_refused(studio, run, change):
     sound = {"tempo": 90.0, "program": 0, "name": "", **change}
     recipe = {**begin(studio, run)["recipe"], "sound": sound}
@@ -463,3 +494,17 @@ def test_each_instrument_sounds_otherwise_and_there_are_128(studio):
         with wave.open(io.BytesIO(data)) as sound:
             assert sound.getnframes() / sound.getframerate() >= 22 * 3 - 1  # 22 keys of 3 s
     assert studio.get("/api/instruments/128.wav").status_code == 422
+
+
+def test_a_model_of_one_voice_says_why_it_writes_no_other_hand(studio, run):
+    piece = begin(studio, run)
+    own = {"notes": [[0, 4, 60, 80, False]]}
+    asked = {"piece": {**piece["recipe"], "bars": [own]}, "bars": [0], "seed": 1}
+    answer = studio.post("/api/harmonise", json=asked)
+    if run["why_no_other_hand"]:
+        assert answer.status_code == 400
+        assert run["why_no_other_hand"] in answer.json()["error"]
+    wrong = studio.post("/api/harmonise", json={**asked, "keep": "top", "side": "above"})
+    assert wrong.status_code == 400
+    assert "choose the other side" in wrong.json()["error"]
+    assert studio.post("/api/harmonise", json={**asked, "keep": "middle"}).status_code == 422

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import mido
 import numpy as np
+import numpy.typing as npt
 from symusic.core import NoteTickList, ScoreTick, TempoTick, TimeSignatureTick, TrackTick
 
 from nextbar.errors import UsageError
@@ -24,6 +25,9 @@ from nextbar.music.tunes import Metre, Tune, choose_tracks, last_note_end
 
 TICKS_PER_STEP: Final = 120
 """A step of a quarter's fourth in files of 480 ticks a quarter, which every program can read."""
+STRAIGHT: Final = 50
+MOST_SWING: Final = 75
+"""Where in a quarter its second eighth begins, in percent: 50 is the middle, 67 as of triplets."""
 
 
 class Track(NamedTuple):
@@ -47,12 +51,14 @@ class Bars(NamedTuple):
 class Sound(NamedTuple):
     """How a piece sounds; its fields are arguments of :func:`to_score`.
 
-    tempo: quarters a minute. program: 0-127. name: of the track.
+    tempo: quarters a minute. program: 0-127. name: of the track. swing: where in a
+    quarter its second eighth begins, in percent, 50-75.
     """
 
     tempo: float = 120.0
     program: int = 0
     name: str = ""
+    swing: int = STRAIGHT
 
 
 def sound_of(tune: Tune, track: int | str = "all") -> Sound:
@@ -75,6 +81,7 @@ def to_score(
     steps_per_quarter: int = 4,
     name: str = "",
     program: int = 0,
+    swing: int = STRAIGHT,
 ) -> ScoreTick:
     """A score with a track for each part; the same music gives the same score.
 
@@ -83,26 +90,64 @@ def to_score(
     0.125 s is a quarter's fourth at 120. metre: of all bars. metres: of each
     bar, where they are not all of one; the last goes on. A time signature
     stands at the beginning and where the metre changes. Reading it back and
-    quantising gives the same notes. Raises UsageError for a program that is
+    quantising gives the same notes, if they are straight. swing: see :class:`Sound` and
+    :func:`swung`. Raises UsageError for a program or a swing that is
     none, and for a bar of no whole number of steps.
     """
+    check_swing(swing)
+    of_bars = list(metres or [metre])
     parts = [Track(music, name, program)] if isinstance(music, np.ndarray) else list(music)
     score = ScoreTick(TICKS_PER_STEP * steps_per_quarter)
     score.tempos.append(TempoTick(0, tempo))
-    for signature in _signatures(metres or [metre], steps_per_quarter):
+    for signature in _signatures(of_bars, steps_per_quarter):
         score.time_signatures.append(signature)
     for part in parts:
         if not 0 <= part.program <= 127:
             raise UsageError(f"program: {part.program} is not between 0 and 127")
         track = TrackTick(part.name, part.program, False)
+        starts, ends = (
+            swung(steps * TICKS_PER_STEP, of_bars, steps_per_quarter, swing)
+            for steps in (part.notes["start"], part.notes["start"] + part.notes["duration"])
+        )
         track.notes = NoteTickList.from_numpy(
-            (part.notes["start"] * TICKS_PER_STEP).astype(np.int32),
-            (part.notes["duration"] * TICKS_PER_STEP).astype(np.int32),
+            starts.astype(np.int32),
+            (ends - starts).astype(np.int32),
             part.notes["pitch"].astype(np.int8),
             part.notes["velocity"].astype(np.int8),
         )
         score.tracks.append(track)
     return score
+
+
+def check_swing(swing: int) -> None:
+    """Raises UsageError for what is no swing."""
+    if not STRAIGHT <= swing <= MOST_SWING:  # not-a-number fails too
+        raise UsageError(
+            f"swing: {swing:g} is not between {STRAIGHT} (straight) and {MOST_SWING} percent"
+        )
+
+
+def swung(
+    ticks: npt.NDArray[np.int64], metres: Sequence[Metre], steps_per_quarter: int, swing: int
+) -> npt.NDArray[np.int64]:
+    """When what is written at these ticks sounds, in ticks.
+
+    In bars counted in quarters or halves, of every quarter the first half lasts ``swing``
+    percent and the second the rest, and what lies in a half lies evenly in it: quarters and bar
+    lines stay, and nothing changes its order. Other bars, as of 6/8, stay as they are. metres: of
+    each bar; the last goes on.
+    """
+    if swing == STRAIGHT:
+        return ticks
+    quarter = TICKS_PER_STEP * steps_per_quarter
+    lines = bar_starts([bar_steps(metre, steps_per_quarter) for metre in metres]) * TICKS_PER_STEP
+    bar = np.clip(np.searchsorted(lines, ticks, "right") - 1, 0, len(metres) - 1)
+    swings = np.array([metre[1] in (1, 2, 4) for metre in metres])[bar]
+    within = (ticks - lines[bar]) % quarter
+    half, longer = quarter / 2, quarter * swing / 100
+    second = longer + (within - half) * (quarter - longer) / half
+    bent = np.rint(np.where(within < half, within * longer / half, second)).astype(np.int64)
+    return np.where(swings, ticks - within + bent, ticks)
 
 
 def _signatures(metres: Sequence[Metre], steps_per_quarter: int) -> list[TimeSignatureTick]:

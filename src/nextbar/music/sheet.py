@@ -56,9 +56,12 @@ class Frame(NamedTuple):
     steps_per_quarter: int
     sharps: int
     tempo: float
+    swings: bool
 
 
-def musicxml_bytes(score: ScoreTick, title: str, *, n_bars: int | None = None) -> bytes:
+def musicxml_bytes(
+    score: ScoreTick, title: str, *, n_bars: int | None = None, swings: bool = False
+) -> bytes:
     """The score as a MusicXML document, UTF-8; the same score gives the same bytes.
 
     Every note stands in its bar at its place and in its length, tied where it
@@ -67,11 +70,11 @@ def musicxml_bytes(score: ScoreTick, title: str, *, n_bars: int | None = None) -
     hands; one track is parted near middle C. The key signature is the one
     that fits the notes best. What XML cannot hold of a title or name, as the
     NUL that ends some tracks' names, is left out. n_bars: see ``score.bars_of``; music without
-    notes gives as many empty bars, at least one. Raises UsageError where
-    music21 is not installed, or the notes lie on no grid that can be written.
+    notes gives as many empty bars, at least one. swings: whether it is to say "Swing". Raises
+    UsageError where music21 is not installed, or the notes lie on no grid that can be written.
     """
     music21 = load_music21()
-    frame, players = _lay_out(score, n_bars)
+    frame, players = _lay_out(score, n_bars, swings)
     sheet = music21.stream.Score()
     sheet.insert(0, music21.metadata.Metadata(title=_in_one_line(title), composer="nextbar"))
     for number, player in enumerate(players, 1):
@@ -99,7 +102,7 @@ def _count_in_steps(root: Any, steps_per_quarter: int) -> None:
         element.text = str(steps_per_quarter)
 
 
-def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]:
+def _lay_out(score: ScoreTick, n_bars: int | None, swings: bool) -> tuple[Frame, list[Player]]:
     """The score's notes in the coarsest steps that hold them all, on staves."""
     bars = bars_of(score, max(n_bars or 0, 1))
     tracks = pitched_tracks(score)
@@ -119,6 +122,7 @@ def _lay_out(score: ScoreTick, n_bars: int | None) -> tuple[Frame, list[Player]]
         steps_per_quarter=tpq // step,
         sharps=staves.sharps_of(everything),
         tempo=tempo_of(score),
+        swings=swings,
     )
     names = [_in_one_line(track.track.name) for track in tracks]
     programs = [int(track.track.program) for track in tracks]
@@ -197,6 +201,7 @@ def _tempo_mark(music21: Any, frame: Frame) -> Any:
     beat = 1.5 if is_compound(frame.metres[0]) and frame.metres[0][1] == 8 else 1.0
     exact = round(frame.tempo / beat, 3)
     return music21.tempo.MetronomeMark(
+        text="Swing" if frame.swings else None,
         number=max(round(exact), 1),
         numberSounding=exact,
         referent=music21.duration.Duration(quarterLength=beat),

@@ -237,6 +237,12 @@ def _add_making(app: FastAPI, shelf: Shelf, turns: Turns) -> None:
         values = asked.model_dump()
         return await stream(asked.piece.run, lambda desk: desk.fill(values))
 
+    @app.post("/api/harmonise", response_class=StreamingResponse, responses=_EVENTS)
+    async def harmonise(asked: messages.Harmonise) -> Response:
+        """The other hand written in some bars, streamed one by one."""
+        values = asked.model_dump()
+        return await stream(asked.piece.run, lambda desk: desk.harmonise(values))
+
     @app.post("/api/alternatives")
     async def alternatives(asked: messages.Alternatives, request: Request) -> dict[str, Any]:
         """Other bars for one place."""

@@ -22,7 +22,7 @@ from nextbar.music.bars import NOTE, BarNotes, Rolls, cut_at_bar_lines
 from nextbar.music.corpus import Corpus, corpus_of
 from nextbar.music.grid import semitones_to_c
 from nextbar.music.metre import bar_steps, parse_metre, read_metre, show_metre
-from nextbar.music.score import midi_bytes, to_score
+from nextbar.music.score import STRAIGHT, midi_bytes, to_score
 from nextbar.music.sheet import musicxml_bytes
 from nextbar.music.summary import FEW_BARS
 from nextbar.music.tunes import Metre
@@ -52,6 +52,7 @@ class Desk:
         self.known_as = None if known is None else MODELS[known]
         self.composer = load(path)
         self.bench = Workbench(self.composer)
+        self._why_no_other_hand = self.bench.why_no_other_hand  # found out now: it takes a moment
         self._live = Workbench(self.composer)  # used by a thread of its own
         self.kind = self.composer.kind
         self.corpus: Corpus | None = None
@@ -93,6 +94,7 @@ class Desk:
             "tunes": self.corpus is not None,
             "bands": self.corpus is not None or bool(self._bands.ranges),
             "why_no_tunes": self.why_no_corpus,
+            "why_no_other_hand": self._why_no_other_hand,
         }
 
     def tunes(self) -> Json:
@@ -153,6 +155,10 @@ class Desk:
     def fill(self, asked: Json) -> Iterator[Json]:
         """Bar by bar, then the whole piece."""
         yield from self._follow(asked, self.bench.fill)
+
+    def harmonise(self, asked: Json) -> Iterator[Json]:
+        """Bar by bar, then the whole piece."""
+        yield from self._follow({**asked, "follow": None}, self.bench.harmonise)
 
     def _follow(
         self, asked: Json, work: Callable[..., Iterator[tuple[Sketch, Change]]]
@@ -248,14 +254,14 @@ class Desk:
 
     def _show_change(self, sketch: Sketch, change: Change) -> Json:
         shown = self._bar_of(self.bench, sketch, change)
-        return {**shown, **self._mark(change.roll, change.metre)}
+        return shown if shown["own"] else {**shown, **self._mark(change.roll, change.metre)}
 
     def _bar_of(self, bench: Workbench, sketch: Sketch, change: Change) -> Json:
         return {
             "index": sketch.n_given + change.bar,
             "notes": _rows(bench.notes_of(sketch, change)),
             "given": False,
-            "own": False,
+            "own": isinstance(change.recipe, Own),
             "name": change.name,
             "recipe": recipe_to_json(change.recipe),
             **self._width_of(change.metre),
@@ -350,11 +356,14 @@ class Desk:
             return self._draw(made)
         tempo = asked["tempo"] or made.sound.tempo
         made = replace(made, sound=made.sound._replace(tempo=tempo))
+        if kind == "musicxml":  # it is written straight, and a word says how it is played
+            straight = replace(made, sound=made.sound._replace(swing=STRAIGHT))
+            score = self.composer.to_score(straight, "nextbar")
+            title, swings = "A piece made with nextbar", made.sound.swing > STRAIGHT
+            return musicxml_bytes(score, title, n_bars=made.n_bars, swings=swings)
         score = self.composer.to_score(made, "nextbar")
         if kind == "mid":
             return midi_bytes(score, n_bars=made.n_bars)
-        if kind == "musicxml":
-            return musicxml_bytes(score, "A piece made with nextbar", n_bars=made.n_bars)
         return audio.render_wav(score, n_bars=made.n_bars)
 
     def _draw(self, made: Composition) -> bytes:

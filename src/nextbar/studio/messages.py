@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
+from nextbar.music.score import MOST_SWING, STRAIGHT
 from nextbar.settings import bounds, explanation
-from nextbar.writing.piece import FASTEST, MOST_DRAWS, SLOWEST
+from nextbar.writing.piece import FASTEST, MOST_DRAWS, SLOWEST, Keep, Side
 from nextbar.writing.piece import MOST_BARS as MOST_ROWS
 from nextbar.writing.sketch import (
     FORMAT,
@@ -147,6 +148,10 @@ class Sound(Message):
     tempo: Tempo
     program: Annotated[int, _whole(0, 127, "General MIDI, from 0.")]
     name: Annotated[str, Field(max_length=1_000, description="Of its track.")]
+    swing: Annotated[
+        int,
+        _whole(STRAIGHT, MOST_SWING, "Where in a quarter its second eighth begins, in percent."),
+    ] = STRAIGHT
     metre: tuple[Annotated[int, _whole(1, 255)], Annotated[int, _whole(1, 64)]] | None = Field(
         default=None, description="Of all bars, in recipes of formats 2 and 3; not looked at."
     )
@@ -250,6 +255,19 @@ class Fill(Drawn):
     metre: Metre | None = Field(default=None, description="Null keeps that of each bar.")
 
 
+class Harmonise(Message):
+    """The other hand written in some bars; what is kept of them stays to the note."""
+
+    piece: Recipe
+    bars: Annotated[list[BarNumber], Field(min_length=1, max_length=MOST_BARS)]
+    keep: Keep = Field(
+        default="all", description="What stays of each bar: its highest line, its lowest, or all."
+    )
+    side: Side = Field(default="below", description="Of what is kept, where is written.")
+    seed: Seed
+    temperature: Temperature | None = None
+
+
 class Alternatives(Drawn):
     """Other bars for one place, of the seeds seed, seed + 1, ..."""
 
@@ -331,6 +349,7 @@ CONTROLS: Final[dict[str, dict[str, Any]]] = {
     "temperature": {"min": bounds(Sampling, "temperature")[0], "max": 2, "step": 0.05},
     "follow": dict(zip(("min", "max"), bounds(Sampling, "follow"), strict=True)) | {"step": 0.05},
     "tempo": {"min": 40, "max": 240},
+    "swing": {"min": STRAIGHT, "max": MOST_SWING},
     "seed": {"min": 0, "max": MOST_SEED},
 }
 """What the page's controls offer, which may be less than what can be asked for."""

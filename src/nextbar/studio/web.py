@@ -31,6 +31,7 @@ POLICY: Final = (
 )
 """What the page may load: nothing from elsewhere. A host may say more in its headers."""
 NO_TUNES: Final = "this page has the model alone. Draw some bars, or give a MIDI file."
+NO_OTHER_HAND: Final = "The other hand is written in nextbar studio, not on this page."
 ABSENT: Final[list[dict[str, str]]] = [
     {
         "these": '[data-kind="wav"], [data-kind="musicxml"], [data-kind="png"]',
@@ -126,6 +127,7 @@ def _describe(model: Path, run: Path) -> dict[str, Any]:
     if known is not None:
         described["plays"] = MODELS[known].plays
     described |= {"tunes": False, "why_no_tunes": NO_TUNES, "knows_copies": False}
+    described["why_no_other_hand"] = NO_OTHER_HAND
     return {
         "nextbar": __version__,
         "loading": False,

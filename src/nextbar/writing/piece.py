@@ -1,7 +1,7 @@
 """What a piece goes on from, what it is asked to be, and what came out. No PyTorch."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
@@ -18,6 +18,10 @@ MOST_BARS: Final = 10_000
 LARGEST_SEED: Final = 2**63 - 1
 MOST_DRAWS: Final = 64
 """Of a bar, where copies are drawn again."""
+Keep = Literal["top", "bottom", "all"]
+"""What of a bar is kept where the other hand is written: its highest line, its lowest, or all."""
+Side = Literal["below", "above"]
+"""Where that is written."""
 SLOWEST: Final = 10.0
 FASTEST: Final = 1_000.0
 """Quarters a minute of a piece; what a file states beyond is not believed: ``metre.find_tempo``."""

@@ -23,7 +23,7 @@ from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES, NOTE, Notes
 from nextbar.music.metre import read_metre, show_metre
-from nextbar.music.score import Sound
+from nextbar.music.score import STRAIGHT, Sound, check_swing
 from nextbar.music.tunes import Metre
 from nextbar.writing.piece import Draw, check_tempo
 
@@ -329,19 +329,26 @@ class Sketch:
 
 
 def sound_to_json(sound: Sound | None) -> dict[str, Any] | None:
-    """The sound as a recipe holds it."""
-    return None if sound is None else sound._asdict()
+    """The sound as a recipe holds it, its swing where it has one."""
+    if sound is None:
+        return None
+    stored = sound._asdict()
+    if sound.swing == STRAIGHT:
+        del stored["swing"]  # as it was written before there was such a thing
+    return stored
 
 
 def sound_from_json(stored: Mapping[str, Any] | None) -> Sound | None:
-    """The sound of a recipe; UsageError for a tempo or program that is none."""
+    """The sound of a recipe; UsageError for a tempo, program or swing that is none."""
     if stored is None:
         return None
     tempo, program, name = float(stored["tempo"]), int(stored["program"]), str(stored["name"])
     check_tempo(tempo)
     if not 0 <= program <= 127:
         raise UsageError(f"program: {program} is not between 0 and 127")
-    return Sound(tempo, program, name)
+    swing = int(stored.get("swing", STRAIGHT))
+    check_swing(swing)
+    return Sound(tempo, program, name, swing)
 
 
 def check_notes(notes: Notes, which: str = "given notes") -> None:

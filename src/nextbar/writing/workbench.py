@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -18,7 +20,21 @@ from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_ba
 from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
 from nextbar.writing.no_copies import NoCopies, again, is_new
-from nextbar.writing.piece import MOST_DRAWS, Before, Beginning, Composition, Towards
+from nextbar.writing.other_hand import (
+    check_hand,
+    kept_of,
+    other_hand,
+    why_no_other_hand,
+)
+from nextbar.writing.piece import (
+    MOST_DRAWS,
+    Before,
+    Beginning,
+    Composition,
+    Keep,
+    Side,
+    Towards,
+)
 from nextbar.writing.sketch import (
     GIVEN,
     MOST_BARS,
@@ -284,6 +300,95 @@ class Workbench:
             sketch, change = self._put(sketch, each, recipe, no_copies, behind)
             yield sketch, change
 
+    def harmonise(
+        self,
+        sketch: Sketch,
+        *,
+        bars: Sequence[int],
+        keep: Keep,
+        side: Side,
+        seed: int,
+        sampling: Sampling,
+    ) -> Iterator[tuple[Sketch, Change]]:
+        """The sketch with the other hand written in these written bars, and the change, each.
+
+        keep, side: what of each bar stays, to the note, and on which side of it is written;
+        all else in it goes. The bar is then one of somebody's own, and locked. The model hears
+        the bars around that have several voices; of ``sampling`` only the temperature counts.
+        Raises UsageError for a bar without notes, and for a model of one voice.
+        """
+        self._check(sketch)
+        check_hand(keep, side)
+        if self.why_no_other_hand:
+            raise UsageError(f"other hand: {self.why_no_other_hand} Choose a model of several.")
+        to_do = sorted({*bars})
+        for bar in to_do:
+            self._check_bar(sketch, bar)
+        for nth, bar in enumerate(to_do):
+            sketch, change = self._with_other_hand(
+                sketch, bar, to_do[nth:], keep, side, seed=seed, sampling=sampling
+            )
+            yield sketch, change
+
+    def _with_other_hand(
+        self,
+        sketch: Sketch,
+        bar: int,
+        to_do: Sequence[int],
+        keep: Keep,
+        side: Side,
+        *,
+        seed: int,
+        sampling: Sampling,
+    ) -> tuple[Sketch, Change]:
+        metre = self._metre_of(sketch, sketch.bars[bar])
+        rows = self._rows_of(sketch, bar)
+        kept = rows[kept_of(rows, keep)]
+        if not len(kept):
+            raise UsageError(
+                f"bar {sketch.n_given + bar + 1} has no notes to keep; choose bars that have some"
+            )
+        several = {i for i in range(len(sketch.bars)) if self._has_several(sketch, i)}
+        names, gap = sketch.behind(bar, self.reach, several - {*to_do})
+        behind = [self._bar(sketch, name) for name in names]
+        towards = (
+            Towards(np.stack([b.roll for b in behind]), _metres(behind), gap) if names else None
+        )
+        written = other_hand(
+            self.composer,
+            transpose(kept, sketch.transposed),
+            metre,
+            before=_of_several(self._before(sketch, sketch.before(bar, self.memory))),
+            towards=towards,
+            side=side,
+            seed=seed,
+            position=bar,
+            sampling=sampling,
+            transposed=sketch.transposed,
+        )
+        both = [*kept.tolist(), *transpose(written, -sketch.transposed).tolist()]
+        own = Own(tuple(sorted(both)), self._stored(metre))
+        sketch = sketch.with_bar(bar, own)
+        sketch = replace(sketch, locked=sketch.locked | {bar})
+        made = self._bar(sketch, sketch.bars[bar])
+        return sketch, Change(bar, sketch.bars[bar], own, made.roll, metre)
+
+    @cached_property
+    def why_no_other_hand(self) -> str:
+        """Why the model cannot write the other hand; "" where it can."""
+        return why_no_other_hand(self.composer)
+
+    def _rows_of(self, sketch: Sketch, bar: int) -> BarNotes:
+        """The notes of a written bar, in the key that is heard."""
+        name, recipe = sketch.bars[bar], sketch.made[sketch.bars[bar]]
+        if isinstance(recipe, Own):
+            return _own_notes(recipe)
+        made = self._bar(sketch, name)
+        return self.notes_of(sketch, Change(bar, name, recipe, made.roll, made.metre))
+
+    def _has_several(self, sketch: Sketch, bar: int) -> bool:
+        return _sounds_together(self._bar(sketch, sketch.bars[bar]).roll)
+
     def alternatives(
         self,
         sketch: Sketch,
@@ -452,8 +557,7 @@ class Workbench:
         if not recipe.towards:
             return None
         bars = [self._bar(sketch, name) for name in recipe.towards]
-        metres = tuple(bar.metre for bar in bars)
-        return Towards(np.stack([bar.roll for bar in bars]), metres, recipe.gap)
+        return Towards(np.stack([bar.roll for bar in bars]), _metres(bars), recipe.gap)
 
     def _beginning(self, sketch: Sketch) -> Beginning:
         metres = self._given_metres(sketch)
@@ -504,6 +608,24 @@ class Workbench:
                 f"written bar {bar + 1} does not exist; there are {len(sketch.bars)}, and given "
                 "bars stay as they are"
             )
+
+
+def _sounds_together(roll: Rolls) -> bool:
+    """Whether notes of a bar sound together."""
+    return bool((roll[0] > 0).sum(axis=0).max() > 1)
+
+
+def _of_several(before: Before | None) -> Before | None:
+    """The last bars that have several voices; None where the very last has not."""
+    rolls = [] if before is None else list(before.rolls)
+    n_bars = sum(1 for _ in takewhile(_sounds_together, reversed(rolls)))
+    if before is None or not n_bars:
+        return None
+    return Before(before.rolls[-n_bars:], before.metres[-n_bars:])
+
+
+def _metres(bars: Sequence[WrittenBar]) -> tuple[Metre, ...]:
+    return tuple(bar.metre for bar in bars)
 
 
 def _own_notes(recipe: Own, semitones: int = 0) -> BarNotes:

@@ -174,3 +174,43 @@ def test_a_kept_piece_has_the_name_that_it_is_given(page):
     page.page.click("#keep")
     assert page.page.locator("#tray span").all_inner_texts() == ["The first one"]
     assert page.page.input_value("#keep-name") == ""
+
+
+def test_swing_is_heard_as_it_is_taken_away_and_is_undone(page):
+    page.compose(bars=2)
+    page.page.evaluate(
+        """void (globalThis.heard = [], studio.sound.strike = (pitch, velocity, when) => {
+             heard.push([Math.round((when - studio.sound.began) * 960), pitch]);
+           })"""
+    )
+    page.page.locator("#swing").fill("75")
+    assert page.page.inner_text("#swing-now") == "75 %"
+    page.page.click("#play")
+    page.until("heard.length && !studio.sound.playing")
+    # at 120 quarters a minute one of 480 ticks lasts half a second
+    file = mido.MidiFile(file=io.BytesIO(page.taken("mid")))
+    taken, now = [], 0
+    for message in file.tracks[-1]:
+        now += message.time
+        if message.type == "note_on" and message.velocity:
+            taken.append([now, message.note])
+    assert sorted(page.page.evaluate("heard")) == sorted(taken)
+    assert any(tick % 480 == 360 for tick, _ in taken)  # a second eighth is among them
+    page.page.click("#undo")
+    assert page.page.inner_text("#swing-now") == "straight"
+
+
+def test_the_playhead_follows_the_swing_and_a_place_is_where_it_is_written(page):
+    page.compose(bars=1)
+    found = page.page.evaluate(
+        """(async () => {
+             const { timing } = await import("/static/swing.js");
+             const bars = [{ metre: "4/4", n_steps: 16 }, { metre: "6/8", n_steps: 12 }];
+             const { heard, written } = timing(bars, 75, 4);
+             const steps = [...Array(57).keys()].map((i) => i / 2);
+             const apart = steps.map((step) => Math.abs(written(heard(step)) - step));
+             return [heard(2), heard(6), heard(16), heard(18), Math.max(...apart)];
+           })()"""
+    )
+    assert found[:4] == [3, 7, 16, 18]  # the second eighth of a quarter of 4 steps at 3
+    assert found[4] < 1e-9

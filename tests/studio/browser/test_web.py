@@ -391,6 +391,24 @@ def test_metres_tempo_instrument_and_name_are_in_the_midi_file(engine):
     ]  # fmt: skip
 
 
+def test_a_swung_midi_file_of_the_page_has_the_times_of_the_packages(engine):
+    notes = [[step, 1, 40 + step, 80] for step in range(60)]
+    data = engine(
+        """
+        const { midiBytes } = await import("/fiddle/inpage/midi.js");
+        const notes = [...Array(60).keys()].map((step) => [step, 1, 40 + step, 80]);
+        const sound = { tempo: 90, program: 0, name: "", swing: 67 };
+        const metres = ["4/4", "6/8", "3/4", "2/2"];
+        return [...new Uint8Array(midiBytes({ notes, metres, sound, stepsPerQuarter: 4 }))];
+        """
+    )
+    metres = [(4, 4), (6, 8), (3, 4), (2, 2)]
+    made = to_score(np.array([tuple(row) for row in notes], NOTE), metres=metres, swing=67)
+    found, expected = symusic.Score.from_midi(bytes(data)).tracks, made.tracks
+    times = [[(n.time, n.duration, n.pitch) for n in each[0].notes] for each in (found, expected)]
+    assert times[0] == times[1]
+
+
 def test_it_works_offline_once_it_was_there(chromium, host):
     opened = Page(chromium, f"{host}/fiddle/", **WIDE)
     opened.until("navigator.serviceWorker.controller || true")

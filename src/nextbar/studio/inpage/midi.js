@@ -1,6 +1,7 @@
 // Notes on a grid -> a MIDI file, as nextbar.music.score writes it: read again, it gives the same notes.
 
 import { barSteps } from "./bars.js";
+import { STRAIGHT, timing } from "../static/swing.js";
 import { writeMidi } from "./vendor/midi-file.js";
 
 const TICKS_PER_STEP = 120;
@@ -22,8 +23,11 @@ function timed(events, end) {
 const asBytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
 
 // The bytes of a piece: {notes, metres, sound, stepsPerQuarter}.
-export function midiBytes({ notes, metres, sound: { tempo, program, name }, stepsPerQuarter }) {
+export function midiBytes({ notes, metres, sound: { tempo, program, name, swing = STRAIGHT }, stepsPerQuarter }) {
   const lines = [{ tick: 0, order: 0, type: "setTempo", meta: true, microsecondsPerBeat: Math.round(60e6 / tempo) }];
+  const bars = metres.map((metre) => ({ metre, n_steps: barSteps(metre, stepsPerQuarter) }));
+  const { heard } = timing(bars, swing, stepsPerQuarter);
+  const tickOf = (step) => Math.round(heard(step) * TICKS_PER_STEP);
   let tick = 0;
   metres.forEach((metre, bar) => {
     if (metre !== metres[bar - 1]) {
@@ -36,8 +40,8 @@ export function midiBytes({ notes, metres, sound: { tempo, program, name }, step
     { tick: 0, order: 0, type: "trackName", meta: true, text: asBytes(name || "nextbar") },
     { tick: 0, order: 1, type: "programChange", channel: 0, programNumber: program },
     ...notes.flatMap(([start, duration, noteNumber, velocity]) => [
-      { tick: start * TICKS_PER_STEP, order: 3, type: "noteOn", channel: 0, noteNumber, velocity },
-      { tick: (start + duration) * TICKS_PER_STEP, order: 2, type: "noteOff", channel: 0, noteNumber, velocity: 0 },
+      { tick: tickOf(start), order: 3, type: "noteOn", channel: 0, noteNumber, velocity },
+      { tick: tickOf(start + duration), order: 2, type: "noteOff", channel: 0, noteNumber, velocity: 0 },
     ]),
   ];
   const header = { format: 1, ticksPerBeat: TICKS_PER_STEP * stepsPerQuarter };

@@ -1,6 +1,7 @@
 // A piece in the making, as nextbar.writing.sketch has it: what each bar was made from. Bars have the
 // same names here and there, so that a recipe goes from one to the other.
 
+import { STRAIGHT } from "../static/swing.js";
 import { digest } from "./digest.js";
 import { LOUDEST, LOWEST, PITCHES, endAtNextOnset, normalMetre, readMetre, sortNotes } from "./bars.js";
 import { Refused } from "./refused.js";
@@ -9,7 +10,7 @@ const KIND = "nextbar recipe", FORMAT = 5, FORMATS_READ = [2, 3, 4, FORMAT];
 export const GIVEN = "given", NOISE = "noise";
 export const MOST_BARS = 512;
 const MOST_RECIPES = 4096, MOST_GIVEN_NOTES = 8192, MOST_OWN_NOTES = 2048, MOST_STEPS = MOST_BARS * 255;
-const MOST_SEMITONES = 11, MOST_ROWS = 10_000;
+const MOST_SEMITONES = 11, MOST_ROWS = 10_000, MOST_SWING = 75;
 const BOUNDS = { temperature: [0, 100], follow: [0, 1], choose: [0, 10], share: [0, 1] };
 
 // -------------------------------------------------------------------- as Python writes it
@@ -246,9 +247,10 @@ export class Sketch {
 
 function readSound(stored) {
   if (!stored) return null;
-  const { tempo, program, name } = stored;
+  const { tempo, program, name, swing = STRAIGHT } = stored;
   if (!(tempo >= 10 && tempo <= 1000)) throw new Refused(`tempo: ${tempo} is not between 10 and 1,000 quarters a minute`);
   checkWhole(program, 0, 127, "program");
-  return { tempo, program, name: String(name) };
+  checkWhole(swing, STRAIGHT, MOST_SWING, "swing");
+  return { tempo, program, name: String(name), ...(swing === STRAIGHT ? {} : { swing }) };
 }
 export { normalMetre, readSound };

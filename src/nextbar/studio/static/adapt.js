@@ -73,7 +73,7 @@ export class Adapting {
 
   #card({ id, name, state, says, done, of }) {
     const words = {
-      running: of ? `learning, ${Math.round((100 * done) / of)} % at most: it stops by itself` : "reading the files",
+      running: of ? `learning, ${Math.round((100 * done) / of)} % at most: it stops by itself` : "reading the files, and writing bars of its own to learn beside",
       stopped: "stopped", failed: "failed", done: "ready", files: "waiting",
     }[state];
     const line = element("li", {}, element("strong", { text: name }), element("span", { class: "hint", text: words }));

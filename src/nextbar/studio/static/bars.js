@@ -25,11 +25,8 @@ export class BarPanel {
       "bars-only": () => this.keepOnly(), "bars-end": () => this.endHere(),
     };
     for (const [id, work] of Object.entries(press)) onPress(id, work);
-    onPress("phrase", () => {
-      const isOpen = $("phrase-tools").hidden;
-      $("phrase-tools").hidden = !isOpen;
-      $("phrase").setAttribute("aria-expanded", String(isOpen));
-    });
+    for (const name of ["phrase", "hand"]) onPress(name, () => this.openTools(name, $(`${name}-tools`).hidden));
+    onPress("hand-write", () => this.writeHand());
     state.addEventListener("change", () => this.show());
   }
 
@@ -70,6 +67,11 @@ export class BarPanel {
     $("with-following").disabled = !canWrite;
     for (const id of ["alternatives", "blend"]) enable($(id), canWrite && this.isOne && !bar.given);
     enable($("vary"), canWrite && this.isOne && !bar.given && !bar.own);
+    const why = state.run.why_no_other_hand;
+    const hasNotes = piece.bars.slice(this.first, this.last + 1).some(({ notes }) => notes.length);
+    enable($("hand-write"), !studio.isBusy && !why && hasNotes);
+    const other = why && state.runs.find((run) => !run.why_no_other_hand)?.name;
+    $("hand-says").textContent = why ? `${why}${other ? ` ${other} can.` : ""}` : (hasNotes ? "What is kept stays to the note; the bar is then yours." : "There is nothing to keep: set some notes.");
     for (const button of $("phrase-tools").querySelectorAll("button")) enable(button, !studio.isBusy);
     enable($("bars-paste"), !studio.isBusy && this.clipboard !== null);
     enable($("bars-earlier"), !studio.isBusy && this.first > 0);
@@ -112,6 +114,23 @@ export class BarPanel {
     const { first, state, studio } = this;
     await studio.writing.vary(first, VARIED);
     if (state.piece.bars[first]) studio.transport.hearBar(state.piece.bars[first]);
+  }
+
+  // One row of more tools at a time.
+  openTools(name, isToOpen) {
+    for (const each of ["phrase", "hand"]) {
+      const isOpen = each === name && isToOpen;
+      $(`${each}-tools`).hidden = !isOpen;
+      $(each).setAttribute("aria-expanded", String(isOpen));
+    }
+  }
+
+  // The other hand in the selected bars that have notes.
+  async writeHand() {
+    this.close();
+    const { first, last, isOne, studio, state } = this, [keep, side] = $("hand-what").value.split(" ");
+    const bars = state.piece.bars.flatMap(({ notes }, i) => (i >= first && i <= last && notes.length ? [i] : []));
+    if (await studio.writing.harmonise(bars, keep, side) && isOne) studio.transport.hearBar(state.piece.bars[first]);
   }
 
   // ------------------------------------------------------------------ phrases

@@ -84,7 +84,7 @@ export function watchKeys(studio) {
       "?": () => $("help").showModal(),
     };
     const onBars = {
-      l: "lock", r: "roll-again", a: "alternatives", b: "blend", v: "vary", i: "bars-insert", Delete: "bars-delete", Backspace: "bars-delete",
+      l: "lock", r: "roll-again", a: "alternatives", b: "blend", v: "vary", h: "hand", i: "bars-insert", Delete: "bars-delete", Backspace: "bars-delete",
     };
     if (key in actions) actions[key]();
     else if (key in onBars && state.selected >= 0 && state.piece) {

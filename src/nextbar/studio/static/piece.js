@@ -132,6 +132,13 @@ export function opened(piece) {
   return { recipe, bars, isLocal: true };
 }
 
+// The piece with its given bars as the musician's own: then the model may write in them, around what
+// is kept.
+export function withGivenOpen(piece) {
+  if (isDraft(piece)) return opened(piece);
+  return nGiven(piece) ? rebuilt(piece, itemsOf(piece).map(({ bar, locked }) => ({ bar: bar.given ? asOwn(bar) : bar, locked: locked || bar.given }))) : piece;
+}
+
 const itemsOf = (piece) => piece.bars.map((bar, i) => ({ bar, locked: isLocked(piece, i) }));
 
 // All of the piece as notes that another model can go on from: nothing of it is that model's.

@@ -8,6 +8,7 @@
 
 import { nextBar } from "./api.js";
 import { asOwn, withBarsAt } from "./piece.js";
+import { timing } from "./swing.js";
 import { Take } from "./take.js";
 
 const AHEAD = 0.15;        // seconds before they sound that notes are given to the clock
@@ -82,14 +83,16 @@ export class Session extends EventTarget {
 
   // ------------------------------------------------------------------ the clock
 
-  // Where the clock is; and where somebody is who plays to what is heard.
+  // Where the clock is; and where somebody is who plays to what is heard, who swings too.
   get now() { return (this.sound.context.currentTime - this.began) / this.secondsPerStep; }
   get heardNow() { return this.#heardAt(performance.now()); }
 
-  timeOf(step) { return this.began + step * this.secondsPerStep; }
+  get #timing() { return timing([this.width], this.state.swing, this.state.run.steps_per_quarter); }
+
+  timeOf(step) { return this.began + this.#timing.heard(step) * this.secondsPerStep; }
 
   #heardAt(time) {
-    return (this.sound.heardAt(time) - this.began) / this.secondsPerStep;
+    return this.#timing.written((this.sound.heardAt(time) - this.began) / this.secondsPerStep);
   }
 
   // The page's tempo, also where it is changed on the way.
@@ -132,7 +135,7 @@ export class Session extends EventTarget {
       const when = this.timeOf(step);
       if (when < currentTime) trade.late += 1;
       if (when < currentTime - LATEST) continue;   // out of its place it would be another rhythm
-      this.sound.strike(pitch, velocity, when, steps * this.secondsPerStep);
+      this.sound.strike(pitch, velocity, when, this.timeOf(step + steps) - when);
     }
   }
 

@@ -1,6 +1,7 @@
 // Playing: sampled instruments by Web Audio. The samples come from the studio itself.
 
 import { instrument } from "./api.js";
+import { timing } from "./swing.js";
 
 const FIRST = 24, APART = 4, SECONDS = 3;   // as they are laid there: every fourth key from C1
 const AHEAD = 0.15, AHEAD_HIDDEN = 2.5;     // timers of a hidden tab run once a second
@@ -21,6 +22,7 @@ export class Sound {
     this.program = -1;        // the one that was asked for, General MIDI from 0
     this.notes = [];          // {start, duration, pitch, velocity} in steps, by start
     this.secondsPerStep = 0.125;
+    this.timing = timing([], 50, 4);   // when a step is heard, in steps
     this.from = this.to = 0;  // what is played, in steps
     this.repeats = false;
     this.isGrowing = false;   // whether bars are still being written behind the last one
@@ -45,9 +47,10 @@ export class Sound {
   get position() {
     if (!this.playing) return this.origin ?? 0;
     const now = this.context.currentTime - (this.context.outputLatency || 0);
-    const step = this.origin + (now - this.began) / this.secondsPerStep;
-    if (!this.repeats || step < this.to) return Math.max(step, this.origin);
-    return this.from + ((step - this.from) % (this.to - this.from));
+    const heard = this.timing.heard(this.origin) + (now - this.began) / this.secondsPerStep;
+    const isLap = this.repeats && heard >= this.to;   // a bar line is heard where it is written
+    const step = this.timing.written(isLap ? this.from + ((heard - this.from) % (this.to - this.from)) : heard);
+    return isLap ? step : Math.max(step, this.origin);
   }
 
   // What the loudspeaker plays at a time of the page, in milliseconds, by the context's clock; and at
@@ -65,14 +68,14 @@ export class Sound {
     return this.apart_;
   }
 
-  async play({ notes, at, from, to, repeats, secondsPerStep, onend }) {
+  async play({ notes, at, from, to, repeats, secondsPerStep, timing: times, onend }) {
     this.stop();
     const asked = ++this.nth || (this.nth = 1);
     const late = new Promise((done) => { setTimeout(done, SLOWEST_START, "late"); });
     const woke = await Promise.race([this.context.resume(), late]);
     if (asked !== this.nth) return;
     if (woke === "late") throw new Error("This browser has no sound to play with; is there a loudspeaker?");
-    Object.assign(this, { notes, from, to, repeats, secondsPerStep });
+    Object.assign(this, { notes, from, to, repeats, secondsPerStep, timing: times });
     this.onend = onend ?? (() => {});
     this.begin(at);
     this.timer = setInterval(() => this.schedule(), 25);
@@ -89,21 +92,23 @@ export class Sound {
   }
 
   // Other notes from now on, where it plays: what is heard is what stands in the piece.
-  change({ notes, from, to }) {
+  change({ notes, from, to, timing: times }) {
     if (!this.playing) return;
     const { currentTime } = this.context;
     const laps = this.lap * (this.to - this.from);
-    const here = this.origin + (currentTime - this.began) / this.secondsPerStep - laps;
+    const here = this.timing.written(
+      this.timing.heard(this.origin) + (currentTime - this.began) / this.secondsPerStep - laps,
+    );
     const struck = this.notes[this.next - 1]?.start ?? -1;   // that and all before are on their way
-    Object.assign(this, { notes, from, to, lap: 0, origin: here, began: currentTime });
+    Object.assign(this, { notes, from, to, timing: times, lap: 0, origin: here, began: currentTime });
     this.next = notes.findIndex(({ start }) => start > struck && start >= here);
     if (this.next < 0) this.next = notes.length;
   }
 
   // When a step of this lap sounds, in the context's time.
   timeOf(step) {
-    const lapSteps = this.lap * (this.to - this.from);
-    return this.began + (step + lapSteps - this.origin) * this.secondsPerStep;
+    const lapSteps = this.lap * (this.to - this.from), { heard } = this.timing;
+    return this.began + (heard(step) + lapSteps - heard(this.origin)) * this.secondsPerStep;
   }
 
   schedule() {
@@ -113,8 +118,8 @@ export class Sound {
       if (note && note.start < this.to) {
         const when = this.timeOf(note.start);
         if (when > until) break;
-        const steps = Math.min(note.duration, this.to - note.start);
-        this.strike(note.pitch, note.velocity, when, steps * this.secondsPerStep);
+        const end = this.timeOf(Math.min(note.start + note.duration, this.to));
+        this.strike(note.pitch, note.velocity, when, end - when);
         this.next++;
       } else if (this.repeats && this.to > this.from) {
         if (this.timeOf(this.to) > until) break;
@@ -132,11 +137,11 @@ export class Sound {
     }
   }
 
-  setTempo(secondsPerStep) {
-    if (!this.playing) { this.secondsPerStep = secondsPerStep; return; }
-    const here = this.position;
+  setTempo(secondsPerStep, times) {
+    const here = this.position, { playing } = this;
+    Object.assign(this, { secondsPerStep, timing: times });
+    if (!playing) return;
     this.silence();
-    this.secondsPerStep = secondsPerStep;
     this.begin(here);
   }
 

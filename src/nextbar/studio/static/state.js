@@ -3,6 +3,7 @@
 
 import { isLocked, nGiven } from "./piece.js";
 import { recall, recallHere, remember, rememberHere } from "./storage.js";
+import { STRAIGHT } from "./swing.js";
 
 const CURRENT = "nextbar-studio-piece";
 const MOST_UNDO = 300;
@@ -81,9 +82,15 @@ export class State extends EventTarget {
 
   setProgram(program) { this.#setSound({ program, name: "" }, "program"); }
 
+  // Where in a quarter its second eighth is heard, in percent.
+  get swing() { return this.sound?.swing ?? STRAIGHT; }
+
+  setSwing(swing) { this.#setSound({ swing }, "swing"); }
+
   #setSound(values, step) {
     const { piece } = this.#now;
     const sound = { program: 0, name: "", tempo: this.tempo, ...piece.recipe.sound, ...values };
+    if (sound.swing === STRAIGHT) delete sound.swing;   // as before there was such a thing
     this.put({ ...piece, recipe: { ...piece.recipe, sound } }, {}, step);
   }
 

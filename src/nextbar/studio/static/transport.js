@@ -4,6 +4,7 @@
 import { $, fail, onPress, say } from "./page.js";
 import { barStarts } from "./piece.js";
 import { recall, remember } from "./storage.js";
+import { STRAIGHT, timing } from "./swing.js";
 
 // General MIDI, from 0.
 const INSTRUMENTS = {
@@ -14,6 +15,7 @@ const VOLUME = "nextbar-studio-volume";
 
 export class Transport {
   #paused = null;     // where Pause was pressed
+  #swing = STRAIGHT;  // that of what is heard
 
   // isTaken(): whether somebody plays along, and nothing else is played.
   constructor({ state, roll, sound, isTaken }) {
@@ -22,6 +24,7 @@ export class Transport {
     onPress("from-start", () => this.toStart());
     $("repeat").addEventListener("change", () => this.change());
     $("tempo").addEventListener("input", () => state.setTempo(Number($("tempo").value)));
+    $("swing").addEventListener("input", () => state.setSwing(Number($("swing").value)));
     $("instrument").replaceChildren(...Object.entries(INSTRUMENTS).map(([program, name]) => new Option(name, program)));
     $("instrument").addEventListener("change", () => state.setProgram(Number($("instrument").value)));
     $("volume").value = Math.round(100 * (recall(VOLUME) ?? 0.9));
@@ -34,7 +37,11 @@ export class Transport {
     state.addEventListener("change", () => this.show());
   }
 
-  get secondsPerStep() { return 60 / this.state.tempo / (this.state.runOfPiece?.steps_per_quarter ?? 4); }
+  get #stepsPerQuarter() { return this.state.runOfPiece?.steps_per_quarter ?? 4; }
+
+  get secondsPerStep() { return 60 / this.state.tempo / this.#stepsPerQuarter; }
+
+  timingOf(bars) { return timing(bars, this.state.swing, this.#stepsPerQuarter); }
 
   get isPlaying() { return this.sound.playing && !this.sound.isPreview; }
 
@@ -52,7 +59,8 @@ export class Transport {
     const starts = barStarts(roll.bars);
     sound.play({
       notes: roll.notes, at: at ?? starts[Math.max(state.selected, 0)], ...this.#stretch,
-      repeats: $("repeat").value !== "off", secondsPerStep: this.secondsPerStep, onend: () => this.#showStopped(),
+      repeats: $("repeat").value !== "off", secondsPerStep: this.secondsPerStep, timing: this.timingOf(roll.bars),
+      onend: () => this.#showStopped(),
     }).then(() => this.#showPlaying()).catch(fail);
   }
 
@@ -84,26 +92,25 @@ export class Transport {
     this.#showStopped();
   }
 
-  // What is heard once and is not the piece: a bar, a choice among several.
-  hear(notes, steps) {
+  // A bar heard once, which may be none of the piece: a choice among several.
+  hearBar(bar) {
     if (this.isPlaying || this.isTaken()) return;   // it is heard in its place
     this.stop();
     this.sound.play({
-      notes: notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
+      notes: bar.notes.map(([start, duration, pitch, velocity]) => ({ start, duration, pitch, velocity }))
         .sort((a, b) => a.start - b.start),
-      at: 0, from: 0, to: steps, repeats: false, secondsPerStep: this.secondsPerStep,
+      at: 0, from: 0, to: bar.n_steps, repeats: false, secondsPerStep: this.secondsPerStep,
+      timing: this.timingOf([bar]),
     }).catch(fail);
     this.sound.isPreview = true;   // the playhead is of the piece, and stays away
   }
-
-  hearBar(bar) { this.hear(bar.notes, bar.n_steps); }
 
   // The roll shows other notes, or another stretch is to be repeated.
   change() {
     if (!this.isPlaying) return;
     this.sound.repeats = $("repeat").value !== "off";
     if (!this.roll.bars.length) this.stop();
-    else this.sound.change({ notes: this.roll.notes, ...this.#stretch });
+    else this.sound.change({ notes: this.roll.notes, timing: this.timingOf(this.roll.bars), ...this.#stretch });
   }
 
   show() {
@@ -111,7 +118,12 @@ export class Transport {
     $("tempo").value = Math.round(state.tempo);
     $("tempo-now").textContent = Math.round(state.tempo);
     this.#showInstrument(state.program);
-    if (sound.secondsPerStep !== this.secondsPerStep) sound.setTempo(this.secondsPerStep);
+    $("swing").value = state.swing;
+    $("swing-now").textContent = state.swing === STRAIGHT ? "straight" : `${state.swing} %`;
+    if (sound.secondsPerStep !== this.secondsPerStep || this.#swing !== state.swing) {
+      this.#swing = state.swing;
+      sound.setTempo(this.secondsPerStep, this.timingOf(this.roll.bars));
+    }
     this.change();
   }
 

@@ -3,7 +3,7 @@
 
 import { post, stream } from "./api.js";
 import { barsInWords, fail, forgive, say } from "./page.js";
-import { blank, forRun, isDraft, leading, nGiven, opened, withBar } from "./piece.js";
+import { blank, forRun, isDraft, leading, nGiven, opened, withBar, withGivenOpen } from "./piece.js";
 import { newSeed } from "./settings.js";
 
 const STOPPED = new DOMException("Stop was pressed", "AbortError");
@@ -90,7 +90,7 @@ export class Writing extends EventTarget {
     const { run } = state;
     if (piece.recipe.run !== run.fingerprint) {
       if (piece.bars.length && run.steps_per_quarter !== state.runOfPiece.steps_per_quarter) {
-        fail(new Error(`${run.name} has another grid than this piece (${run.steps_per_quarter} steps a quarter, not ${state.runOfPiece.steps_per_quarter}); begin anew with it.`));
+        fail(new Error(sayGrid(run, state.runOfPiece)));
         return null;
       }
       piece = forRun(piece, run.fingerprint);
@@ -158,6 +158,18 @@ export class Writing extends EventTarget {
     return this.#follow("/api/roll", { ...asked, bar: bars[0] - given, with_following: true }, start, {});
   }
 
+  // The other hand in some bars: what is kept of them stays to the note. Gives whether it is written.
+  async harmonise(bars, keep, side) {
+    const { state, settings } = this, { run } = state;
+    if (state.piece.recipe.run !== run.fingerprint && run.steps_per_quarter !== state.runOfPiece.steps_per_quarter) {
+      fail(new Error(sayGrid(run, state.runOfPiece)));
+      return false;
+    }
+    const start = withGivenOpen(forRun(state.piece, run.fingerprint)), { temperature } = settings.sampled;
+    const body = { piece: start.recipe, bars, keep, side, seed: newSeed(), temperature };
+    return this.#follow("/api/harmonise", body, start, {});
+  }
+
   // Other bars for one place; null where it failed.
   async alternatives(bar, count = 10) {
     const start = await this.ready();
@@ -189,6 +201,8 @@ export class Writing extends EventTarget {
     if (bars) this.state.put(withBar(known, bar, bars[steps]));
   }
 }
+
+const sayGrid = (run, other) => `${run.name} has another grid than this piece (${run.steps_per_quarter} steps a quarter, not ${other.steps_per_quarter}); begin anew with it.`;
 
 // The recipe of a piece of which some bars are new.
 function recipeOf({ recipe, bars }) {
