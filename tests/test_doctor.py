@@ -28,7 +28,7 @@ def test_it_tells_what_is_there(tmp_path, capsys):
         nextbar.__version__,
         sys.version.split()[0],
         torch.__version__,
-        "fiddle, chorales",
+        "fiddle, piano, chorales",
     ):
         assert part in said
     assert main(["doctor", "--json"]) == 0

@@ -35,6 +35,12 @@ HEARD = [
         "command": "nextbar generate fiddle --bars 8 --metre 6/8 --seed 6 --pieces 1 --out music",
     },
     {
+        "name": "song",
+        "title": "Two hands",
+        "says": "Begun from nothing, by the model of 455 songs as pianists accompanied them.",
+        "command": "nextbar generate piano --bars 8 --seed 2 --pieces 1 --out music",
+    },
+    {
         "name": "chorale",
         "title": "Four voices",
         "says": "Begun from nothing, by the model of 413 chorales by Bach.",

@@ -52,7 +52,7 @@ def generate(
     ----------
     run
         A folder made by `nextbar train`, a file MODEL.nextbar, or the name of a model that comes
-        with nextbar: fiddle, which is taken without one, or chorales.
+        with nextbar: fiddle, which is taken without one, piano or chorales.
     out
         The folder to write to.
     pieces

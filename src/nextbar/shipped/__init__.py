@@ -26,6 +26,11 @@ MODELS: Final = {
         "Reels, hornpipes, jigs and marches for one fiddle, as they were collected in Boston in "
         "1883.",
     ),
+    "piano": Shipped(
+        _HERE / "piano",
+        "Piano",
+        "Two hands that accompany a song: chords, basses and broken figures, as they were played.",
+    ),
     "chorales": Shipped(
         _HERE / "chorales",
         "Chorales",

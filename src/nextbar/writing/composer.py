@@ -466,7 +466,7 @@ def load(run: str | Path | None = None, *, device: str = "auto") -> Composer:
     """The trained model in a run folder, ready to write music; without one, nextbar's own.
 
     run: also a model that is one file, or the name of one that comes with nextbar:
-    fiddle or chorales. Nothing in it is executed: weights are safetensors, the rest is
+    fiddle, piano or chorales. Nothing in it is executed: weights are safetensors, the rest is
     JSON. Raises RunError where it is no run, or damaged.
     """
     run = find_run(run)

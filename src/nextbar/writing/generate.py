@@ -68,7 +68,7 @@ def generate(
     """The MIDI files written into the folder ``out``, with WAV, PNG and MusicXML beside them.
 
     run: a run folder, a model that is one file, or the name of one that comes with
-    nextbar, fiddle or chorales; None takes the first.
+    nextbar, fiddle, piano or chorales; None takes the first.
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
