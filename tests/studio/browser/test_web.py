@@ -49,9 +49,9 @@ def _hosted(folder):
 
 @pytest.fixture(scope="session")
 def sites(tmp_path_factory):
-    """The folder with two pages, each in a folder of its own: fiddle and chorales."""
+    """The folder with three pages, each in a folder of its own."""
     place = tmp_path_factory.mktemp("sites")
-    for name in ("fiddle", "chorales"):
+    for name in ("fiddle", "piano", "chorales"):
         nextbar.export_web(name, place / name)
     return place
 
@@ -88,7 +88,7 @@ def engine(chromium, host):
 @pytest.fixture(scope="session")
 def desks(sites):
     """The models that the pages have, in Python."""
-    return {name: Desk(sites / name / "model", name) for name in ("fiddle", "chorales")}
+    return {name: Desk(sites / name / "model", name) for name in ("fiddle", "piano", "chorales")}
 
 
 WRITE = """
@@ -177,6 +177,7 @@ def test_digests_are_those_of_sha_256(engine):
         ("fiddle", "6/8", 0.0, USUAL),
         ("fiddle", "9/8", 1.0, {"temperature": 1.3, "follow": 0.5}),
         ("fiddle", "4/4", 0.5, {"temperature": 0.0, "follow": 1.0}),
+        ("piano", "4/4", 1.0, USUAL),
         ("chorales", "4/4", 1.0, USUAL),
         ("chorales", "3/4", 0.0, {"temperature": 1.0, "follow": 0.0}),
     ],
