@@ -353,7 +353,7 @@ def test_stop_keeps_the_bars_that_are_there(page):
         """() => {
           const stop = document.querySelector('#stop');
           const stopOnce = () => {
-            if (stop.hidden || !(studio.state.piece?.bars.length >= 3)) return;
+            if (stop.hidden || !studio.state.isPreview) return;  // the first bar that is shown
             studio.state.removeEventListener('change', stopOnce);
             stop.click();
           };
@@ -364,8 +364,8 @@ def test_stop_keeps_the_bars_that_are_there(page):
     page.page.fill("#seed", "3")
     page.page.click("#compose")
     page.until("studio.state.nWritten < 64 && !studio.writing.isBusy && !studio.state.isPreview")
-    n_bars = len(page.bars())  # three, or some more where the machine is quick
-    assert 3 <= n_bars < 64
+    n_bars = len(page.bars())  # one, or some more where the machine is quick
+    assert 1 <= n_bars < 64
     assert page.bars()[:5] == whole[:n_bars]
     page.page.click("#more")  # it can be gone on from
     page.until(f"studio.state.nWritten === {n_bars + 4}")
