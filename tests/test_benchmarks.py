@@ -147,6 +147,7 @@ CHECKS = {
 }
 
 
+@pytest.mark.slow  # the quick tests trade bars in tests/studio/browser/test_live.py
 def test_the_studio_s_benchmark_trades_bars_in_a_browser(place, monkeypatch, capsys):
     pytest.importorskip("playwright", reason="needs playwright: pip install 'nextbar[dev]'")
     if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
