@@ -61,6 +61,8 @@ LEAST_SHARED: Final = 3
 """Notes that a bar has in common at least with one that it is near to."""
 DIGEST_BITS: Final = 36
 OLDER_BYTES: Final = 5
+_LESS: Final = 8 * OLDER_BYTES - DIGEST_BITS
+_ARRAYS: Final = ("bars", "common", "near", "phrases")
 MOST_BYTES: Final = 1 << 28
 """Of one array, unpacked; what claims to hold more is damaged."""
 STRICTEST: Final = 2
@@ -147,19 +149,13 @@ class Fingerprints:
     def joined(self, other: "Fingerprints") -> "Fingerprints":
         """Those of both: a bar that is common to one of the two is common."""
         assert self.knows_metres == other.knows_metres
-        arrays = {
-            name: np.union1d(getattr(self, name), getattr(other, name))
-            for name in ("bars", "common", "near", "phrases")
-        }
+        arrays = {name: np.union1d(getattr(self, name), getattr(other, name)) for name in _ARRAYS}
         n_tunes, n_bars = self.n_tunes + other.n_tunes, self.n_bars + other.n_bars
         return Fingerprints(n_tunes, n_bars, self.knows_metres, **arrays)
 
     def to_bytes(self) -> bytes:
         """The file ``FILE`` with them."""
-        packed = {
-            name: np.frombuffer(_packed(getattr(self, name)), np.uint8)
-            for name in ("bars", "common", "near", "phrases")
-        }
+        packed = {name: np.frombuffer(_packed(getattr(self, name)), np.uint8) for name in _ARRAYS}
         facts = f"{FORMAT} {self.n_tunes} {self.n_bars} {int(self.knows_metres)}"
         return save(packed, {"nextbar": facts})
 
@@ -174,7 +170,7 @@ class Fingerprints:
             if facts[0] not in (FORMAT, OLDER_FORMAT):
                 raise RunError(f"{path}: of another version of nextbar; export the model anew")
             read = _unpacked if facts[0] == FORMAT else _of_older
-            arrays = {name: read(stored[name]) for name in ("bars", "common", "near", "phrases")}
+            arrays = {name: read(stored[name]) for name in _ARRAYS}
             return cls(int(facts[1]), int(facts[2]), facts[3] == "1", **arrays)
         except (SafetensorError, OSError, KeyError, IndexError, ValueError, zlib.error) as error:
             raise RunError(f"{path} is damaged ({error}); restore it") from error
@@ -266,9 +262,6 @@ def _digests(contents: Iterable[bytes]) -> Digests:
 def _is_in(digest: int, digests: Digests) -> bool:
     place = int(np.searchsorted(digests, np.uint64(digest)))
     return place < len(digests) and int(digests[place]) == digest
-
-
-_LESS: Final = 8 * OLDER_BYTES - DIGEST_BITS
 
 
 def _packed(digests: Digests) -> bytes:
