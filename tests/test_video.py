@@ -54,6 +54,41 @@ def test_a_model_of_balls_says_the_next_frame_better_than_the_last_one_again_doe
     assert trials.next_frame_error(training.writer, test) < 0.85 * copied
 
 
+def test_edges_are_as_steep_as_real_ones_half_where_they_are_spread_and_none_in_the_dark():
+    import trials
+
+    real = np.zeros((1, 8, 8), np.uint8)
+    real[:, 2:6, 3:5] = 255  # 8 pixels of light; 12 sides of 1
+    grey = np.zeros((1, 8, 8), np.uint8)
+    grey[:, 1:5, 2:6] = 127  # 16 pixels of half the light; 16 sides of a half
+    assert trials.sharpness(real, real) == 1
+    assert trials.sharpness(grey, real) == pytest.approx((16 / 4) / 12, rel=0.02)
+    assert trials.sharpness(np.zeros_like(real), real) == 0
+
+
+def test_the_trial_of_digits_prints_each_row_of_the_document(small, monkeypatch, capsys, tmp_path):
+    import functools
+    import json
+
+    import clips
+    import trials
+
+    strokes = np.zeros((2, 16, 16))
+    strokes[0, :, 7], strokes[1, 7] = 1, 1
+    monkeypatch.setattr(clips, "_handwriting", lambda _: (strokes, np.array([1, 7])))
+    monkeypatch.setattr(
+        trials, "reader_of_digits", functools.partial(trials.reader_of_digits, updates=2)
+    )
+    trials.app(
+        "digits --minutes 0.001 --clips 20 --tested 3 --times 2 --out".split() + [str(tmp_path)],
+        result_action="return_value",
+    )
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(rows) == ["nextbar", "the last frame again", "a black frame", "real"]
+    assert rows["a black frame"]["sharpness"] == 0
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
 def test_balls_stay_in_their_box_and_out_of_each_other():
     import clips
 

@@ -88,7 +88,8 @@ def sharpness(frames: Frames, real: Frames) -> float:
 
     def steepness(of: Frames) -> float:
         down, right = (np.diff(of / 255.0, axis=axis) for axis in (-2, -1))
-        return float(np.square(down).mean() + np.square(right).mean()) / float((of / 255.0).mean())
+        light = float((of / 255.0).mean())
+        return float(np.square(down).mean() + np.square(right).mean()) / light if light else 0.0
 
     return steepness(frames) / steepness(real)
 
