@@ -66,7 +66,7 @@ def test_edges_are_as_steep_as_real_ones_half_where_they_are_spread_and_none_in_
     assert trials.sharpness(np.zeros_like(real), real) == 0
 
 
-def test_the_trial_of_digits_prints_each_row_of_the_document(small, monkeypatch, capsys, tmp_path):
+def test_the_trial_of_digits_prints_each_row_of_the_document(monkeypatch, capsys, tmp_path):
     import functools
     import json
 
@@ -79,10 +79,7 @@ def test_the_trial_of_digits_prints_each_row_of_the_document(small, monkeypatch,
     monkeypatch.setattr(
         trials, "reader_of_digits", functools.partial(trials.reader_of_digits, updates=2)
     )
-    trials.app(
-        "digits --minutes 0.001 --clips 20 --tested 3 --times 2 --out".split() + [str(tmp_path)],
-        result_action="return_value",
-    )
+    trials.digits(minutes=0.001, clips=20, tested=3, times=2, out=tmp_path)
     rows = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(rows) == ["nextbar", "the last frame again", "a black frame", "real"]
     assert rows["a black frame"]["sharpness"] == 0
