@@ -187,6 +187,18 @@ def test_the_prior_weight_warms_up_and_the_rates_settle(columns):
     assert [rate for _, rate in seen] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0.05])
 
 
+def test_the_prior_weight_grows_as_the_rates_settle(columns):
+    config = override(columns, epochs=10, settle=0.2, prior_growth=3.0)
+    training = begin_training(build_model(SHAPE, config))
+    training.steps_per_epoch = 10
+    seen = []
+    for step in (0, 9, 79, 80, 90, 95):
+        training.step = step
+        seen.append(warmth(training))
+    # in the last 20 of 100 steps from 1 to 3, a tenth in each; the rates fall a twentieth in each
+    assert seen == pytest.approx([0.1, 1, 1, 1, 2, 2.5])
+
+
 def test_weights_decay_in_encoder_and_generator_and_not_in_the_discriminator(columns):
     config = override(columns, weight_decay=0.5, learning_rate=0.1)
     training = begin_training(build_model(SHAPE, config))

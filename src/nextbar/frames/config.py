@@ -167,6 +167,14 @@ class Config:
         low=0,
         high=1_000_000,
     )
+    prior_growth: float = setting(
+        1.0,
+        "how many times the prior weight there is in the end, to which it grows as the learning "
+        "rates settle: first a latent is to be used, then what is drawn is to be like what was "
+        "read; 1: it stays; not in the paper",
+        low=0,
+        high=1e6,
+    )
 
     batch: int = setting(64, "pairs of frames in one update", low=2, high=65536)
     epochs: int = setting(300, "how often each training pair is seen", low=1, high=1_000_000)

@@ -73,7 +73,7 @@ def encoder_and_generator_gradients(
 
     E sees the feature matching and the KL loss only: no adversarial gradient
     reaches it. With a learned prior both E and G also go down the reconstruction,
-    which is not in the paper. warmth: 0-1, how much of the prior weight counts already.
+    which is not in the paper. warmth: how often the prior weight counts at this step.
     """
     config = model.config
     is_likelihood = config.has_learned_prior

@@ -178,9 +178,11 @@ def _dropout_decided(training: Training, replicas: Replicas) -> Iterator[None]:
 
 
 def warmth(training: Training) -> float:
-    """How much of the prior weight counts at this step, 0-1."""
-    steps = training.model.config.warm_up * training.steps_per_epoch
-    return min(1.0, (training.step + 1) / steps) if steps else 1.0
+    """How often the prior weight counts at this step: from 0 to 1, in the end ``prior_growth``."""
+    config = training.model.config
+    steps = config.warm_up * training.steps_per_epoch
+    warm = min(1.0, (training.step + 1) / steps) if steps else 1.0
+    return warm * (1 + (config.prior_growth - 1) * (1 - calm(training)))
 
 
 def calm(training: Training) -> float:
