@@ -254,6 +254,18 @@ def test_sequences_too_short_for_phrases_leave_it_unlearned_and_it_does_not_choo
     assert not model.chooses(Sampling(choose=1))
 
 
+def test_where_no_sequence_can_say_when_to_stop_nothing_is_rolled_out(config, monkeypatch):
+    def roll_out_in_vain(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("nextbar.frames.phrase_training.roll_out", roll_out_in_vain)
+    sequences = squares(n_videos=3, n_frames=WRITTEN + 2)  # of seven the fourth would say it
+    model = build_model(SQUARE, config).eval()
+    how = {"sampling": Sampling(choose=1), "perceive": lambda frames: frames}
+    assert not list(train_phrases(model, sequences, np.arange(3), **how))
+    assert not model.chooses(Sampling(choose=1))
+
+
 @pytest.mark.usefixtures("quick")
 def test_one_frame_by_itself_is_the_frame_of_the_rollout(config):
     model, _ = trained(config, squares(n_videos=20, n_frames=WRITTEN + 2))
