@@ -101,12 +101,14 @@ def test_cells_above_are_given_those_that_are_held_below():
 
 
 @torch.no_grad()
-def test_nothing_is_written_where_no_column_is():
+def test_nothing_is_written_where_no_column_is_nor_where_nothing_is_held():
     _, generator = small("causal")
     latent = torch.randn(3, 8, generator=torch.Generator().manual_seed(2))
+    generator.layers[-1].product.bias.fill_(5.0)  # everywhere something is likely
     there = torch.tensor([[True, True, False, False]]).expand(3, -1)
-    frames, _ = decode_around(generator, latent, held((0, 2, 1)), there)
+    frames, _ = decode_around(generator, latent, held((0, 2, 1), decided=[(0, 3, 0)]), there)
     assert frames[..., :2].any()
+    assert not frames[:, 0, 3, 0].any()
     assert not frames[..., 2:].any()
 
 
@@ -137,14 +139,15 @@ def test_a_frame_around_held_cells_is_likelier_than_one_that_was_drawn_without_t
     assert again.log_likelihood == weighed[-1]
 
 
-LEANING = torch.tensor([0.5, -0.3, 0.2, -0.6])
+LEANING = torch.tensor([1.0, -1.5, 2.0, -1.0])
 """How much each part by itself leans to 1, and not to -1."""
 
 
 def leaning(contexts, before, state, which):
-    """Each part is 1 or -1: as its context leans, and the sum of the parts before."""
+    """Each part is 1 or -1: as its context leans, and against the sum of the parts before."""
+    assert contexts[0].flatten().tolist() == LEANING[which].tolist()
     state = state + before.transpose(0, 1)
-    logit = (contexts[:, 0] + 0.8 * state[0])[:, None]  # (B, 1, 1)
+    logit = (contexts[:, 0] - 1.2 * state[0])[:, None]  # (B, 1, 1)
     weights = torch.cat([F.logsigmoid(-logit), F.logsigmoid(logit)], dim=2)
     assert which.stop - which.start == 1
     means = torch.tensor([-1.0, 1.0])[:, None].expand(len(weights), 1, 2, 1)
@@ -173,7 +176,7 @@ def two_ways(monkeypatch):
 def test_what_is_drawn_is_as_likely_as_it_is_and_as_the_held_cells_are_under_it(two_ways):
     ways = torch.tensor(list(product((-1.0, 1.0), repeat=4)))  # (16, 4)
     sums = F.pad(ways.cumsum(dim=1)[:, :-1], (1, 0))
-    exact = torch.exp((F.logsigmoid(ways * (LEANING + 0.8 * sums)) + fit(ways)).sum(dim=1))
+    exact = torch.exp((F.logsigmoid(ways * (LEANING - 1.2 * sums)) + fit(ways)).sum(dim=1))
     exact = (exact / exact.sum()).numpy()
     n = 600
     drawn = [
@@ -181,17 +184,19 @@ def test_what_is_drawn_is_as_likely_as_it_is_and_as_the_held_cells_are_under_it(
         for seed in range(n)
     ]
     signs = torch.stack([each.frame[0, 0] for each in drawn])
+    likely = [each.log_likelihood for each in drawn]
+    torch.testing.assert_close(torch.tensor(likely), fit(signs.round()).sum(dim=1))
     numbers = (signs > 0).int() @ torch.tensor([8, 4, 2, 1], dtype=torch.int32)
     found = np.bincount(numbers.numpy(), minlength=16) / n
-    # of 600 draws half of all differences is some 0.05
-    assert np.abs(found - exact).sum() / 2 < 0.09
+    # of 600 draws half of all differences is some 0.06, by chance alone
+    assert np.abs(found - exact).sum() / 2 < 0.1
 
 
 def test_without_temperature_each_part_is_the_likeliest(two_ways):
     rng = np.random.default_rng(0)
     drawn = draw_around(two_ways, None, held(), ends=[2, 4], rng=rng, temperature=0)
-    # 0.5; -0.3 + 0.8 = 0.5; 0.2 + 1.6; -0.6 + 2.4: all lean to 1
-    assert drawn.frame[0, 0].tolist() == [1, 1, 1, 1]
+    # 1; -1.5 - 1.2; 2 - 0; -1 - 1.2
+    assert drawn.frame[0, 0].tolist() == [1, -1, 1, -1]
 
 
 @torch.no_grad()
