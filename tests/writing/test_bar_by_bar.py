@@ -297,6 +297,6 @@ def test_a_workbench_that_remembers_two_bars_writes_the_same_piece(bench, monkey
         2,
         bench.blends(sketch, bar=2, first=sketch.bars[0], second=sketch.bars[5], steps=3)[1].recipe,
     )
-    monkeypatch.setattr("nextbar.writing.workbench.BARS_IN_MIND", 2)
+    monkeypatch.setattr("nextbar.writing.made_bars.BARS_IN_MIND", 2)
     forgetful = Workbench(bench.composer)
     np.testing.assert_array_equal(forgetful.rolls(sketch), bench.rolls(sketch))
