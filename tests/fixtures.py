@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nextbar.frames import checkpoint
+from nextbar.frames.record import read_description
 from nextbar.music.bars import NOTE
 from nextbar.music.score import to_score, write_midi
-from nextbar.writing.composer import Composer
+from nextbar.writing.composer import Composer, load
 
 TINY = {
     "latent": 4,
@@ -70,29 +72,39 @@ def write_tunes(folder: Path, n_tunes: int = 12) -> Path:
 
 
 @torch.no_grad()
-def let_it_sound(composer: Composer) -> Composer:
-    """The composer, its last layer changed so that a twentieth of all cells are heard.
+def let_it_sound(composer: Composer, share: float = 0.05) -> Composer:
+    """The composer, its last layer changed so that this share of all cells is heard.
 
     Two short epochs leave a model silent, and silence shows nothing.
     """
     last = composer.model.generator.layers[-1]
     noise = np.random.default_rng(0).standard_normal((64, composer.model.latent_size))
     if composer.model.config.layout == "columns":
-        return _let_gates_open(composer, torch.from_numpy(noise).float())
+        return _let_gates_open(composer, torch.from_numpy(noise).float(), share)
     frames = composer.model.generator(torch.from_numpy(noise).float())
     above_bias = torch.atanh(2 * frames - 1) - last.bias
     last.weight.div_(above_bias.std())
-    last.bias.fill_(-0.3 - (above_bias / above_bias.std()).quantile(0.95).item())
+    last.bias.fill_(-0.3 - (above_bias / above_bias.std()).quantile(1 - share).item())
     return composer
 
 
 @torch.no_grad()
-def _let_gates_open(composer: Composer, latents: torch.Tensor) -> Composer:
+def _let_gates_open(composer: Composer, latents: torch.Tensor, share: float) -> Composer:
     """As above, where a gate decides what is heard; and what was heard before decides much."""
     last = composer.model.generator.layers[-1].product
     last.bias.zero_()
     gates = composer.model.generator.decode(latents)[0].gates
     last.weight.div_(gates.std())
-    last.bias[: len(last.bias) // 2] = -(gates / gates.std()).quantile(0.95)
+    last.bias[: len(last.bias) // 2] = -(gates / gates.std()).quantile(1 - share)
     composer.model.encoder.parts.output[-1].weight.mul_(8)
     return composer
+
+
+def let_run_sound(run: Path, share: float = 0.05) -> None:
+    """The same of a run folder: what is loaded from it is heard."""
+    training = checkpoint.load_training(run, read_description(run).config, torch.device("cpu"))
+    weights = let_it_sound(load(run), share).model.state_dict()
+    for model in (training.model, training.averaged):
+        if model is not None:
+            model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    checkpoint.save_training(run, training)

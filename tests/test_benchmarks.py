@@ -18,7 +18,7 @@ import torch
 import nextbar
 from nextbar.frames.model import build_model
 
-from .fixtures import write_tune
+from .fixtures import SEVERAL_METRES, let_run_sound, write_tune
 from .test_readme import ROOT, commands
 
 SMALLER = {
@@ -44,7 +44,7 @@ COMMANDS = {Path(words[1]).stem: words[1:] for words in commands() if words[0] =
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with FOLDER, a CORPUS of it, and a RUN that was trained on that, for seconds."""
+    """A folder with FOLDER, a CORPUS of it, and a RUN that was trained on that, for a second."""
     place = tmp_path_factory.mktemp("benchmarks")
     for number in range(12):
         write_tune(place / "FOLDER" / f"tune{number:02}.mid", n_bars=36, seed=number)
@@ -52,11 +52,8 @@ def place(tmp_path_factory):
     for song in sorted((place / "FOLDER").glob("*.mid"))[:2]:  # at 120, in 4/4
         beats = "".join(f"{0.5 * beat} {beat % 4 + 1}\n" for beat in range(145))
         song.with_suffix(".beats.txt").write_text(beats)
-    few = {"encoder_channels": (32, 32), "generator_channels": (32, 32), "latent": 4}
-    few |= {"phrase_updates": 0}
-    nextbar.train(
-        corpus, place / "RUN", preset="small", epochs=40, batch=32, learning_rate=0.004, **few
-    )
+    nextbar.train(corpus, place / "RUN", **SEVERAL_METRES)
+    let_run_sound(place / "RUN", share=0.01)  # of 88 x 16 cells some 14
     (place / "demo").mkdir()
     (place / "demo" / "run").symlink_to(place / "RUN")
     return place

@@ -24,7 +24,9 @@ ABSENT = {
 """Modules, functions of ``os`` and signals that Python does not have on a system."""
 SCRIPT = """
 import os, signal, subprocess, sys
-import torch.distributed, matplotlib, symusic  # what they do on Linux is their own matter
+import matplotlib, symusic  # what they do on Linux is their own matter
+if __name__ == "__main__":
+    import torch.distributed
 modules, functions, signals = {absent!r}
 sys.modules.update(dict.fromkeys(modules))  # to import one is an ImportError
 for home, names in ((os, functions), (signal, signals)):

@@ -107,6 +107,7 @@ def test_frames_that_are_not_known_are_passed_over_in_training_and_nothing_chang
     torch.testing.assert_close(training.contexts, writing.contexts)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("kinds", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_frame_between_two_fits_the_one_behind_it(columns, monkeypatch, kinds):
     """Three frames: one that says nothing, then the same row twice, a row of four."""

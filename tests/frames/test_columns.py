@@ -38,9 +38,12 @@ def test_frames_of_any_size_come_back_in_their_size(columns, shape):
 
 def test_each_part_is_drawn_given_the_parts_before_it(columns):
     model = build_model(SHAPE, override(columns, latent_mixture=1)).eval()
-    reading = model.encoder(torch.zeros(3, 2, 16, 16))
+    rng = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # each part looks for its like at other distances
+        model.encoder.remember.scores.normal_(0, 3, generator=rng)
+    reading = model.encoder(torch.rand(3, 2, 16, 16, generator=rng))
     assert isinstance(reading, Chain)
-    noise = torch.randn(3, model.noise_size, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(3, model.noise_size, generator=rng)
     latent = reading.draw(noise)
     _, means, log_variances, _ = reading.given(latent)
     # of one normal a part is its mean and its noise; 16 parts of 2
@@ -51,6 +54,16 @@ def test_each_part_is_drawn_given_the_parts_before_it(columns):
     depends = (reading.given(other).means != means).flatten(2).any(dim=2)  # (3, parts)
     assert not depends[:, :4].any(), "what came before does not depend on it"
     assert depends[:, 4:].all(), "what comes after does"
+
+
+@pytest.mark.parametrize(("bias", "bound"), [(1000.0, 10.0), (-1000.0, -10.0)])
+def test_a_first_guess_of_a_variance_does_not_overflow(columns, bias, bound):
+    encoder = build_model(SHAPE, columns).encoder.eval()
+    with torch.no_grad():
+        encoder.parts.output[-1].bias.fill_(bias)
+        mixture = encoder(torch.zeros(1, 2, 16, 16)).given(torch.zeros(1, 32))
+    assert mixture.log_variances.unique().tolist() == [bound]  # exp(1000) is infinite
+    assert mixture.means.abs().min() > 900
 
 
 def test_parts_look_for_their_like_in_the_history_itself(columns):

@@ -187,6 +187,35 @@ def test_a_frame_does_not_depend_on_the_widths_of_others_that_are_written_beside
             assert torch.equal(latent, latents[one])
 
 
+def test_of_each_frame_of_the_history_its_own_columns_are_read(columns):
+    encoder = build_model(SHAPE, columns, WIDTHS).encoder.eval()
+    laid = []
+    encoder.together.register_forward_pre_hook(lambda _, given: laid.append(given[0]))
+    kinds = torch.tensor([[3, 1, 0], [0, 3, 1]])  # 6 and 12 columns before 16, 16 and 6 before 12
+    encoder(torch.ones(2, 2, 16, 16), kinds)
+    n_read = laid[0][..., -2:].sum(dim=1)  # the last two maps say which there are of either frame
+    assert n_read.tolist() == [[6, 12], [16, 6]]
+
+
+def test_a_latent_has_the_parts_of_the_frame_that_comes_and_not_of_those_before(columns):
+    model = build_model(SHAPE, columns, WIDTHS).eval()
+    reading = model.read(some_pairs(NARROW)[0], NARROW)
+    assert reading.there.sum(dim=1).tolist() == [12, 12, 6]  # before the last two of 12
+
+
+def test_what_is_read_is_told_the_kind_of_the_frame_that_comes(columns):
+    model = build_model(SHAPE, columns, WIDTHS).eval()
+    with torch.no_grad():
+        model.encoder.place_in_kind.copy_(torch.arange(4.0)[:, None, None])
+        history = some_pairs(torch.ones(1, 3, dtype=torch.int64))[0]
+        ones, comes, was = (
+            model.read(history, torch.tensor([kinds])).contexts
+            for kinds in ([1, 1, 1], [1, 1, 2], [2, 1, 1])  # both of 12 columns
+        )
+    torch.testing.assert_close(comes - ones, torch.ones_like(ones))
+    torch.testing.assert_close(was, ones)
+
+
 def test_the_end_of_the_latest_frame_is_what_the_first_part_begins_from(columns):
     encoder = build_model(SHAPE, columns, WIDTHS).encoder
     columns_ = torch.arange(16.0).view(1, 16, 1).expand(3, 16, 8)

@@ -111,6 +111,31 @@ def test_it_learns_to_tell_real_phrases_from_written_ones():
     assert discriminator.n_updates == 60
 
 
+@pytest.mark.usefixtures("random_state_restored")
+def test_what_is_learned_from_is_moved_by_some_rows_and_by_nothing_else(monkeypatch):
+    seen, ask = [], PhraseDiscriminator.forward
+
+    def listen(self, given):
+        if self.training:
+            seen.append(given)
+        return ask(self, given)
+
+    monkeypatch.setattr(PhraseDiscriminator, "forward", listen)
+    frames = torch.zeros(8, WRITTEN + 1, 2, 12, 4, dtype=torch.bool)
+    frames[:, :, 0, 5, :2] = True  # the first channel's sixth row, in two columns
+    each = Learned(frames, ends_of(8, PHRASE, np.random.default_rng(0)))
+    torch.manual_seed(0)
+    discriminator = PhraseDiscriminator((2, 12, 4))
+    of_all = Examples(each, each, each)
+    list(learn_phrases(discriminator, of_all, of_all, n_updates=30, seed=0))
+    moves = set()
+    for given in seen:
+        row = int(given[0, 0, 0, :, 0].int().argmax())
+        assert torch.equal(given, torch.roll(frames[:1, :PHRASE], row - 5, 3).expand_as(given))
+        moves.add(row - 5)
+    assert moves == {-3, -2, -1, 0, 1, 2, 3}
+
+
 @pytest.mark.usefixtures("no_rows_moved", "random_state_restored")
 def test_the_state_that_did_best_on_held_back_phrases_is_kept(monkeypatch):
     asked = iter([0.5, 0.1, 0.9, 0.9, 0.9, 0.9])
@@ -251,6 +276,18 @@ def test_a_model_learns_what_tells_its_phrases_and_writes_by_it(config):
 def test_sequences_too_short_for_phrases_leave_it_unlearned_and_it_does_not_choose(config):
     model, losses = trained(config, squares(n_videos=20, n_frames=WRITTEN))
     assert losses == []
+    assert not model.chooses(Sampling(choose=1))
+
+
+def test_where_no_sequence_can_say_when_to_stop_nothing_is_rolled_out(config, monkeypatch):
+    def roll_out_in_vain(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("nextbar.frames.phrase_training.roll_out", roll_out_in_vain)
+    sequences = squares(n_videos=3, n_frames=WRITTEN + 2)  # of seven the fourth would say it
+    model = build_model(SQUARE, config).eval()
+    how = {"sampling": Sampling(choose=1), "perceive": lambda frames: frames}
+    assert not list(train_phrases(model, sequences, np.arange(3), **how))
     assert not model.chooses(Sampling(choose=1))
 
 

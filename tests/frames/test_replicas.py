@@ -13,6 +13,8 @@ from nextbar.frames.config import Config
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import Joint, Replicas, few_threads, launch
 
+from . import together
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -102,14 +104,17 @@ def test_a_count_that_disagrees_with_torchrun_is_refused(monkeypatch):
 
 
 def trained_by(n_processes, out, batch):
-    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}", "-m"]
-    module = ["tests.frames.together", str(out), str(batch)]
-    words = [*launcher, *module] if n_processes > 1 else module
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    if n_processes == 1:
+        together.main(out, batch)
+    else:
+        launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
+        words = [*launcher, "-m", together.__name__, str(out), str(batch)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=ROOT, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
     return [load_file(path) for path in sorted(out.glob(f"*-of-{n_processes}.safetensors"))]
 
 

@@ -19,8 +19,7 @@ from nextbar.frames.training import begin_training, train
 from .conftest import SHAPE, squares
 
 
-def main() -> None:
-    out, batch = Path(sys.argv[1]), int(sys.argv[2])
+def main(out: Path, batch: int) -> None:
     torch.set_num_threads(1)
     config = Config(
         latent=8,
@@ -42,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -9,7 +9,14 @@ import pytest
 import nextbar
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
-from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
+from nextbar.frames.rollout import SLOTS
+from nextbar.writing.bar_by_bar import (
+    WrittenBar,
+    _candidates_of,
+    blend,
+    notes_of_bar,
+    write_bars,
+)
 from nextbar.writing.beginning import begin_from
 from nextbar.writing.piece import Before, Draw
 from nextbar.writing.sketch import Sketch, Written
@@ -46,6 +53,16 @@ def composed(bench, n_bars=4, *, sketch=None, seed=1, **options):
     for grown, _ in bench.compose(sketch, bars=n_bars, seed=seed, sampling=sampling):
         sketch = grown
     return sketch
+
+
+def test_each_bar_and_each_further_attempt_has_candidates_and_luck_of_its_own(model):
+    draws = [Draw(5, 0, Sampling()), Draw(5, 1, Sampling())]
+    draws += [Draw(5, 1, Sampling(), attempt=attempt) for attempt in (1, 2)]
+    drawn = [_candidates_of(model, draw) for draw in draws]
+    rows = [tuple(row.tolist()) for noise, _ in drawn for row in noise]
+    lucks = [tuple(luck.tolist()) for _, luck in drawn]
+    assert len(rows) == len({*rows}) == 4 * SLOTS
+    assert len({*lucks}) == 4
 
 
 def test_bars_written_one_by_one_are_those_of_a_piece_written_at_once(bench):
@@ -297,6 +314,6 @@ def test_a_workbench_that_remembers_two_bars_writes_the_same_piece(bench, monkey
         2,
         bench.blends(sketch, bar=2, first=sketch.bars[0], second=sketch.bars[5], steps=3)[1].recipe,
     )
-    monkeypatch.setattr("nextbar.writing.workbench.BARS_IN_MIND", 2)
+    monkeypatch.setattr("nextbar.writing.made_bars.BARS_IN_MIND", 2)
     forgetful = Workbench(bench.composer)
     np.testing.assert_array_equal(forgetful.rolls(sketch), bench.rolls(sketch))

@@ -182,13 +182,15 @@ def test_what_cannot_be_written_is_said_and_not_given_out(model, tmp_path, monke
     monkeypatch.setattr(Fingerprints, "_verdict", lambda *_: "copy")
     monkeypatch.setattr("nextbar.writing.no_copies.DRAWS_AS_WARM", 64)
     no_copies = model.no_copies()
-    (piece,) = model.compose([None], bars=2, seeds=[1], metre=METRE, no_copies=no_copies)
+    plain = replace(model.sampling, choose=0)
+    how = {"metre": METRE, "sampling": plain, "no_copies": no_copies}
+    (piece,) = model.compose([None], bars=2, seeds=[1], **how)
     assert not piece.check.is_passed
     assert (piece.n_bars, piece.check.stuck_at) == (0, 1), "it ends before that bar"
     with pytest.raises(CopiedError, match="seed 1: every draw of bar 1 was a copy"):
-        model.generate(bars=1, seed=1, no_copies=True)
+        model.generate(bars=1, seed=1, choose=0, no_copies=True)
     words = ["generate", "--out", str(tmp_path), "--no-copies", "--pieces", "1", "--bars", "1"]
-    assert main([*words, "--no-wav", "--no-pictures"]) == 1
+    assert main([*words, "--choose", "0", "--no-wav", "--no-pictures"]) == 1
     assert "1 of 1 pieces were left out" in " ".join(capsys.readouterr().err.split())
     record = json.loads((tmp_path / RECORD).read_text())
     assert record["pieces"] == {}

@@ -22,14 +22,11 @@ from nextbar.frames.chain import Chain
 from nextbar.frames.columns import ColumnGenerator, columns_of
 from nextbar.frames.contracts import (
     NEVER,
-    Columns,
     Consecutive,
-    Drawn,
     Frames,
     Kinds,
     Latents,
     There,
-    levels_of,
 )
 from nextbar.frames.model import After, Model
 from nextbar.frames.replicas import few_threads
@@ -59,23 +56,14 @@ def decode_around(
 
     latent: (B, width * latent). there: (B, W), the columns that are drawn, if not all.
     """
-    channels, height, _ = generator.shape
-    parts = latent.view(len(latent), -1, generator.latent)
-    maps = generator.layers(generator.project(parts, there), there)
-    gates, levels = (each.float() for each in maps.chunk(2, dim=2))  # (B, W, C H)
-    if there is not None:
-        gates = gates.masked_fill(~there[..., None], NEVER)
+    gates, levels = generator.by_latent(latent, there)
     decided, on = (columns_of(each[None].float()) > 0 for each in held)  # (1, W, C H)
     written = torch.where(decided, torch.where(on, -NEVER, NEVER), gates)
     if generator.below is not None:
         written = generator.below.write(written)
         gates = generator.below(gates, (written > 0).to(gates.dtype))
     of_held = torch.where(decided, F.logsigmoid(torch.where(on, gates, -gates)), 0.0).sum(dim=2)
-
-    def as_frames(columns: Columns) -> Frames:
-        return columns.transpose(1, 2).reshape(len(columns), channels, height, -1)
-
-    return Drawn(levels_of(as_frames(levels)), as_frames(written)).frames(), of_held
+    return generator.drawn(written, levels).frames(), of_held
 
 
 @torch.inference_mode()

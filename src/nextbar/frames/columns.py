@@ -33,7 +33,7 @@ from nextbar.frames.contracts import (
     Verdict,
     levels_of,
 )
-from nextbar.frames.emission import LIKELY, Below
+from nextbar.frames.emission import LIKELY, Below, Cells
 
 
 def columns_of(frames: Frames) -> Float[Tensor, "batch width rows"]:
@@ -212,23 +212,37 @@ class ColumnGenerator(nn.Module):
         emission the gates of these are then given its cells, and not given those drawn before.
         rows: where nothing may be, nothing is, and the cells above know of it.
         """
-        channels, height, _ = self.shape
-        latent = torch.cat(latents)
-        latent = latent.view(len(latent), -1, self.latent)  # (all B, W, latent)
         of_all = None if there is None else there.repeat(len(latents), 1)
-        columns = self.layers(self.project(latent, of_all), of_all)  # (all B, W, 2 C H)
-        if rows is not None:
-            open_rows = F.pad(rows.repeat(1, channels), (0, channels * height), value=True)
-            columns = columns.masked_fill(~open_rows[:, None], NEVER)
+        gates, levels = self.by_latent(torch.cat(latents), of_all, rows)
         if self.below is not None:
-            gates, levels = columns.chunk(2, dim=2)
-            gates = gates.float()
-            if of_all is not None:  # nothing is written where no column is
-                gates = gates.masked_fill(~of_all[..., None], NEVER)
-            columns = torch.cat([self._given_cells(gates, current), levels], dim=2)
-        maps = columns.transpose(1, 2).float().unflatten(1, (2, channels, height))
-        drawn = [Drawn(levels_of(p[:, 1]), p[:, 0]) for p in maps.split(list(map(len, latents)))]
-        return [each.within(there) for each in drawn]
+            gates = self._given_cells(gates, current)
+        lengths = list(map(len, latents))
+        of_each = zip(torch.split(gates, lengths), torch.split(levels, lengths), strict=True)
+        return [self.drawn(*each).within(there) for each in of_each]
+
+    def by_latent(
+        self,
+        latent: Latents,
+        there: There | None,
+        rows: Rows | None = None,
+    ) -> tuple[Cells, Cells]:
+        """Gates and levels of the cells of all columns as the latent alone has them, (B, W, C H).
+
+        there, rows: as for :meth:`forward`; elsewhere no gate is open, so that nothing is written.
+        """
+        parts = latent.view(len(latent), -1, self.latent)  # (B, W, latent)
+        gates, levels = self.layers(self.project(parts, there), there).float().chunk(2, dim=2)
+        if rows is not None:
+            gates = gates.masked_fill(~rows.repeat(1, self.shape[0])[:, None], NEVER)
+        if there is not None:
+            gates = gates.masked_fill(~there[..., None], NEVER)
+        return gates, levels
+
+    def drawn(self, gates: Cells, levels: Cells) -> Drawn:
+        """What is drawn by the gates and levels of columns, each (B, W, C H)."""
+        rows = self.shape[:2]
+        gate, level = (torch.unflatten(each.transpose(1, 2), 1, rows) for each in (gates, levels))
+        return Drawn(levels_of(level), gate)
 
     def _given_cells(
         self, gates: Float[Tensor, "all width cells"], current: Frames | None

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from nextbar.errors import CorpusError
 from nextbar.frames.config import Sampling
 from nextbar.frames.contracts import Frames
 from nextbar.frames.model import Model
@@ -42,12 +41,13 @@ def train_phrases(
     assert discriminator is not None
     rng = np.random.default_rng([config.seed, 5])
     is_back = np.arange(len(chosen)) % HELD_BACK == HELD_BACK // 2
-    parts = []
-    for part, n in ((chosen[~is_back], ROLLOUTS), (chosen[is_back], ROLLOUTS // HELD_BACK)):
-        try:
-            parts.append(_learn_from(model, sequences, part, n, sampling, perceive, rng))
-        except CorpusError:
-            return
+    learned, back = (_firsts(sequences, chosen[part]) for part in (~is_back, is_back))
+    if not (len(learned) and len(back)):
+        return
+    parts = [
+        _learn_from(model, sequences, firsts, n, sampling, perceive, rng)
+        for firsts, n in ((learned, ROLLOUTS), (back, ROLLOUTS // HELD_BACK))
+    ]
     seed = int(rng.integers(2**31))
     yield from learn_phrases(discriminator, *parts, n_updates=config.phrase_updates, seed=seed)
 
@@ -55,15 +55,15 @@ def train_phrases(
 def _learn_from(
     model: Model,
     sequences: Sequences,
-    chosen: npt.NDArray[np.integer],
+    firsts: npt.NDArray[np.int64],
     n: int,
     sampling: Sampling,
     perceive: Callable[[Frames], Frames],
     rng: np.random.Generator,
 ) -> Examples:
     """Real sequences, rolled out ones behind a real frame, and such from noise, n of each."""
-    real = _real(sequences, _firsts(sequences, chosen, n, rng))
-    numbers = _firsts(sequences, chosen, n, rng)
+    real = _real(sequences, firsts[rng.integers(len(firsts), size=n)])
+    numbers = firsts[rng.integers(len(firsts), size=n)]
     first = sequences.fetch(numbers)[:, None]
     plain = Sampling(temperature=sampling.temperature, follow=sampling.follow)
     kinds = None
@@ -88,17 +88,12 @@ def _learn_from(
     )
 
 
-def _firsts(
-    sequences: Sequences, chosen: npt.NDArray[np.integer], n: int, rng: np.random.Generator
-) -> npt.NDArray[np.int64]:
-    """The numbers of n frames, each with ``WRITTEN`` behind it in its sequence."""
+def _firsts(sequences: Sequences, chosen: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """The numbers of all frames of these sequences that have ``WRITTEN`` behind them."""
     first, last = sequences.index[chosen], sequences.index[np.asarray(chosen) + 1]
     counts = np.maximum(last - first - WRITTEN, 0)
-    if not counts.sum():
-        raise CorpusError(f"no sequence of the {len(chosen)} has {WRITTEN + 1} frames")
-    all_of = np.repeat(first, counts)
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    found: npt.NDArray[np.int64] = (all_of + within)[rng.integers(len(all_of), size=n)]
+    found: npt.NDArray[np.int64] = np.repeat(first, counts) + within
     return found
 
 

@@ -23,8 +23,9 @@ from nextbar.music.grid import end_at_next_onset
 from nextbar.music.metre import bar_steps
 from nextbar.music.picture import beat_steps
 from nextbar.music.tunes import Metre
+from nextbar.writing.made_bars import Change
 from nextbar.writing.sketch import MOST_BARS, Own, OwnNote, Sketch
-from nextbar.writing.workbench import Change, Workbench
+from nextbar.writing.workbench import Workbench
 
 COMMIT: Final = 0.02
 """Seconds before the bar line at which an answer is taken."""

@@ -30,9 +30,10 @@ from nextbar.shipped import MODELS, name_of
 from nextbar.studio.messages import MOST_GIVEN_BARS
 from nextbar.writing.bar_by_bar import notes_of_bar
 from nextbar.writing.composer import load
+from nextbar.writing.made_bars import Change
 from nextbar.writing.piece import Composition
 from nextbar.writing.sketch import Own, Sketch, Written, recipe_to_json, sound_from_json
-from nextbar.writing.workbench import Change, Workbench
+from nextbar.writing.workbench import Workbench
 
 Json = dict[str, Any]
 MOST_TUNES: Final = 5_000
