@@ -105,6 +105,14 @@ def test_what_stands_in_ten_tunes_is_nobody_s_however_often_in_one():
     assert judged(learned(*followed), piece_of_bars([40, 42], [60, 62])).phrases == [False, True]
 
 
+def test_the_share_of_phrases_that_are_known_is_of_those_with_three_notes_or_more():
+    longer = piece_of_bars([60, 62, 64, 65, 67], [67, 65, 64, 62, 60], [], [60])
+    bars = TrainingBars.of_pieces([longer], n_steps=16)
+    # the tune's phrase is known, its second bar and silence are not; silence and one note count not
+    assert learned(TUNE).share_of_phrases(bars) == 0.5
+    assert learned(longer).share_of_phrases(bars) == 1
+
+
 def test_what_is_near_to_nobody_s_bar_is_new():
     more, other = piece_of_bars([60, 62, 64, 65, 67]), piece_of_bars([60, 62, 64, 67])
     for n_tunes, expected in ((9, "near"), (10, "new")):
