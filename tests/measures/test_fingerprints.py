@@ -95,9 +95,30 @@ def test_what_stands_in_ten_tunes_is_nobody_s_however_often_in_one():
     ten = [*nine, piece_of_bars([50, 52], [50, 71, 72])]
     assert judged(learned(*ten), often).bars[0] == "common"
     assert judged(learned(often), often).bars[0] == "copy", "20 times in one tune are one tune"
+    # a phrase that stands in ten tunes is nobody's, either
+    for n_tunes, expected in ((9, True), (10, False)):
+        both = [piece_of_bars([60, 62], [60, 64], [50, 51 + nth]) for nth in range(n_tunes)]
+        asked = judged(learned(*both), piece_of_bars([60, 62], [60, 64]))
+        assert asked.phrases == [False, expected]
     # a phrase of two common bars is still somebody's: it stands in one tune
     followed = [*ten, piece_of_bars([40, 42], [60, 62])]
     assert judged(learned(*followed), piece_of_bars([40, 42], [60, 62])).phrases == [False, True]
+
+
+def test_the_share_of_phrases_that_are_known_is_of_those_with_three_notes_or_more():
+    longer = piece_of_bars([60, 62, 64, 65, 67], [67, 65, 64, 62, 60], [], [60])
+    bars = TrainingBars.of_pieces([longer], n_steps=16)
+    # the tune's phrase is known, its second bar and silence are not; silence and one note count not
+    assert learned(TUNE).share_of_phrases(bars) == 0.5
+    assert learned(longer).share_of_phrases(bars) == 1
+
+
+def test_what_is_near_to_nobody_s_bar_is_new():
+    more, other = piece_of_bars([60, 62, 64, 65, 67]), piece_of_bars([60, 62, 64, 67])
+    for n_tunes, expected in ((9, "near"), (10, "new")):
+        tunes = [piece_of_bars([60, 62, 64, 65], [50, 51 + nth]) for nth in range(n_tunes)]
+        for bar in (more, other):
+            assert judged(learned(*tunes), bar, strictness=2).bars == [expected]
 
 
 def test_of_many_tunes_one_percent_must_have_it():
@@ -105,6 +126,8 @@ def test_of_many_tunes_one_percent_must_have_it():
     ten = [piece_of_bars([50, 52]) for _ in range(10)]
     # 1,100 tunes: 1 % are 11
     assert judged(learned(*filler, *ten), piece_of_bars([50, 52])).bars == ["copy"]
+    # 1,050 tunes: 1 % are 10.5, which ten are not
+    assert judged(learned(*filler[:1040], *ten), piece_of_bars([50, 52])).bars == ["copy"]
     eleven = [*ten, piece_of_bars([50, 52])]
     assert judged(learned(*filler[1:], *eleven), piece_of_bars([50, 52])).bars == ["common"]
 

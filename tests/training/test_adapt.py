@@ -180,6 +180,7 @@ def test_mixed_it_lies_between_the_two(base, mine, tmp_path, capsys):
     run = nextbar.adapt(base, mine, tmp_path / "run").path
     words = ["mix", str(base), str(run), "--out"]
     assert main([*words, str(tmp_path / "half"), "--share", "0.25"]) == 0
+    assert nextbar.inspect(tmp_path / "half")["origin"]["mixed"]["share"] == 0.25
     weights = [nextbar.load(path).model.generator.state_dict() for path in (base, run)]
     mixed = nextbar.load(tmp_path / "half").model.generator.state_dict()
     for name, weight in mixed.items():
