@@ -13,6 +13,7 @@ The state with the fewest nats on validation pieces is kept. Needs SciPy.
 import argparse
 import copy
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -21,24 +22,32 @@ from rich.table import Table
 from scipy.io import loadmat
 from torch import Tensor
 
-from rnn_rbm import RnnRbm, fit
+from nextbar.measures.intervals import Interval, interval_text
+from rnn_rbm import RATE, RnnRbm, fit
 from trial import Clock
 
 PUBLISHED = {"Nottingham": 2.39, "JSB_Chorales": 6.27, "MuseData": 6.01, "Piano_midi": 7.09}
-LOOKS = 8
-"""Validations, spread evenly over the time."""
+TEMPERATURES = 1000
+"""Of a validation; the test has a tenth of them, as many, and --temperatures."""
+LOOKS, LOOK_STEPS, TEST_STEPS = 4, 400, 1500
+"""Validations, spread over the second half of the time; how many steps each and the test take."""
 
 
-def mean_nats(model: RnnRbm, lines: list[Tensor], temperatures: int, chains: int = 1) -> float:
-    """Nats a step of all steps of all pieces."""
-    return float(torch.cat([model.nats(line, temperatures, chains) for line in lines]).mean())
+def mean_nats(model: RnnRbm, lines: list[Tensor], temperatures: int, most: int) -> Interval:
+    """Nats a step, of about ``most`` steps, equally far from each other in all pieces."""
+    every = max(1, sum(map(len, lines)) // most)
+    nats = model.nats(lines, temperatures, 1, every)
+    half = 1.96 * float(nats.std(correction=0)) / len(nats) ** 0.5
+    mean = float(nats.mean())
+    return Interval(mean, mean - half, mean + half)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--minutes", type=float, default=10, help="of one core, to train in")
-    parser.add_argument("--temperatures", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=RATE, help="of learning")
+    parser.add_argument("--temperatures", type=int, default=10_000, help="at most, for the test")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -51,29 +60,33 @@ def main() -> None:
     console = Console(width=110)
     model = RnnRbm(training[0].shape[1])
     model.begin_as(training)
-    best, kept, updates, seconds = float("inf"), model, 0, 0.0
-    for look in range(LOOKS):
-        clock = Clock(chosen.minutes / LOOKS)
-        fit(model, training, clock, 2e-3 * 0.6**look)
-        updates, seconds = updates + clock.steps, seconds + clock.seconds
-        nats = mean_nats(model, validation[:40], 100)
-        console.print(f"{seconds:.0f} s, {updates:,} updates: {nats:.3f} nats a step (validation)")
-        if nats < best:
-            best, kept = nats, copy.deepcopy(model)
+    best, kept, looks, clock = float("inf"), model, 0, Clock(chosen.minutes)
+    for share in fit(model, training, clock, chosen.rate):
+        if share < 0.5 + looks / (2 * LOOKS):
+            continue
+        looks += 1
+        with clock.pause():
+            heard = mean_nats(model, validation, TEMPERATURES, LOOK_STEPS).mean
+        console.print(f"{clock.seconds:.0f} s, {clock.steps:,} updates: {heard:.3f} (validation)")
+        if heard < best:
+            best, kept = heard, copy.deepcopy(model)
     published = PUBLISHED.get(chosen.file.stem)
+    nats = {
+        f"{n:,} temperatures": mean_nats(kept, test, n, TEST_STEPS)
+        for n in (TEMPERATURES // 10, TEMPERATURES, chosen.temperatures)
+    }
     figures = {
         "benchmark": "polyphony",
         "set": chosen.file.stem,
         "minutes": chosen.minutes,
-        "updates": updates,
-        "nats a step, 100 temperatures": round(mean_nats(kept, test, 100), 3),
-        "nats a step": round(mean_nats(kept, test, chosen.temperatures), 3),
+        "updates": clock.steps,
+        "nats a step": {name: asdict(each) for name, each in nats.items()},
         "published": published,
         "parameters": sum(parameter.numel() for parameter in kept.parameters()),
     }
-    table = Table("", "here", "its paper", title=f"RNN-RBM on {chosen.file.stem}, test pieces")
-    for name in ("nats a step, 100 temperatures", "nats a step"):
-        table.add_row(name, str(figures[name]), str(published or "-"))
+    table = Table("", "here", "its paper", title=f"RNN-RBM on {chosen.file.stem}, nats a test step")
+    for name, each in nats.items():
+        table.add_row(name, interval_text(each), str(published or "-"))
     console.print(table)
     print(json.dumps(figures))
 

@@ -9,13 +9,19 @@ in the paper, but a cell sounds or does not: notes are as loud as the corpus's m
 repeated ones merge. Only the rows are looked at that the corpus uses. Each peer prints a table
 and, last, its figures as one JSON line, which stay in ``--out`` too.
 
-Run by itself: one table in Markdown of all peers whose folders lie in FOLDER.
+Run by itself: one table in Markdown of all peers whose folders lie in FOLDER. With ``--all CORPUS``
+it trains them first, one after the other, each into its folder there; one that has its figures of
+the same corpus, minutes, pieces and seed already is left as it is, so that the same command goes on
+where it was stopped.
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +44,7 @@ from nextbar.writing.folder import RECORD
 
 BARS = 5
 FIGURES = "figures.json"
+PEERS = ["c_rnn_gan", "midinet", "organ", "rnn_rbm", "seqgan", "vae", "vrae", "vrash", "wgan"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Clock:
     """Counts updates until the minutes of processor time are over."""
 
     def __init__(self, minutes: float) -> None:
-        self.minutes, self.steps, self.seconds = minutes, 0, 0.0
+        self.minutes, self.steps, self.seconds, self.paused = minutes, 0, 0.0, 0.0
 
     def updates(self) -> Iterator[float]:
         """The share of the time that is over, 0-1, before each update; at least one."""
@@ -87,7 +94,14 @@ class Clock:
         while not self.steps or self.seconds < 60 * self.minutes:
             yield min(1.0, self.seconds / (60 * self.minutes))
             self.steps += 1
-            self.seconds = time.process_time() - began
+            self.seconds = time.process_time() - began - self.paused
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """What is done meanwhile does not count."""
+        began = time.process_time()
+        yield
+        self.paused += time.process_time() - began
 
 
 def arguments(description: str | None, minutes: float = 10) -> argparse.ArgumentParser:
@@ -122,13 +136,15 @@ def batch_of(tensor: Tensor, size: int) -> Tensor:
     return torch.randint(len(tensor), (size,))
 
 
-def windows(lines: list[Tensor], n_steps: int, size: int, every: int = 1) -> Tensor:
-    """Stretches of ``n_steps`` steps of random lines, (size, n_steps, rows), silent behind ends.
+def windows(
+    lines: list[Tensor], n_steps: int, size: int, every: int = 1, behind: float = 0
+) -> Tensor:
+    """Stretches of ``n_steps`` steps of random lines, (size, n_steps, rows).
 
-    every: at which steps they may begin.
+    every: at which steps they may begin; behind: what stands behind ends, by default silence.
     """
     lengths = torch.tensor([float(len(line)) for line in lines])
-    found = lines[0].new_zeros(size, n_steps, lines[0].shape[1])
+    found = lines[0].new_full((size, n_steps, lines[0].shape[1]), behind)
     for row, number in zip(found, torch.multinomial(lengths, size, True).tolist(), strict=True):
         line = lines[number]
         last = max(0, len(line) - n_steps) // every
@@ -141,6 +157,54 @@ def windows(lines: list[Tensor], n_steps: int, size: int, every: int = 1) -> Ten
 def bars_of(lines: Tensor, n_steps: int) -> Tensor:
     """(pieces, steps, rows) -> (pieces, bars, rows, steps of a bar)."""
     return lines.reshape(len(lines), -1, n_steps, lines.shape[2]).transpose(2, 3)
+
+
+def runs_of(line: Tensor, longest: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The notes of a line, its highest rows: row, or -1 for a rest, how many steps, first step.
+
+    longest: in steps; what sounds longer becomes several, which a roll joins again.
+    """
+    heights = (line * torch.arange(1, line.shape[1] + 1)).amax(dim=1).long() - 1
+    rows, steps = heights.unique_consecutive(return_counts=True)  # type: ignore[no-untyped-call]
+    if longest is not None:
+        parts = (steps - 1) // longest + 1
+        lasts = parts.cumsum(0) - 1
+        rest = steps - (parts - 1) * longest
+        rows, steps = rows.repeat_interleave(parts), torch.full((int(parts.sum()),), longest)
+        steps[lasts] = rest
+    return rows, steps, steps.cumsum(0) - steps
+
+
+class Notes:
+    """Tokens: each (row, steps) that a corpus has is a word, rests of row -1 too."""
+
+    def __init__(self, tunes: Tunes) -> None:
+        self.tunes = tunes
+        runs = [runs_of(line, tunes.n_steps) for line in tunes.lines("training")]
+        pairs = torch.stack([torch.cat([run[part] for run in runs]) for part in (0, 1)], dim=1)
+        self.words, tokens = pairs.unique(dim=0, return_inverse=True)  # type: ignore[no-untyped-call]
+        self.texts = tokens.split([len(rows) for rows, _, _ in runs])
+        self.starts = [starts for _, _, starts in runs]
+
+    def stretches(self, length: int) -> Tensor:
+        """All stretches of so many notes that begin at a bar line, (stretches, length)."""
+        found = [
+            text.unfold(0, length, 1)[at[: len(text) - length + 1] % self.tunes.n_steps == 0]
+            for text, at in zip(self.texts, self.starts, strict=True)
+            if len(text) >= length
+        ]
+        assert found, "no tune has as many notes"
+        return torch.cat(found)
+
+    def bars(self, texts: Tensor) -> Tensor:
+        """What tokens sound like in five bars, (pieces, 5, rows, steps); the rest is cut."""
+        lines = torch.zeros(len(texts), BARS * self.tunes.n_steps, self.tunes.n_rows)
+        for line, text in zip(lines, texts, strict=True):
+            rows, steps = self.words[text].T
+            rows = rows.repeat_interleave(steps)[: len(line)]
+            sounds = rows >= 0
+            line[: len(rows)][sounds, rows[sounds]] = 1
+        return bars_of(lines, self.tunes.n_steps)
 
 
 def finish(
@@ -160,12 +224,10 @@ def finish(
     report = nextbar.evaluate(chosen.out, reference=chosen.corpus, bars=BARS, seed=chosen.seed)
     figures = {
         "benchmark": name,
-        "minutes": chosen.minutes,
-        "seed": chosen.seed,
+        **budget_of(chosen, chosen.corpus),
         "updates": clock.steps,
         "seconds": round(clock.seconds),
         "parameters": parameters,
-        "pieces": len(written),
         "given_bars": n_given,
         **more,
         "measures": report.to_json()["measures"],
@@ -181,7 +243,10 @@ def finish(
 
 
 def write_pieces(folder: Path, tunes: Tunes, written: Tensor, n_given: int) -> None:
-    """The pieces as MIDI, and a record that says how many bars they have, also silent ones."""
+    """The pieces as MIDI, and a record that says how many bars they have, also silent ones.
+
+    Pieces of an earlier run there that had more are taken away.
+    """
     kind = tunes.corpus.kind
     rolls = np.zeros((*written.shape[:2], 1, N_PITCHES, tunes.n_steps), np.uint8)
     rows = slice(tunes.low, tunes.low + tunes.n_rows)
@@ -189,6 +254,9 @@ def write_pieces(folder: Path, tunes: Tunes, written: Tensor, n_given: int) -> N
     starts = equal_bars(written.shape[1], tunes.n_steps)
     piece = {"bars": written.shape[1], "given_bars": n_given, "metres": [[1, "4/4"]]}
     made = {f"piece-{nth:04d}.mid": piece for nth in range(len(rolls))}
+    for earlier in folder.glob("piece-*.mid"):
+        if earlier.name not in made:
+            earlier.unlink()
     for each, file in zip(rolls, made, strict=True):
         notes = join_at_bar_lines(*read_rolls(each), starts)
         write_midi(to_score(notes, tempo=kind.tempo, name=file), folder / file)
@@ -196,7 +264,7 @@ def write_pieces(folder: Path, tunes: Tunes, written: Tensor, n_given: int) -> N
     write_json_atomically(folder / RECORD, record)
 
 
-TABLE: tuple[str, ...] = (*ROWS, "follows")
+TABLE: tuple[str, ...] = (*ROWS, "diversity as published", "follows")
 
 
 def table_of(folder: Path) -> list[str]:
@@ -227,7 +295,51 @@ def table_of(folder: Path) -> list[str]:
     return lines
 
 
+def budget_of(chosen: argparse.Namespace, corpus: Path) -> dict[str, Any]:
+    """What two runs of a peer have to have in common to be the same."""
+    return {
+        "corpus": Corpus.open(corpus).fingerprint,
+        "minutes": chosen.minutes,
+        "pieces": chosen.pieces,
+        "seed": chosen.seed,
+    }
+
+
+def is_done(folder: Path, budget: dict[str, Any]) -> bool:
+    """Whether a peer has its figures there already, with this budget."""
+    path = folder / FIGURES
+    return path.exists() and budget.items() <= json.loads(path.read_text()).items()
+
+
+def train_all(folder: Path, chosen: argparse.Namespace) -> None:
+    """Runs every peer that is not done; a failure of one ends it, and the same command goes on."""
+    budget, here = budget_of(chosen, chosen.all), Path(__file__).parent
+    left = [name for name in PEERS if not is_done(folder / name, budget)]
+    console = Console(width=110)
+    began = time.monotonic()
+    for nth, name in enumerate(left):
+        each = (time.monotonic() - began) / nth if nth else 60 * chosen.minutes
+        says = "at least" if not nth else "about"
+        minutes = each * (len(left) - nth) / 60
+        console.print(f"{name}: {len(left) - nth} of {len(PEERS)} left, {says} {minutes:.3g} min")
+        given = [chosen.all, "--out", folder / name, "--minutes", chosen.minutes]
+        given += ["--pieces", chosen.pieces, "--seed", chosen.seed]
+        words = [sys.executable, here / f"{name}.py", *given]
+        subprocess.run([str(word) for word in words], check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One table of all peers in a folder.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--all", type=Path, metavar="CORPUS", help="first train those not done")
+    parser.add_argument("--minutes", type=float, default=10, help="of one core, each")
+    parser.add_argument("--pieces", type=int, default=2500)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    if chosen.all is not None:
+        train_all(chosen.folder, chosen)
+    print("\n".join(table_of(chosen.folder)))
+
+
 if __name__ == "__main__":
-    asked = argparse.ArgumentParser(description="One table of all peers in a folder.")
-    asked.add_argument("folder", type=Path)
-    print("\n".join(table_of(asked.parse_args().folder)))
+    main()
