@@ -181,7 +181,7 @@ def test_a_second_run_of_all_peers_trains_those_alone_that_have_no_figures_of_it
     assert {*trial.PEERS} == {path.stem for path in PEERS.glob("*.py")} - TOGETHER
     monkeypatch.setattr(trial, "PEERS", ["organ", "vae", "vrae"])
     chosen = argparse.Namespace(all=place / "corpus", minutes=2, pieces=4, seed=0)
-    budget = trial.budget_of(chosen, chosen.all)
+    budget = trial.budget_of(chosen, nextbar.Corpus.open(chosen.all))
     for name, minutes in (("organ", 2), ("vae", 1)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "figures.json").write_text(json.dumps(budget | {"minutes": minutes}))

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trial import BARS, Clock, Tunes, arguments, bars_of, batch_of, begin, finish, runs_of
+from trial import BARS, Clock, Tunes, arguments, bars_of, batch_of, begin, descend, finish, runs_of
 
 Tuples = Float[Tensor, "batch notes 4"]
 """Of each note its length, height, intensity, and the time since the last began; standardised."""
-WIDTH, NOTES, ALONE, FREEZE = 350, 32, 0.3, 0.7
+WIDTH, NOTES, ALONE, FREEZE, LONGEST = 350, 32, 0.3, 0.7, 5.0
 
 
 def tuples_of(line: Tensor) -> Tensor:
@@ -106,10 +106,7 @@ def main() -> None:
     for share in clock.updates():
         real = notes[batch_of(notes, 20)]
         if share < ALONE:
-            of_generator.zero_grad()
-            F.mse_loss(generator.following(real), real).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
-            of_generator.step()
+            descend(of_generator, F.mse_loss(generator.following(real), real), LONGEST)
             continue
         of_generator.param_groups[0]["lr"] = 1e-4
         updates += 1
@@ -118,20 +115,14 @@ def main() -> None:
         of_d = -(says_real.log() + (1 - says_fake).log()).mean()
         fooled = -says_fake.log().mean().item()
         if of_d.item() >= FREEZE * fooled:
-            of_discriminator.zero_grad()
-            of_d.backward()
-            nn.utils.clip_grad_norm_(discriminator.parameters(), 5.0)
-            of_discriminator.step()
+            descend(of_discriminator, of_d, LONGEST)
         else:
             waited[1] += 1
         if fooled >= FREEZE * of_d.item():
             with torch.no_grad():
                 wanted = discriminator(real)[0].mean(dim=0)
             apart = (discriminator(fake)[0].mean(dim=0) - wanted).square().sum(dim=1).mean()
-            of_generator.zero_grad()
-            apart.backward()
-            nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
-            of_generator.step()
+            descend(of_generator, apart, LONGEST)
         else:
             waited[0] += 1
     n_steps = BARS * tunes.n_steps

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trial import BARS, Clock, arguments, batch_of, begin, finish, given_bars
+from trial import BARS, Clock, arguments, batch_of, begin, descend, finish, given_bars
 
 Bars = Float[Tensor, "batch rows steps"]
 """One row of each column is 1, the last where nothing sounds."""
@@ -116,9 +116,7 @@ def main() -> None:
                 loss = (
                     F.binary_cross_entropy_with_logits(says[0], smooth) + F.softplus(says[1]).mean()
                 )
-                adam[1].zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                adam[1].step()
+                descend(adam[1], loss)
                 certainty = certainty.lerp(
                     torch.stack([s.sigmoid().mean() for s in says]).detach(), 0.05
                 )
@@ -127,9 +125,7 @@ def main() -> None:
             of_fake, fooled = discriminator(fake)
             alike = OF_BAR * (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
             alike = alike + OF_MAPS * (of_real.mean(dim=0) - of_fake.mean(dim=0)).square().sum()
-            adam[0].zero_grad()
-            (F.softplus(-fooled).mean() + alike).backward()
-            adam[0].step()
+            descend(adam[0], F.softplus(-fooled).mean() + alike)
     generator.eval()
     line = [one_hot(given_bars(tunes, chosen.pieces))]
     with torch.no_grad():

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trial import BARS, Clock, arguments, bars_of, begin, finish, windows
+from trial import BARS, Clock, arguments, bars_of, begin, descend, finish, windows
 
 Steps = Float[Tensor, "batch steps rows"]
 """Which rows sound at each step, 0 or 1; in training, -1 behind the end of a line."""
@@ -152,11 +152,8 @@ def fit(model: RnnRbm, lines: list[Tensor], clock: Clock, rate: float = RATE) ->
         optimiser.param_groups[0]["lr"] = rate * (1 - share)
         together = (share - ALONE) / (1 - ALONE)
         n_gibbs = 1 + round((GIBBS - 1) * max(0.0, together))
-        optimiser.zero_grad()
         loss = model.loss(windows(lines, 100, 16, behind=-1), n_gibbs, alone=together < 0)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        descend(optimiser, loss, 1.0)
         yield share
 
 

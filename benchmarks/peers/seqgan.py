@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trial import BARS, Clock, Notes, arguments, batch_of, begin, finish
+from trial import BARS, Clock, Notes, arguments, batch_of, begin, descend, finish
 
 Texts = Int[Tensor, "batch length"]
 Rewards = Float[Tensor, "batch length"]
@@ -115,16 +115,12 @@ def compete(
         real = texts[batch_of(texts, 64)]
         if share < TEACHING:
             logits = generator.logits(real)
-            of_generator.zero_grad()
-            F.cross_entropy(logits.transpose(1, 2), real).backward()  # type: ignore[no-untyped-call]
-            of_generator.step()
+            descend(of_generator, F.cross_entropy(logits.transpose(1, 2), real))
             continue
         discriminator.train()
         fake = generator.write(texts.new_zeros(len(real), 0), real.shape[1])
         says = F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(fake)).mean()
-        of_discriminator.zero_grad()
-        says.backward()  # type: ignore[no-untyped-call]
-        of_discriminator.step()
+        descend(of_discriminator, says)
         if share < LEARNING_TO_JUDGE:
             policy.load_state_dict(generator.state_dict())
             of_generator.param_groups[0]["lr"] = 1e-3
@@ -133,11 +129,8 @@ def compete(
         drawn = generator.write(nothing, real.shape[1])
         rewards = rewards_of(drawn, policy, judge)
         likely = F.cross_entropy(generator.logits(drawn).transpose(1, 2), drawn, reduction="none")
-        of_generator.zero_grad()
         regret = (likely * (rewards - rewards.mean(dim=0))).sum(dim=1).mean()
-        regret.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(generator.parameters(), 5.0)
-        of_generator.step()
+        descend(of_generator, regret, 5.0)
         with torch.no_grad():
             for slow, fast in zip(policy.parameters(), generator.parameters(), strict=True):
                 slow.lerp_(fast, 0.2)

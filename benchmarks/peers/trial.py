@@ -17,6 +17,7 @@ where it was stopped.
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import time
@@ -104,15 +105,20 @@ class Clock:
         self.paused += time.process_time() - began
 
 
-def arguments(description: str | None, minutes: float = 10) -> argparse.ArgumentParser:
+def arguments(description: str | None) -> argparse.ArgumentParser:
     """What every peer can be asked."""
     parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("corpus", type=Path, help="from: prepare FOLDER --grid seconds --track 1")
-    parser.add_argument("--minutes", type=float, default=minutes, help="of one core, to train in")
+    parser.add_argument("--out", type=Path, default=Path("peer"), help="a folder for the pieces")
+    add_budget(parser)
+    return parser
+
+
+def add_budget(parser: argparse.ArgumentParser) -> None:
+    """The arguments of a budget, see :func:`budget_of`."""
+    parser.add_argument("--minutes", type=float, default=10, help="of one core, to train in")
     parser.add_argument("--pieces", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("peer"), help="a folder for the pieces")
-    return parser
 
 
 def begin(chosen: argparse.Namespace) -> Tunes:
@@ -134,6 +140,16 @@ def given_bars(tunes: Tunes, n: int) -> Tensor:
 def batch_of(tensor: Tensor, size: int) -> Tensor:
     """Numbers of ``size`` of its rows, drawn."""
     return torch.randint(len(tensor), (size,))
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, longest: float = math.inf) -> None:
+    """One step down a loss; longest: what a longer gradient of all its parameters is cut to."""
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(
+        [each for group in optimiser.param_groups for each in group["params"]], longest
+    )
+    optimiser.step()
 
 
 def windows(
@@ -224,7 +240,7 @@ def finish(
     report = nextbar.evaluate(chosen.out, reference=chosen.corpus, bars=BARS, seed=chosen.seed)
     figures = {
         "benchmark": name,
-        **budget_of(chosen, chosen.corpus),
+        **budget_of(chosen, tunes.corpus),
         "updates": clock.steps,
         "seconds": round(clock.seconds),
         "parameters": parameters,
@@ -295,10 +311,10 @@ def table_of(folder: Path) -> list[str]:
     return lines
 
 
-def budget_of(chosen: argparse.Namespace, corpus: Path) -> dict[str, Any]:
+def budget_of(chosen: argparse.Namespace, corpus: Corpus) -> dict[str, Any]:
     """What two runs of a peer have to have in common to be the same."""
     return {
-        "corpus": Corpus.open(corpus).fingerprint,
+        "corpus": corpus.fingerprint,
         "minutes": chosen.minutes,
         "pieces": chosen.pieces,
         "seed": chosen.seed,
@@ -313,7 +329,7 @@ def is_done(folder: Path, budget: dict[str, Any]) -> bool:
 
 def train_all(folder: Path, chosen: argparse.Namespace) -> None:
     """Runs every peer that is not done; a failure of one ends it, and the same command goes on."""
-    budget, here = budget_of(chosen, chosen.all), Path(__file__).parent
+    budget, here = budget_of(chosen, Corpus.open(chosen.all)), Path(__file__).parent
     left = [name for name in PEERS if not is_done(folder / name, budget)]
     console = Console(width=110)
     began = time.monotonic()
@@ -332,9 +348,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="One table of all peers in a folder.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--all", type=Path, metavar="CORPUS", help="first train those not done")
-    parser.add_argument("--minutes", type=float, default=10, help="of one core, each")
-    parser.add_argument("--pieces", type=int, default=2500)
-    parser.add_argument("--seed", type=int, default=0)
+    add_budget(parser)
     chosen = parser.parse_args()
     if chosen.all is not None:
         train_all(chosen.folder, chosen)

@@ -14,7 +14,7 @@ from torch import nn
 from nextbar.frames.config import Config
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal, reconstruction
 from nextbar.frames.plane import Encoder, Generator
-from trial import BARS, Clock, arguments, batch_of, begin, finish
+from trial import BARS, Clock, arguments, batch_of, begin, descend, finish
 
 
 def main() -> None:
@@ -35,9 +35,7 @@ def main() -> None:
             drawn = generator.decode(latent)[0]
         cells = reconstruction(drawn.levels, None, real)
         kl = kl_to_standard_normal(mean, log_variance)
-        optimiser.zero_grad()
-        (cells + kl).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+        descend(optimiser, cells + kl)
         losses = losses.lerp(torch.stack([cells, kl]).detach(), 0.05)
     networks.eval()
     with torch.no_grad():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal
-from trial import BARS, Clock, arguments, bars_of, begin, finish, windows
+from trial import BARS, Clock, arguments, bars_of, begin, descend, finish, windows
 
 Steps = Float[Tensor, "batch steps rows"]
 """Which rows sound at each step, 0 or 1."""
@@ -78,10 +78,7 @@ def main() -> None:
         logits = model.logits(latent, real)
         cells = F.binary_cross_entropy_with_logits(logits, real, reduction="sum") / len(real)
         kl = kl_to_standard_normal(mean, log_variance)
-        optimiser.zero_grad()
-        (cells + min(1.0, 2 * share) * kl).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+        descend(optimiser, cells + min(1.0, 2 * share) * kl, 5.0)
         losses = losses.lerp(torch.stack([cells, kl]).detach(), 0.05)
     written = bars_of(model.write(chosen.pieces, n_steps), tunes.n_steps)
     nats = {"cells": round(losses[0].item() / BARS, 2), "kl": round(losses[1].item() / BARS, 2)}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal
-from trial import BARS, Clock, Notes, arguments, batch_of, begin, finish
+from trial import BARS, Clock, Notes, arguments, batch_of, begin, descend, finish
 
 Texts = Int[Tensor, "batch length"]
 Latents = Float[Tensor, "batch latent"]
@@ -111,10 +111,7 @@ def main() -> None:
         logits = model.logits(draw_latent(mean, log_variance, torch.randn_like(mean)), real)
         said = F.cross_entropy(logits.transpose(1, 2), real, reduction="sum") / len(real)
         kl = kl_to_standard_normal(mean, log_variance)
-        optimiser.zero_grad()
-        (said + min(1.0, 2 * share) * kl).backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimiser.step()
+        descend(optimiser, said + min(1.0, 2 * share) * kl, 5.0)
         losses = losses.lerp(torch.stack([said, kl]).detach(), 0.05)
     written = notes.bars(model.write(chosen.pieces, BARS * tunes.n_steps))
     nats = {"notes": round(losses[0].item(), 2), "kl": round(losses[1].item(), 2)}

@@ -13,7 +13,7 @@ from torch import nn
 from nextbar.frames.config import Config
 from nextbar.frames.contracts import Frames, Scalar
 from nextbar.frames.plane import Discriminator, Generator
-from trial import BARS, Clock, arguments, batch_of, begin, finish
+from trial import BARS, Clock, arguments, batch_of, begin, descend, finish
 
 CRITIC_UPDATES, PENALTY = 5, 10.0
 
@@ -45,14 +45,10 @@ def main() -> None:
             with torch.no_grad():
                 fake = generator(torch.randn(len(real), config.latent))
             apart = critic(real).logits.mean() - critic(fake).logits.mean()
-            of_critic.zero_grad()
-            (PENALTY * slope_penalty(critic, real, fake) - apart).backward()
-            of_critic.step()
+            descend(of_critic, PENALTY * slope_penalty(critic, real, fake) - apart)
         distance += 0.05 * (apart.item() - distance)
         fooled = critic(generator(torch.randn(config.batch, config.latent))).logits.mean()
-        of_generator.zero_grad()
-        (-fooled).backward()
-        of_generator.step()
+        descend(of_generator, -fooled)
     generator.eval()
     with torch.no_grad():
         latents = torch.randn(chosen.pieces * BARS, config.latent)
