@@ -34,7 +34,15 @@ Frames = npt.NDArray[np.uint8]
 N_GIVEN = 5
 """Frames of digits that are given, as by Denton & Fergus."""
 ADVERSARY = {"feature_weight": 0.1, "adversarial_weight": 3.0}
-PAPER = {"learned_prior": False, "history": (1,), "prior_weight": 1.0, "generator_updates": 2}
+BLIND: dict[str, Any] = {"skips": False, "history_noise": 0.0}
+"""A generator that sees nothing but its latent."""
+PAPER = {
+    **BLIND,
+    "learned_prior": False,
+    "history": (1,),
+    "prior_weight": 1.0,
+    "generator_updates": 2,
+}
 PAPER |= {"learning_rate": 0.0005, "discriminator_learning_rate": 0.0001, "momentum": 0.5}
 PAPER |= {"feature_weight": 1.0, "adversarial_weight": 1.0}
 SMALL: dict[str, Any] = {
@@ -47,9 +55,11 @@ SMALL: dict[str, Any] = {
 PARTS: dict[str, dict[str, Any]] = {
     "the paper's losses, one frame": PAPER,
     "the paper's losses, four frames": {**PAPER, "history": (1, 2, 3, 4)},
-    "learned prior, one frame": {"history": (1,)},
-    "learned prior, four frames": {},
-    "learned prior, four frames, adversary": ADVERSARY,
+    "learned prior, one frame": {**BLIND, "history": (1,)},
+    "learned prior, four frames": BLIND,
+    "the same, skips": {"history_noise": 0.0},
+    "the same, skips and noise": {},
+    "the same, skips and noise, adversary": ADVERSARY,
 }
 """What each row of the table differs in from VIDEO."""
 
@@ -232,15 +242,16 @@ def digits(
     times: int = 20,
     tested: int = 32,
     adversary: bool = False,
+    blind: bool = False,
     out: Path | None = None,
 ) -> None:
-    """Wandering digits, 5 frames given and 20 drawn, many times; without or with an adversary."""
+    """Wandering digits, 5 frames given and 20 drawn, many times; with an adversary, or blind."""
     kept, which_kept = beds.digits(clips, seed=2)
     test, which = beds.digits(4 * tested, seed=1, held_out=True)
     two = which[:, 0] != which[:, 1]
     test, which = test[two][:tested], which[two][:tested]
     knows = reader_of_digits(kept, which_kept)
-    fields = ADVERSARY if adversary else {}
+    fields = (ADVERSARY if adversary else {}) | (BLIND if blind else {})
     model = model_of(kept, override(video.VIDEO, seed=seed, **fields), minutes)
     real = test[:, N_GIVEN:]
     new = gone_on(model, test, N_GIVEN, real.shape[1], times)

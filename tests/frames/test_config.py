@@ -88,6 +88,8 @@ def test_every_field_is_explained():
         ("columns", "generator_strides", (2,)),
         ("columns", "batch_norm", False),
         ("columns", "learned_prior", True),
+        ("columns", "skips", True),
+        ("columns", "history_noise", 0.1),
     ],
 )
 def test_what_says_nothing_of_a_layout_is_refused_there(layout, name, value):
@@ -108,6 +110,8 @@ def test_what_cannot_be_combined_is_refused_with_the_reason():
     with pytest.raises(ConfigError, match="the generator learns from the discriminator alone"):
         Config(feature_weight=0, adversarial_weight=0)
     Config(feature_weight=0, adversarial_weight=0, learned_prior=True)
+    with pytest.raises(ConfigError, match=r"skips: .* choose learned_prior too"):
+        Config(skips=True)
 
 
 def test_there_is_a_discriminator_where_anything_is_learned_from_one():

@@ -53,6 +53,28 @@ def test_a_learned_prior_reads_the_history_and_a_second_encoder_the_next_frame(l
     assert build_model((1, 16, 16), Config()).posterior is None
 
 
+@pytest.mark.parametrize("shape", [(1, 16, 16), (3, 17, 29)])
+def test_a_generator_with_skips_sees_the_history_at_each_of_its_scales(learned, shape):
+    model = build_model(shape, override(learned, skips=True)).eval()
+    channels, height, width = shape
+    history = torch.rand(2, 2 * channels, *shape[1:], generator=torch.Generator().manual_seed(0))
+    # a quarter, half and all of each side, rounded up to what the strides overshoot
+    tall, wide = 4 * -(-height // 4), 4 * -(-width // 4)
+    sizes = [tuple(maps.shape) for maps in model.generator.pyramid(history)]
+    assert sizes == [(2, maps, tall // by, wide // by) for maps, by in ((8, 4), (8, 2), (4, 1))]
+    latents = torch.zeros(2, 8)
+    drawn = model.generator(latents, history)
+    assert drawn.shape == (2, *shape)
+    for nth in range(2 * channels):  # each frame of it, each of its colours
+        other = history.clone()
+        other[:, nth, 5, 5] += 1
+        assert not torch.equal(model.generator(latents, other), drawn)
+    plain = build_model(shape, learned).generator
+    # each convolution has as many maps of the history beside its own
+    twice = 9 * (8 * 8 + 8 * 4 + 4 * channels)
+    assert count(model.generator) - count(plain) == twice + count(model.generator.pyramid)
+
+
 def test_the_features_of_eq_7_are_a_map_and_not_the_logit():
     verdict = build_model((1, 88, 16), Config()).discriminator(torch.zeros(2, 1, 88, 16))
     assert verdict.features.shape == (2, 88 * 16)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nextbar.frames.config import Sampling
+from nextbar.frames.config import Sampling, override
 from nextbar.frames.model import build_model
 from nextbar.frames.rollout import SLOTS, decode, latent_noise, next_frames, next_latent, roll_out
 
@@ -93,6 +93,29 @@ def test_a_step_by_itself_is_that_of_a_rollout_to_the_bit(model):
         assert torch.equal(frames, roll_out(model, before, n_frames=1, seeds=range(20))[:, 0])
         assert torch.equal(frames, decode(model, latents))
         assert latents.shape == (20, model.latent_size)
+
+
+def test_a_generator_with_skips_is_shown_the_frames_before_in_training_and_in_writing(learned):
+    model = build_model(SHAPE, override(learned, skips=True)).eval()
+    given = torch.rand(20, 3, *SHAPE, generator=torch.Generator().manual_seed(0))
+    noise = latent_noise(range(20), 2, model.noise_size)
+    whole = roll_out(model, given, n_frames=2, seeds=range(20))
+    frames, latents = next_frames(model, given, noise[:, 0])
+    assert torch.equal(frames, whole[:, 0])
+    assert torch.equal(frames, decode(model, latents, before=given))
+    both = torch.cat([given, frames[:, None]], dim=1)
+    then, latents = next_frames(model, both, noise[:, 1])
+    assert torch.equal(then, whole[:, 1])
+    with torch.no_grad():  # the two latest frames, the latest first
+        history = torch.cat([both[:, -1], both[:, -2]], dim=1)
+        torch.testing.assert_close(model.generator(latents, history), then)
+        drawn = model.synthesise(history, then, noise[:, 0]).drawn.frames()
+        latent = model.posterior(then).draw(noise[:, 0])
+        torch.testing.assert_close(drawn, model.generator(latent, history))
+    # from nothing: a history of empty frames
+    alone, latents = next_frames(model, None, noise[:, 0])
+    with torch.no_grad():
+        torch.testing.assert_close(alone, model.generator(latents, 0 * history))
 
 
 def test_from_nothing_there_is_nothing_to_follow_less_closely(model):

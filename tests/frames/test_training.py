@@ -14,7 +14,14 @@ from nextbar.frames.gradients import (
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches
 from nextbar.frames.replicas import launch
-from nextbar.frames.training import apply, begin_training, draw_noises, train, train_step
+from nextbar.frames.training import (
+    apply,
+    begin_training,
+    draw_history_noise,
+    draw_noises,
+    train,
+    train_step,
+)
 
 from .conftest import SHAPE
 
@@ -173,6 +180,39 @@ def test_training_takes_the_noise_of_its_own_step(moving_squares, tiny, alone, m
     list(train(begin_training(build_model(SHAPE, override(tiny, epochs=1))), pairs, alone))
     # 140 pairs: eight batches of 16 and one of 12
     assert asked == [(step, 12 if step == 8 else 16, 8) for step in range(9)]
+
+
+def test_noise_on_the_history_is_as_strong_as_is_drawn_for_each_and_decided_by_seed_and_step(tiny):
+    config = override(tiny, history_noise=0.3)
+    spoilt = draw_history_noise(config, 3, 400, (2, 16, 16))
+    assert torch.equal(spoilt, draw_history_noise(config, 3, 400, (2, 16, 16)))
+    for other in ((config, 4), (override(config, seed=1), 3)):
+        assert not torch.equal(spoilt, draw_history_noise(*other, 400, (2, 16, 16)))
+    strengths = spoilt.flatten(1).std(dim=1)  # between 0 and 0.3, each as likely
+    assert strengths.max().item() < 0.32
+    assert strengths.mean().item() == pytest.approx(0.15, abs=0.02)
+    assert strengths.std().item() == pytest.approx(0.3 / 12**0.5, abs=0.02)
+
+
+def test_noise_comes_to_what_is_read_and_not_to_what_is_learned(
+    moving_squares, learned, alone, monkeypatch
+):
+    seen = []
+
+    def noted(training, previous, current, *args, **kwargs):
+        seen.append((previous, current))
+        return train_step(training, previous, current, *args, **kwargs)
+
+    monkeypatch.setattr("nextbar.frames.training.train_step", noted)
+    config = override(learned, history_noise=0.3, epochs=1)
+    pairs = PairBatches(moving_squares, np.arange(20), 16, 0, config.history)
+    list(train(begin_training(build_model(SHAPE, config)), pairs, alone))
+    for step, ((previous, current), (real, then, _)) in enumerate(
+        zip(seen, pairs.epoch(1), strict=True)
+    ):
+        assert torch.equal(current, then)
+        noise = draw_history_noise(config, step, len(real), real.shape[1:])
+        assert torch.equal(previous, (real + noise).clamp(0, 1))
 
 
 def test_a_step_goes_down_its_gradients_by_adam_at_the_given_rate_and_no_longer_than_the_clip():

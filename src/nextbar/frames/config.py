@@ -42,6 +42,21 @@ class Config:
         "what it will be; not in the paper",
         only="plane",
     )
+    skips: bool = setting(
+        False,
+        "plane only, with a learned prior: the generator sees the history too, at each of its own "
+        "scales, so that a latent tells what changes and not what stays; not in the paper",
+        only="plane",
+    )
+    history_noise: float = setting(
+        0.0,
+        "plane only: standard deviation up to which noise is added to the frames of the history "
+        "while training, so that what is drawn from frames that were drawn themselves does not "
+        "drift away; not in the paper",
+        low=0,
+        high=1,
+        only="plane",
+    )
     forget: float = setting(
         0.0,
         "share of the training pairs whose history is cut off somewhere, so that the model learns "
@@ -234,6 +249,11 @@ class Config:
                 "feature_weight, adversarial_weight: both 0, and in a plane the generator learns "
                 "from the discriminator alone; raise one, or choose learned_prior or the layout "
                 "columns"
+            )
+        if self.skips and not self.learned_prior:
+            raise ConfigError(
+                "skips: a generator that sees the history is for a learned prior, as in the paper "
+                "it is to draw from the latent alone; choose learned_prior too"
             )
         for name in ("history", "ahead"):
             lags = getattr(self, name)

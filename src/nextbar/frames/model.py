@@ -144,11 +144,13 @@ class Model(nn.Module):
         learned = None if self.posterior is None else reading
         prior = learned.given(latent) if isinstance(learned, Chain) else learned
         if self.discriminator is None:
-            (drawn,) = self._decode(latent, there=there, current=current)
+            (drawn,) = self._decode(latent, previous=previous, there=there, current=current)
             return Synthesis(drawn, drawn.shown(), None, latent, own, prior)
         # The second fake is what a rollout would decode: from N(0, I), or from the learned prior.
         other = noise if learned is None else learned.draw(noise)
-        drawn, sampled = self._decode(latent, other, there=there, current=current)
+        drawn, sampled = self._decode(
+            latent, other, previous=previous, there=there, current=current
+        )
         return Synthesis(drawn, drawn.shown(), sampled.shown(), latent, own, prior)
 
     def read(self, history: History, kinds: Kinds | None = None) -> Gaussian | Chain:
@@ -156,21 +158,38 @@ class Model(nn.Module):
         reading: Gaussian | Chain = self.encoder(*_with(history, kinds))
         return reading
 
-    def draw(self, latent: Latents, there: There | None = None, rows: Rows | None = None) -> Frames:
+    def draw(
+        self,
+        latent: Latents,
+        there: There | None = None,
+        rows: Rows | None = None,
+        before: Consecutive | None = None,
+    ) -> Frames:
         """What G makes of latents, (B, C, H, W). there: see :meth:`there_in`.
 
-        rows: (B, H), those in which something may be; in columns only.
+        rows: (B, H), those in which something may be; in columns only. before:
+        (B, T, C, H, W), the frames before, the latest last, or None where there are
+        none: for a G that sees them (``skips``).
         """
-        if rows is not None:
-            kept: Frames = self.generator(latent, there, rows)
-            return kept
-        frames: Frames = self.generator(*_with(latent, there))
+        if isinstance(self.generator, ColumnGenerator):
+            in_columns: Frames = self.generator(latent, there, rows)
+            return in_columns
+        history = self._seen(latent, before) if self.config.skips else None
+        frames: Frames = self.generator(*_with(latent, history))
         return frames
 
-    def _decode(self, *latents: Latents, there: There | None, current: Frames) -> list[Drawn]:
+    def _seen(self, latent: Latents, before: Consecutive | None) -> History:
+        if before is not None:
+            return self.history_of(before.unbind(dim=1))
+        channels, height, width = self.shape
+        return latent.new_zeros(len(latent), len(self.config.history) * channels, height, width)
+
+    def _decode(
+        self, *latents: Latents, previous: History, there: There | None, current: Frames
+    ) -> list[Drawn]:
         if isinstance(self.generator, ColumnGenerator):
             return self.generator.decode(*latents, there=there, current=current)
-        return self.generator.decode(*latents)
+        return self.generator.decode(*latents, history=previous)
 
     def there_in(self, kinds: Kinds | None, width: int) -> Bool[Tensor, "batch width"] | None:
         """Which of ``width`` columns the frames of the last of ``kinds`` have; None for all."""

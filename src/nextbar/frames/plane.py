@@ -15,6 +15,7 @@ What the paper leaves open, and what stands here:
 from math import ceil, prod
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -78,13 +79,47 @@ class Encoder(nn.Module):
         return Gaussian(mean, log_variance)
 
 
+class Pyramid(nn.Module):
+    """The history as maps at each scale at which the generator has some, the coarsest first.
+
+    Convolutions 3x3, of the strides of the deconvolutions that they stand beside, and as many
+    maps. Not in the paper: Denton & Fergus (2018) show their decoder the frames before so.
+    """
+
+    def __init__(self, shape: Shape, config: Config) -> None:
+        super().__init__()
+        channels, height, width = shape
+        strides = deconvolution_strides(config)
+        growth = prod(strides)
+        self.missing = (0, -width % growth, 0, -height % growth)
+        maps = channels * len(config.history)
+        layers = []
+        finest_first = zip(config.generator_channels[::-1], (1, *strides[::-1]), strict=True)
+        for out, stride in finest_first:
+            convolution = nn.Conv2d(maps, out, 3, stride, 1, bias=not config.batch_norm)
+            norm = [Norm(out)] if config.batch_norm else []
+            layers.append(nn.Sequential(convolution, *norm, nn.ReLU(inplace=True)))
+            maps = out
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, history: History) -> list[Float[Tensor, "batch _ _ _"]]:
+        """history: (B, K C, H, W). Returns maps, each (B, maps, height, width)."""
+        maps = F.pad(history, self.missing)
+        found = []
+        for layer in self.layers:
+            maps = layer(maps)
+            found.append(maps)
+        return found[::-1]
+
+
 class Generator(nn.Module):
     """A latent -> a frame with values in [0, 1]. Paper Eq. 6.
 
     A projection to the first maps, deconvolutions 3x3 to the others, each
     followed by ReLU; one more convolution to the frame's channels; Tanh. With
     strides of 1 (the paper's) the projection has the frame's full height and
-    width.
+    width. Departure: with ``skips`` each convolution sees the history beside
+    its maps, too, by a :class:`Pyramid`.
     """
 
     def __init__(self, shape: Shape, config: Config) -> None:
@@ -95,39 +130,52 @@ class Generator(nn.Module):
         first, *others = config.generator_channels
         self.start = (ceil(self.height / growth), ceil(self.width / growth), first)
         self.project = nn.Linear(config.latent, prod(self.start))
+        self.pyramid = Pyramid(shape, config) if config.skips else None
+        beside = 2 if config.skips else 1
         layers: list[nn.Module] = [Norm(first)] if config.batch_norm else []
         layers.append(nn.ReLU(inplace=config.batch_norm))  # never on a view of the projection
         maps = first
         for out, stride in zip(others, strides, strict=True):
+            seen, more = beside * maps, stride - 1
             layers.append(
-                nn.ConvTranspose2d(
-                    maps, out, 3, stride, 1, output_padding=stride - 1, bias=not config.batch_norm
-                )
+                nn.ConvTranspose2d(seen, out, 3, stride, 1, more, bias=not config.batch_norm)
             )
             if config.batch_norm:
                 layers.append(Norm(out))
             layers.append(nn.ReLU(inplace=True))
             maps = out
-        last = nn.Conv2d(maps, channels, 3, padding=1)
+        last = nn.Conv2d(beside * maps, channels, 3, padding=1)
         nn.init.constant_(last.bias, FIRST_BIAS)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers, last)
 
-    def forward(self, latent: Latents) -> Frames:
-        """latent: (B, latent). Returns frames (B, C, H, W) in [0, 1]."""
-        return self.decode(latent)[0].frames()
+    def forward(self, latent: Latents, history: History | None = None) -> Frames:
+        """latent: (B, latent); history: see :meth:`decode`. Returns frames (B, C, H, W), 0-1."""
+        return self.decode(latent, history=history)[0].frames()
 
-    def decode(self, *latents: Float[Tensor, "_ latent"]) -> list[Drawn]:
+    def decode(
+        self, *latents: Float[Tensor, "_ latent"], history: History | None = None
+    ) -> list[Drawn]:
         """What is drawn of several batches of latents, each (B, latent).
 
         The projection, which has nearly all the parameters, is computed once
-        for all; each batch is normalised by itself.
+        for all; each batch is normalised by itself. history: (B, K C, H, W),
+        looked at, and needed, with ``skips``.
         """
+        seen = None if self.pyramid is None else self.pyramid(history)
         projected = self.project(torch.cat(latents))  # (all B, height * width * maps)
-        return [self._grow(start) for start in torch.split(projected, [len(z) for z in latents])]
+        starts = torch.split(projected, [len(z) for z in latents])
+        return [self._grow(start, seen) for start in starts]
 
-    def _grow(self, start: Float[Tensor, "batch height_width_maps"]) -> Drawn:
+    def _grow(
+        self, start: Float[Tensor, "batch height_width_maps"], seen: list[Tensor] | None
+    ) -> Drawn:
         maps = start.view(-1, *self.start).permute(0, 3, 1, 2)  # (B, maps, height, width)
-        maps = self.layers(maps)[:, :, : self.height, : self.width]  # strides may overshoot
+        scales = iter(seen or [])
+        for layer in self.layers:
+            if seen is not None and isinstance(layer, nn.ConvTranspose2d | nn.Conv2d):
+                maps = torch.cat([maps, next(scales)], dim=1)
+            maps = layer(maps)
+        maps = maps[:, :, : self.height, : self.width]  # strides may overshoot
         return Drawn(levels_of(maps.float()))
 
 

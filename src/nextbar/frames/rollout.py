@@ -177,7 +177,7 @@ def _roll_out_group(
         )
         there = model.there_in(now, model.shape[2])
         may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
-        drawn = perceive(model.draw(latent, there, may_be))
+        drawn = perceive(model.draw(latent, there, may_be, before))
         if choose is not None:
             free = drawn if may_be is None else perceive(model.draw(latent, there))
             chosen = choose(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
@@ -262,7 +262,9 @@ def next_frames(
             ahead = None if after is None else _to(_of_rows(after, chosen), device)
             latent = next_latent(model, start, noise_now, sampling, of_group, ahead)
         latents.append(latent[:n_rows].cpu())
-        frames.append(decode(model, latents[-1], None if kinds is None else kinds[chosen]))
+        of_rows = None if kinds is None else kinds[chosen]
+        seen = None if before is None else before[chosen]
+        frames.append(decode(model, latents[-1], of_rows, seen))
     return torch.cat(frames), torch.cat(latents)
 
 
@@ -299,10 +301,16 @@ def next_frame_chosen(
 
 
 @torch.inference_mode()
-def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames:
+def decode(
+    model: Model,
+    latents: Latents,
+    kinds: Kinds | None = None,
+    before: Consecutive | None = None,
+) -> Frames:
     """The raw frames of latents (B, latent), (B, C, H, W), computed in groups as a rollout's.
 
     kinds: (B, ...), the last of each row is that of the frame, where there are kinds.
+    before: (B, T, C, H, W), for a generator that sees the frames before (``skips``).
     """
     model.eval()
     frames = []
@@ -312,7 +320,9 @@ def decode(model: Model, latents: Latents, kinds: Kinds | None = None) -> Frames
             device = _device(model)
             of_group = None if kinds is None else _pad(kinds[begin : begin + SLOTS]).to(device)
             there = model.there_in(of_group, model.shape[2])
-            frames.append(model.draw(_pad(group).to(device), there)[: len(group)].cpu())
+            seen = None if before is None else _pad(before[begin : begin + SLOTS]).to(device)
+            drawn = model.draw(_pad(group).to(device), there, before=seen)
+            frames.append(drawn[: len(group)].cpu())
     return torch.cat(frames)
 
 
