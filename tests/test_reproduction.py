@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import nextbar
+from nextbar.cli import main
 from nextbar.measures.figures import draw_figure_3, values_of_figure_3
 from nextbar.measures.pieces import Piece
 from nextbar.music.bars import NOTE
-from nextbar.reproduction import AUTHORS, PAPER, ROWS
+from nextbar.music.corpus import Corpus
+from nextbar.reproduction import AUTHORS, PAPER, PEERS, ROWS
 
 from .fixtures import TINY
 from .shared_data import shared_data
@@ -62,6 +64,48 @@ def test_what_is_done_is_not_done_again_and_more_epochs_go_on(reproduced, traine
     assert further.folder.name == "epoch-0002"
     assert done.folder.exists()
     assert said[0].startswith("preparing")
+
+
+@pytest.fixture
+def peers_page(tmp_path, monkeypatch):
+    """In place of the peers a page that notes what it was asked for, and ends as it is told."""
+    page = tmp_path / "trial.py"
+    page.write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\nsys.exit(ends_with)\n")
+    monkeypatch.setattr("nextbar.reproduction.PEERS", page)
+    return lambda code: page.write_text(page.read_text().replace("ends_with", str(code)))
+
+
+def test_the_peers_are_trained_by_their_own_page_on_the_paper_s_corpus(
+    trained, tmp_path, capfd, peers_page
+):
+    peers_page(0)
+    out = tmp_path / "side by side"
+    words = ["reproduce", "peers", out, "--data", trained / "tunes", "--minutes", "0.5"]
+    assert main([str(word) for word in words]) == 0
+    kind = Corpus.open(out / "corpus").kind
+    assert (kind.grid, kind.n_steps) == ("seconds", 16)
+    asked = json.loads(
+        next(line for line in capfd.readouterr().out.splitlines() if "--all" in line)
+    )
+    corpus = str(out / "corpus")
+    given = ["--all", corpus, "--minutes", "0.5", "--pieces", "2500", "--seed", "0"]
+    assert asked == [str(out), *given]
+
+
+def test_a_peer_that_fails_and_a_package_without_peers_are_told(
+    trained, tmp_path, capsys, peers_page, monkeypatch
+):
+    peers_page(3)
+    words = ["reproduce", "peers", str(tmp_path / "peers"), "--data", str(trained / "tunes")]
+    assert main(words) == 1
+    assert "ended with 3" in "".join(capsys.readouterr().err.split("\n")).replace("  ", " ")
+    monkeypatch.setattr("nextbar.reproduction.PEERS", tmp_path / "nowhere.py")
+    assert main(words) == 2
+    assert "clone it" in capsys.readouterr().err
+
+
+def test_where_the_peers_are_looked_for_they_are():
+    assert PEERS.is_file()
 
 
 def test_figure_3_takes_the_paper_s_five_measures_of_pieces_that_sound():

@@ -19,7 +19,7 @@ from nextbar.commands.corpora import fetch, merge, prepare
 from nextbar.commands.facts import doctor, inspect
 from nextbar.commands.models import adapt, export, mix, train
 from nextbar.commands.pieces import evaluate, generate, verify
-from nextbar.commands.reproduction import reproduce
+from nextbar.commands.reproduction import peers, reproduce
 from nextbar.errors import NextbarError, UsageError
 from nextbar.jam.command import jam
 from nextbar.screen import console
@@ -74,22 +74,25 @@ def demo(*, out: Path = Path("demo")) -> None:
     )
 
 
-def _add(function: Callable[..., None]) -> None:
-    """Makes a command of a function, each paragraph of its docstring as wide as the screen."""
+def _explained(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with each paragraph of its docstring as wide as the screen."""
     assert function.__doc__
     function.__doc__ = re.sub(
         r"(?m)^( *)[^\s-].*(?:\n\1[^\s-].*)+",
         lambda paragraph: paragraph[1] + " ".join(paragraph[0].split()),
         function.__doc__,
     )
-    app.command(function)
+    return function
 
 
 for _each in (
     fetch, prepare, merge, train, adapt, mix, export, generate, evaluate, verify, inspect, doctor,
-    reproduce, demo, studio, jam,
+    demo, studio, jam,
 ):  # fmt: skip
-    _add(_each)
+    app.command(_explained(_each))
+reproduction = App(name="reproduce", default_command=_explained(reproduce))
+reproduction.command(_explained(peers))
+app.command(reproduction)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -14,12 +14,15 @@ reproduction.md       the table
 """
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from nextbar._version import __version__
+from nextbar.errors import TrainingError, UsageError
 from nextbar.files import write_bytes_atomically, write_json_atomically
 from nextbar.frames import record
 from nextbar.frames.replicas import Precision
@@ -42,6 +45,7 @@ from nextbar.writing.generate import generate
 from nextbar.writing.piece import FAINTEST
 
 BARS: Final = 5
+PEERS: Final = Path(__file__).parents[2] / "benchmarks" / "peers" / "trial.py"
 PAPER: Final[dict[str, str]] = {
     "scale_consistency as published": "87",
     "uniqueness": "37",
@@ -123,11 +127,7 @@ def reproduce(
     Raises what fetch, prepare, train and generate raise.
     """
     out = Path(out)
-    corpus = out / "corpus"
-    if not (corpus / MANIFEST).is_file():
-        folder = data or fetch("nottingham", out / "nottingham")
-        say(f"preparing {folder}: bars of 2 seconds, melody track")
-        prepare(folder, corpus, grid="seconds", track=1)
+    corpus = _prepared(out, data, say)
     # A run that exists keeps its configuration; only its length may be new.
     preset = None if (out / "run" / record.DESCRIPTION).exists() else "paper"
     if preset:
@@ -183,6 +183,49 @@ def reproduce(
     text = _describe(table, run.epoch, history)
     write_bytes_atomically(results / "reproduction.md", text.encode())
     return Reproduction(results, run.epoch, table)
+
+
+def reproduce_peers(
+    out: str | Path,
+    *,
+    data: str | Path | None = None,
+    minutes: float = 10,
+    pieces: int = 2500,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Trains the systems of docs/peers.md in ``out``, and prints their table; needs a clone.
+
+    data, say: as for :func:`reproduce`. minutes: of one core, for each. What has its figures of
+    the same corpus, minutes, pieces and seed in its folder is left as it is. Raises UsageError
+    where nextbar was not installed from a clone, and TrainingError where one of them fails.
+    """
+    out = Path(out)
+    if not PEERS.is_file():
+        raise UsageError(
+            f"reproduce peers: {PEERS} is not there; the peers are pages of nextbar's repository "
+            "and no part of the package: clone it, and install from there with "
+            "pip install --editable ."
+        )
+    corpus = _prepared(out, data, say)
+    asked = {"--all": corpus, "--minutes": minutes, "--pieces": pieces, "--seed": seed}
+    words = [str(word) for pair in asked.items() for word in pair]
+    done = subprocess.run([sys.executable, str(PEERS), str(out), *words], check=False)
+    if done.returncode:
+        raise TrainingError(
+            f"{PEERS} ended with {done.returncode}, and says above why; the same command goes on "
+            "from what is done"
+        )
+
+
+def _prepared(out: Path, data: str | Path | None, say: Callable[[str], None]) -> Path:
+    """The paper's corpus, in its folder in ``out``."""
+    corpus = out / "corpus"
+    if not (corpus / MANIFEST).is_file():
+        folder = data or fetch("nottingham", out / "nottingham")
+        say(f"preparing {folder}: bars of 2 seconds, melody track")
+        prepare(folder, corpus, grid="seconds", track=1)
+    return corpus
 
 
 def _is_written(folder: Path, n_pieces: int) -> bool:

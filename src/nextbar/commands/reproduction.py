@@ -1,4 +1,4 @@
-"""reproduce: the paper's experiment from its data to its table."""
+"""reproduce: the paper's experiment from its data to its table, and the systems beside it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -59,3 +59,38 @@ def reproduce(
         return
     console.print(screen.text_table(f"after {done.epoch} epochs", done.table))
     screen.say(console, f"figures, table, first ten pieces: {done.folder}")
+
+
+def peers(
+    out: Path = Path("peers"),
+    /,
+    *,
+    data: Path | None = None,
+    minutes: float = 10,
+    pieces: int = 2500,
+    seed: int = 0,
+) -> None:
+    """Train the systems that the paper names on its bars, and show them in one table.
+
+    They are pages of the repository and no part of the package: this works in a clone. What is done
+    already is not done again; Ctrl-C stops, and the same command goes on.
+
+    Example: nextbar reproduce peers --minutes 1 --pieces 1000
+
+    Parameters
+    ----------
+    out
+        The folder for all of it.
+    data
+        A folder with the 524 MIDI files; by default they are downloaded.
+    minutes
+        Of one core, for each of them to train in.
+    pieces
+        How many each writes.
+    seed
+        Decides all that is drawn.
+    """
+    from nextbar.reproduction import reproduce_peers
+
+    say = lambda sentence: screen.say(console, sentence, style="bold")  # noqa: E731
+    reproduce_peers(out, data=data, minutes=minutes, pieces=pieces, seed=seed, say=say)
