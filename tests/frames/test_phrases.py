@@ -8,7 +8,7 @@ import torch
 
 from nextbar.errors import ConfigError
 from nextbar.frames import phrases
-from nextbar.frames.config import Config, Sampling
+from nextbar.frames.config import SLOTS, Config, Sampling
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import Sequences
 from nextbar.frames.phrase_training import train_phrases
@@ -19,13 +19,18 @@ from nextbar.frames.phrases import (
     Examples,
     Learned,
     PhraseDiscriminator,
-    chooser,
     ends_of,
     held_back_loss,
     learn_phrases,
     phrase_of,
+    scorer,
 )
-from nextbar.frames.rollout import candidate_noise, next_frame_chosen, roll_out
+from nextbar.frames.rollout import (
+    candidate_noise,
+    next_frames,
+    next_frames_by_score,
+    roll_out,
+)
 
 from .conftest import SHAPE as SQUARE
 from .conftest import squares
@@ -170,8 +175,8 @@ def shares(choose, n=4000):
     """How often each of three candidates is taken, of rows 0, 1 and 2."""
     frames = torch.cat([row_frames(0), row_frames(1), row_frames(2)], dim=1)[0]
     luck = torch.from_numpy(np.random.default_rng(0).gumbel(size=(n, 3))).float()
-    taken = chooser(Told(), Sampling(choose=choose), luck)
-    found = [taken(Candidates(frames, frames, None, nth)) for nth in range(n)]
+    scores = scorer(Told(), Sampling(choose=choose), luck)
+    found = [int(scores(Candidates(frames, frames, None, nth)).argmax()) for nth in range(n)]
     return np.bincount(found, minlength=3) / n
 
 
@@ -191,17 +196,17 @@ def test_it_sees_the_frames_before():
 
     frames = torch.cat([row_frames(0), row_frames(1)], dim=1)[0]
     luck = torch.zeros(1, 2)
-    chooser(Looks(), Sampling(choose=1), luck)(
-        Candidates(frames, frames, row_frames(2, 3, 4, 5), 0)
-    )
+    scorer(Looks(), Sampling(choose=1), luck)(Candidates(frames, frames, row_frames(2, 3, 4, 5), 0))
     assert seen == [[3, 4, 5, 0], [3, 4, 5, 1]]
 
 
 def test_a_wish_goes_before_the_odds():
     frames = torch.cat([row_frames(0), row_frames(1), row_frames(5)], dim=1)[0]
     luck = torch.zeros(1, 3)
-    taken = chooser(Told(), Sampling(choose=1), luck, lambda _: torch.tensor([1.0, 0.0, 1.0]))
-    assert taken(Candidates(frames, frames, None, 0)) == 1
+    scores = scorer(Told(), Sampling(choose=1), luck, lambda _: torch.tensor([1.0, 0.0, 1.0]))
+    # log odds of log 1, log 2 and log 6, less 20 for each that is off by 1
+    expected = torch.tensor([-20, np.log(2), np.log(6) - 20], dtype=torch.float32)
+    torch.testing.assert_close(scores(Candidates(frames, frames, None, 0)), expected)
 
 
 def test_while_writing_it_says_what_it_has_learned_to_say():
@@ -292,7 +297,7 @@ def test_where_no_sequence_can_say_when_to_stop_nothing_is_rolled_out(config, mo
 
 
 @pytest.mark.usefixtures("quick")
-def test_one_frame_by_itself_is_the_frame_of_the_rollout(config):
+def test_one_frame_by_itself_is_the_frame_of_the_rollout_and_others_follow_by_their_scores(config):
     model, _ = trained(config, squares(n_videos=20, n_frames=WRITTEN + 2))
     sampling = Sampling(choose=1)
     (whole,) = roll_out(model, None, n_frames=3, seeds=[7], sampling=sampling)
@@ -300,10 +305,22 @@ def test_one_frame_by_itself_is_the_frame_of_the_rollout(config):
         np.random.default_rng(7).standard_normal((3, model.noise_size), dtype=np.float32)
     )
     noise, luck = candidate_noise((7,), own)
-    frame, _ = next_frame_chosen(
+    frames, latents = next_frames_by_score(
         model, whole[None, :2], noise[:, 2], luck[2], sampling, perceive=lambda frames: frames
     )
-    assert torch.equal(frame[0], whole[2])
+    assert torch.equal(frames[0], whole[2])
+    # All sixteen, each once. What is taken where luck is put against the first is the second.
+    plain, drawn = next_frames(model, whole[None, :2].expand(SLOTS, -1, -1, -1, -1), noise[:, 2])
+    order = [int((drawn - latent).abs().sum(dim=1).argmin()) for latent in latents]
+    assert sorted(order) == list(range(SLOTS))
+    torch.testing.assert_close(plain[order], frames)
+    for rank in range(3):
+        against = luck[2].clone()
+        against[order[:rank]] = -1e6
+        again, _ = next_frames_by_score(
+            model, whole[None, :2], noise[:, 2], against, sampling, perceive=lambda frames: frames
+        )
+        torch.testing.assert_close(again[0], frames[rank])
 
 
 def test_other_weights_begin_as_they_did_without_it(config):

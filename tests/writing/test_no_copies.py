@@ -14,11 +14,12 @@ from nextbar.cli import main
 from nextbar.errors import CopiedError, RunError, UsageError
 from nextbar.frames.config import Sampling
 from nextbar.measures.fingerprints import FILE, Fingerprints
+from nextbar.music.bars import read_rolls
 from nextbar.music.score import write_midi
 from nextbar.shipped import FOLDER as SHIPPED
-from nextbar.writing.bar_by_bar import write_bars
+from nextbar.writing.bar_by_bar import write_bars, write_candidates
 from nextbar.writing.folder import RECORD
-from nextbar.writing.no_copies import NoCopies, again, write_new_bars
+from nextbar.writing.no_copies import NoCopies, again, first_new, write_new_bars
 from nextbar.writing.piece import MOST_DRAWS, Before, Draw
 from nextbar.writing.sketch import Sketch
 from nextbar.writing.workbench import Workbench
@@ -147,10 +148,51 @@ def test_a_draw_that_was_found_gives_its_bar_again_without_fingerprints(model, l
     no_copies = NoCopies(Fingerprints.of_corpus(learned[0]))
     draws = [Draw(seed, 0, model.sampling, METRE) for seed in range(1, 4)]
     found = write_new_bars(model, [None] * 3, draws, no_copies)
-    assert [new.draw.attempt > 0 for new in found] == [True] * 3
+    assert all(new.draw != draw for new, draw in zip(found, draws, strict=True))
     for new in found:
         (again_written,) = write_bars(model, [None], [new.draw])
         np.testing.assert_array_equal(again_written.roll, new.bar.roll)
+
+
+def test_of_the_bars_that_are_chosen_among_the_first_is_taken_that_is_no_copy(model, learned):
+    known = Fingerprints.of_corpus(learned[0])
+    assert model.sampling.choose
+    for seed in range(1, 6):
+        draw = Draw(seed, 0, model.sampling, METRE)
+        bars = write_candidates(model, None, draw)
+        for rank in (0, 7, 15):
+            (by_rank,) = write_bars(model, [None], [replace(draw, rank=rank)])
+            np.testing.assert_array_equal(by_rank.roll, bars[rank].roll)
+        verdicts = [first_verdict(NoCopies(known), model, bar) for bar in bars]
+        assert verdicts[0] == "copy", "the tunes are what is written without this"
+        expected = next(nth for nth, verdict in enumerate(verdicts) if verdict != "copy")
+        found = first_new(model, None, draw, NoCopies(known))
+        assert found.draw == replace(draw, rank=expected)
+        np.testing.assert_array_equal(found.bar.roll, bars[expected].roll)
+
+
+def test_where_all_that_are_chosen_among_are_copies_sixteen_warmer_ones_are_drawn(
+    model, monkeypatch
+):
+    groups = []
+
+    def noted(composer, before, draw, *args, **kwargs):
+        groups.append((draw.attempt, draw.sampling.temperature))
+        return write_candidates(composer, before, draw, *args, **kwargs)
+
+    monkeypatch.setattr("nextbar.writing.no_copies.write_candidates", noted)
+    monkeypatch.setattr(Fingerprints, "_verdict", lambda *_: "copy")
+    draw = Draw(1, 0, replace(model.sampling, temperature=1.0), METRE)
+    (found,) = write_new_bars(model, [None], [draw], model.no_copies())
+    assert groups == [(0, 1.0), (16, 1.25), (32, 1.5), (48, 1.75)]
+    assert found.bar is None
+    assert found.draw.attempt + found.draw.rank == 63, "the last of 64"
+
+
+def first_verdict(no_copies, model, bar):
+    heard, index = read_rolls(bar.roll[None], model.kind.starts_of([bar.metre]))
+    heard["velocity"] = 127
+    return no_copies.verdicts(heard, index, [bar.metre], [1], model.kind).bars[0]
 
 
 def test_a_phrase_is_not_made_of_free_bars_nor_with_the_bar_that_was_given(model, learned):
@@ -166,8 +208,8 @@ def test_a_phrase_is_not_made_of_free_bars_nor_with_the_bar_that_was_given(model
     draw = Draw(1, 1, model.sampling, METRE)  # the second bar of that tune, behind its first
     (alone,) = write_new_bars(model, [None], [draw], no_copies)
     (behind,) = write_new_bars(model, [given], [draw], no_copies)
-    assert alone.draw.attempt == 0
-    assert behind.draw.attempt > 0
+    assert alone.draw == draw
+    assert behind.draw != draw
 
 
 def test_the_temperature_rises_after_sixteen_draws_and_without_any_at_once():
@@ -294,7 +336,7 @@ def test_a_sketch_that_is_asked_for_no_copies_has_the_bars_of_the_piece_that_is(
     )
     expected = compose(model, learned)[1]
     assert bench.composition(sketch).notes.tolist() == expected.notes.tolist()
-    assert any(recipe.attempt for recipe in sketch.made.values())
+    assert any(recipe.attempt or recipe.rank for recipe in sketch.made.values())
     again_opened = Sketch.from_json(json.loads(json.dumps(sketch.to_json())))
     fresh = Workbench(model).composition(again_opened)  # it needs no fingerprints
     assert fresh.notes.tolist() == expected.notes.tolist()
@@ -315,7 +357,7 @@ def test_a_bar_rolled_between_others_makes_no_phrase_of_a_tune_with_either(model
     ((same, _),) = bench.fill(last, bars=[2], seed=1, **how)
     assert same.bars == last.bars
     ((new, change),) = bench.fill(last, bars=[2], seed=1, no_copies=no_copies, **how)
-    assert change.recipe.attempt > 0
+    assert change.recipe.attempt or change.recipe.rank
     assert no_copies.verdicts_on(bench.composition(new), model.kind).bars[2] not in ("copy", "near")
     others = bench.alternatives(last, bar=2, seeds=range(1, 4), no_copies=no_copies, **how)
     assert others[0].name == change.name

@@ -10,6 +10,11 @@ from typing import Any, Literal
 from nextbar.errors import ConfigError, UsageError
 from nextbar.settings import check_names, check_settings, setting
 
+SLOTS = 16
+"""Sequences are computed in groups of exactly this many, the last one padded. The kernels of
+a matrix product are chosen by its size, and round differently; in groups of one size a
+sequence is the same to the bit however many others are asked for. A frame that is chosen is one
+of so many."""
 Layout = Literal["plane", "columns"]
 Emission = Literal["independent", "causal"]
 

@@ -227,32 +227,33 @@ class Candidates(NamedTuple):
 
 Luck = Float[Tensor, "slots"]
 """What decides between equal candidates, a number for each."""
-Choose = Callable[[Candidates], int]
-"""Which of the candidates is taken."""
+Score = Callable[[Candidates], PerFrame]
+"""How much speaks for each candidate: the one with the greatest is taken."""
 Wish = Callable[[Candidates], PerFrame]
 """How far off each candidate is from what is asked for, 0 or more."""
 WISH: Final = 20.0
 """How much nearer to a wish a frame must be, of 1, to be taken at odds of e to this power."""
 
 
-def chooser(
+def scorer(
     discriminator: PhraseDiscriminator | None,
     sampling: Sampling,
     luck: Float[Tensor, "time candidates"],
     wish: Wish | None = None,
-) -> Choose:
-    """Takes each candidate as often as its odds to the power of ``sampling.choose`` say.
+) -> Score:
+    """By its scores each candidate is the greatest as often as its odds to the power of
+    ``sampling.choose`` say.
 
     luck: from a Gumbel distribution, for each frame and candidate: of their sums
-    with the logits the greatest is so distributed. wish: then mostly the
-    nearest to it is taken.
+    with the logits the greatest is so distributed, of the others the next one, and so
+    on. wish: then mostly the nearest to it is the greatest.
     """
     judge = None
     if discriminator is not None and sampling.choose:
         judge = discriminator.while_writing()
 
     @torch.inference_mode()
-    def choose(candidates: Candidates) -> int:
+    def scores(candidates: Candidates) -> PerFrame:
         score = torch.zeros(len(candidates.frames))
         if judge is not None:
             device = next(judge.parameters()).device
@@ -260,6 +261,6 @@ def chooser(
             score = score + sampling.choose * logits + luck[candidates.nth]
         if wish is not None:
             score = score - WISH * wish(candidates)
-        return int(score.argmax())
+        return score
 
-    return choose
+    return scores

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
-from nextbar.frames.config import Sampling
+from nextbar.frames.config import SLOTS, Sampling
 from nextbar.frames.contracts import (
     Consecutive,
     Frames,
@@ -19,13 +19,8 @@ from nextbar.frames.contracts import (
     Written,
 )
 from nextbar.frames.model import After, Model
-from nextbar.frames.phrases import PHRASE, Candidates, Choose, Luck, Wish, chooser
+from nextbar.frames.phrases import PHRASE, Candidates, Luck, Score, Wish, scorer
 from nextbar.frames.replicas import few_threads
-
-SLOTS = 16
-"""Sequences are computed in groups of exactly this many, the last one padded. The kernels of
-a matrix product are chosen by its size, and round differently; in groups of one size a
-sequence is the same to the bit however many others are asked for."""
 
 
 def roll_out(
@@ -110,12 +105,12 @@ def roll_out_choosing(
     """
     own = latent_noise([seed], n_frames, model.noise_size)[0]
     noise, luck = candidate_noise((seed,), own)
-    choose = chooser(model.phrases if model.chooses(sampling) else None, sampling, luck, wish)
+    score = scorer(model.phrases if model.chooses(sampling) else None, sampling, luck, wish)
     start = None if first is None else _pad(first)
     of_all = None if kinds is None else _pad(kinds)
     ahead = None if after is None else _of_rows(after, slice(None))
     with few_threads(model.config):
-        args = (model, start, noise, sampling, perceive, of_all, ahead, choose, rows)
+        args = (model, start, noise, sampling, perceive, of_all, ahead, score, rows)
         return _roll_out_group(*args)[:1]
 
 
@@ -157,7 +152,7 @@ def _roll_out_group(
     perceive: Callable[[Frames], Frames],
     kinds: Kinds | None,
     after: After | None,
-    choose: Choose | None = None,
+    score: Score | None = None,
     rows: Bool[Tensor, "written height"] | None = None,
 ) -> Written:
     model.eval()
@@ -173,14 +168,15 @@ def _roll_out_group(
         if ahead is not None:
             ahead = ahead._replace(gap=noise.shape[1] - 1 - nth)
         latent = next_latent(
-            model, before, noise_now, sampling, now, ahead, alike=choose is not None
+            model, before, noise_now, sampling, now, ahead, alike=score is not None
         )
         there = model.there_in(now, model.shape[2])
         may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
         drawn = perceive(model.draw(latent, there, may_be, before))
-        if choose is not None:
+        if score is not None:
             free = drawn if may_be is None else perceive(model.draw(latent, there))
-            chosen = choose(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
+            scores = score(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
+            chosen = int(scores.argmax())
             drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
         frames.append(drawn)
     return torch.stack(frames[len(given) :], dim=1).cpu()
@@ -269,7 +265,7 @@ def next_frames(
 
 
 @torch.inference_mode()
-def next_frame_chosen(
+def next_frames_by_score(
     model: Model,
     before: Float[Tensor, "1 time channels height width"] | None,
     noise: Float[Tensor, "slots noise"],
@@ -279,11 +275,12 @@ def next_frame_chosen(
     perceive: Callable[[Frames], Frames],
     kinds: Kinds | None = None,
     after: After | None = None,
-) -> tuple[Frames, Latents]:
-    """One step of :func:`roll_out_choosing` by itself: the raw frame (1, C, H, W), and its latent.
+) -> tuple[Float[Tensor, "slots channels height width"], Float[Tensor, "slots latent"]]:
+    """One step of :func:`roll_out_choosing` by itself: all its candidates, and their latents.
 
-    before, kinds, after: of one row. noise: (SLOTS, ``noise_size``) and luck: as
-    :func:`candidate_noise` gives them, of this frame.
+    Raw frames (SLOTS, C, H, W), the one that is taken first, then the one that would be taken of
+    the others, and so on. before, kinds, after: of one row. noise: (SLOTS, ``noise_size``) and
+    luck: as :func:`candidate_noise` gives them, of this frame.
     """
     model.eval()
     with few_threads(model.config):
@@ -295,9 +292,9 @@ def next_frame_chosen(
         there = model.there_in(of_all, model.shape[2])
         drawn = model.draw(latent, there)
         heard = perceive(drawn).cpu()
-        choose = chooser(model.phrases, sampling, luck[None])
-        nth = choose(Candidates(heard, heard, before, 0))
-    return drawn[nth : nth + 1].cpu(), latent[nth : nth + 1].cpu()
+        scores = scorer(model.phrases, sampling, luck[None])(Candidates(heard, heard, before, 0))
+        order = scores.argsort(descending=True, stable=True).to(device)
+    return drawn[order].cpu(), latent[order].cpu()
 
 
 @torch.inference_mode()

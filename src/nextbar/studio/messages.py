@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nextbar.frames.config import Sampling
+from nextbar.frames.config import SLOTS, Sampling
 from nextbar.music.bars import FULL_VELOCITY, LOWEST_PITCH, N_PITCHES
 from nextbar.music.score import MOST_SWING, STRAIGHT
 from nextbar.settings import bounds, explanation
@@ -110,6 +110,7 @@ class Written(Message):
     gap: Annotated[int, _whole(0, MOST_BARS, "Bars between it and those that it leads to.")] = 0
     choose: Annotated[float, _sampled("choose")] = 0.0
     attempt: Annotated[int, _whole(0, MOST_DRAWS, "Draws that were put away, as copies.")] = 0
+    rank: Annotated[int, _whole(0, SLOTS, "Chosen ones that were put away, as copies.")] = 0
 
 
 class Blended(Message):

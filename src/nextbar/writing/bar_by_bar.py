@@ -15,13 +15,13 @@ from torch import Tensor
 
 from nextbar.errors import UsageError
 from nextbar.frames.config import Sampling
+from nextbar.frames.model import After
 from nextbar.frames.rollout import (
     candidate_noise,
     decode,
     latent_noise,
-    next_frame_chosen,
     next_frames,
-    row_of,
+    next_frames_by_score,
 )
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_rolls
 from nextbar.music.metre import show_metre
@@ -61,49 +61,83 @@ def write_bars(
     that does not read ahead. threshold: from which a cell is heard; None is the
     composer's.
     """
-    memory = composer.model.memory
     ends = [None] * len(draws) if towards is None else towards
-    heard_from = composer.threshold if threshold is None else threshold
     alike: dict[tuple[bool, Sampling, int | None], list[int]] = {}
     for i, (draw, end) in enumerate(zip(draws, ends, strict=True)):
         gap = None if end is None else end.gap
         alike.setdefault((after[i] is None, draw.sampling, gap), []).append(i)
     written: list[WrittenBar | None] = [None] * len(draws)
-    for (_, sampling, gap), chosen in alike.items():
-        befores = [
-            Before(before.rolls[-memory:], before.metres[-memory:])
-            for i in chosen
-            if (before := after[i]) is not None
-        ]
-        behind = [end for i in chosen if (end := ends[i]) is not None]
-        metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
-        kinds = composer.kinds_of(befores, [[metre] for metre in metres])
-        first = to_frames(befores) if befores else None
-        ahead = composer.after(behind)._replace(gap=gap or 0) if behind else None
-        if composer.model.chooses(sampling):
-            each = []
-            for row, i in enumerate(chosen):
-                this = slice(row, row + 1)
-                noise, luck = _candidates_of(composer, draws[i])
-                frame = next_frame_chosen(
-                    composer.model,
-                    None if first is None else first[this],
-                    noise,
-                    luck,
-                    sampling,
-                    perceive=lambda drawn: hear(drawn, heard_from),
-                    kinds=None if kinds is None else kinds[this],
-                    after=None if ahead is None else row_of(ahead, row),
+    for (_, sampling, _), chosen in alike.items():
+        if composer.model.chooses(sampling):  # each is chosen of a whole group by itself
+            for i in chosen:
+                ranked = write_candidates(
+                    composer, after[i], draws[i], ends[i], threshold=threshold
                 )
-                each.append(frame)
-            frames, latents = (torch.cat(both) for both in zip(*each, strict=True))
-        else:
-            noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
-            frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
+                written[i] = ranked[draws[i].rank]
+            continue
+        metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
+        first, kinds, ahead = _surroundings(
+            composer, [after[i] for i in chosen], [ends[i] for i in chosen], metres
+        )
+        noise = torch.stack([_noise_of(composer, draws[i]) for i in chosen])
+        frames, latents = next_frames(composer.model, first, noise, sampling, kinds, ahead)
         bars = _bars_of(composer, frames, latents, metres, threshold)
         for i, bar in zip(chosen, bars, strict=True):
             written[i] = bar
     return [bar for bar in written if bar is not None]
+
+
+def write_candidates(
+    composer: Composer,
+    before: Before | None,
+    draw: Draw,
+    towards: Towards | None = None,
+    *,
+    threshold: float | None = None,
+) -> list[WrittenBar]:
+    """All bars among which the discriminator of phrases chooses for a draw, best first.
+
+    The bar at ``rank`` is what :func:`write_bars` gives for the draw of that rank, with the same
+    arguments; of a model that has such a discriminator, where ``sampling.choose`` is over 0.
+    """
+    heard_from = composer.threshold if threshold is None else threshold
+    metre = _metre_of(composer, before, draw)
+    first, kinds, ahead = _surroundings(composer, [before], [towards], [metre])
+    noise, luck = _candidates_of(composer, draw)
+    frames, latents = next_frames_by_score(
+        composer.model,
+        first,
+        noise,
+        luck,
+        draw.sampling,
+        perceive=lambda drawn: hear(drawn, heard_from),
+        kinds=kinds,
+        after=ahead,
+    )
+    return _bars_of(composer, frames, latents, [metre] * len(frames), threshold)
+
+
+def _surroundings(
+    composer: Composer,
+    after: Sequence[Before | None],
+    ends: Sequence[Towards | None],
+    metres: Sequence[Metre],
+) -> tuple[Tensor | None, Tensor | None, After | None]:
+    """The frames before, the kinds and the frames behind of bars that are written side by side.
+
+    All of them have bars before them or none has, and all lead to bars as far away, or none does.
+    """
+    memory = composer.model.memory
+    befores = [
+        Before(before.rolls[-memory:], before.metres[-memory:])
+        for before in after
+        if before is not None
+    ]
+    behind = [end for end in ends if end is not None]
+    kinds = composer.kinds_of(befores, [[metre] for metre in metres])
+    first = to_frames(befores) if befores else None
+    ahead = composer.after(behind)._replace(gap=behind[0].gap) if behind else None
+    return first, kinds, ahead
 
 
 def blend(

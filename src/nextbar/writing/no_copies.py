@@ -1,9 +1,10 @@
-"""Writing without copies: a bar that is a training tune's is put away, and drawn again.
+"""Writing without copies: a bar that is a training tune's is put away, and another taken.
 
 One seed still decides: the first draw of each bar is the one that is written
 without this, and every further draw has noise of its own, from the seed, the
-place of the bar and the number of the draw. Where 16 draws were copies, the
-temperature rises by 0.25, and by as much after each further 16; at a
+place of the bar and the number of the draw. Where the discriminator of phrases chooses among
+16 bars, the next of these is the one that it would take without those put away. Where 16 draws
+were copies, the temperature rises by 0.25, and by as much after each further 16; at a
 temperature of 0, at which all draws are one, after the first. A bar of which
 all 64 draws are copies ends the piece: it is said, and not given out.
 """
@@ -15,17 +16,24 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from nextbar.errors import UsageError
-from nextbar.frames.config import Sampling
-from nextbar.frames.rollout import SLOTS
+from nextbar.frames.config import SLOTS, Sampling
 from nextbar.measures.fingerprints import STRICTEST, Fingerprints, Verdicts
 from nextbar.measures.pieces import SILENT_VELOCITY
 from nextbar.music.bars import FULL_VELOCITY, BarIndex, BarNotes, cut_at_bar_lines, read_rolls
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import codes_of, normal_metre
 from nextbar.music.tunes import Metre
-from nextbar.writing.bar_by_bar import WrittenBar, write_bars
+from nextbar.writing.bar_by_bar import WrittenBar, write_bars, write_candidates
 from nextbar.writing.composer import Composer
-from nextbar.writing.piece import MOST_DRAWS, Before, Beginning, Check, Composition, Draw
+from nextbar.writing.piece import (
+    MOST_DRAWS,
+    Before,
+    Beginning,
+    Check,
+    Composition,
+    Draw,
+    Towards,
+)
 
 DRAWS_AS_WARM: Final = 16
 """Draws of a bar before the temperature rises."""
@@ -103,16 +111,17 @@ def write_new_bars(
     """
     found: list[NewBar | None] = [None] * len(draws)
     n_tried = [0] * len(draws)
+    for i, draw in enumerate(draws):
+        if composer.model.chooses(draw.sampling):
+            found[i] = first_new(composer, after[i], draw, no_copies, threshold=threshold)
     while pending := [i for i, bar in enumerate(found) if bar is None]:
         chosen = list[tuple[int, Draw]]()
-        once = [(i, False) for i in pending]  # where one bar is chosen of a group, none is free
-        chooses = composer.model.chooses(draws[pending[0]].sampling)
-        for i, is_extra in once if chooses else _filling_slots(pending):
-            draw = again(draws[i], n_tried[i])
+        for i, is_extra in _filling_slots(pending):
+            following = again(draws[i], n_tried[i])
             # what is drawn at another temperature would be computed by itself
-            if draw is None or (is_extra and draw.sampling != draws[i].sampling):
+            if following is None or (is_extra and following.sampling != draws[i].sampling):
                 continue
-            chosen.append((i, draw))
+            chosen.append((i, following))
             n_tried[i] += 1
         befores = [after[i] for i, _ in chosen]
         tried = [draw for _, draw in chosen]
@@ -124,6 +133,37 @@ def write_new_bars(
             elif found[i] is None and again(draws[i], n_tried[i]) is None:
                 found[i] = NewBar(None, draw)
     return [each for each in found if each is not None]
+
+
+def first_new(
+    composer: Composer,
+    before: Before | None,
+    first: Draw,
+    no_copies: NoCopies,
+    *,
+    towards: Towards | None = None,
+    behind: WrittenBar | None = None,
+    threshold: float | None = None,
+) -> NewBar:
+    """The first bar for the draw that is no copy, and the draw that it came of.
+
+    towards: the bars that it leads to, as for :func:`nextbar.writing.bar_by_bar.write_bars`.
+    behind: the bar that stays next to it, with which it is no copied phrase, either.
+    """
+    chooses = composer.model.chooses(first.sampling)
+    attempts = range(0, MOST_DRAWS, SLOTS) if chooses else range(MOST_DRAWS)
+    draw = first
+    for attempt in attempts:
+        draw = again(first, attempt) or draw
+        if chooses:
+            bars = write_candidates(composer, before, draw, towards, threshold=threshold)
+        else:
+            bars = write_bars(composer, [before], [draw], [towards], threshold=threshold)
+        are_new = _are_new(composer.kind, [before] * len(bars), bars, no_copies)
+        for rank, (bar, is_new) in enumerate(zip(bars, are_new, strict=True)):
+            if is_new and _ends_new(composer.kind, bar, behind, no_copies):
+                return NewBar(bar, replace(draw, rank=rank))
+    return NewBar(None, replace(draw, rank=len(bars) - 1))
 
 
 def again(first: Draw, attempt: int) -> Draw | None:
@@ -164,7 +204,7 @@ def compose_new(
             is_warmer = bar is not None and draw.sampling != sampling
             checks[i] = replace(
                 checks[i],
-                n_again=checks[i].n_again + draw.attempt,
+                n_again=checks[i].n_again + draw.attempt + draw.rank,
                 n_warmer=checks[i].n_warmer + is_warmer,
                 stuck_at=nth + 1 if bar is None else None,
             )
@@ -202,19 +242,10 @@ def _before(given: Before | None, written: Sequence[WrittenBar], memory: int) ->
     return Before(np.stack(rolls), tuple(metres)) if rolls else None
 
 
-def is_new(
-    kind: BarKind,
-    front: Before | None,
-    bar: WrittenBar,
-    behind: WrittenBar | None,
-    no_copies: NoCopies,
+def _ends_new(
+    kind: BarKind, bar: WrittenBar, behind: WrittenBar | None, no_copies: NoCopies
 ) -> bool:
-    """Whether a bar is no copy, nor a phrase with the bar before it or the one behind it.
-
-    front: the bars before, of which the last counts. behind: None where nothing stands there.
-    """
-    if not _are_new(kind, [front], [bar], no_copies)[0]:
-        return False
+    """Whether the bar makes no phrase with the one behind it, if there is one."""
     if behind is None:
         return True
     heard, index = read_rolls(

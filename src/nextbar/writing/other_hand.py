@@ -13,8 +13,8 @@ from jaxtyping import Bool
 
 from nextbar.errors import UsageError
 from nextbar.frames.around import Held, draw_around
-from nextbar.frames.config import Sampling
-from nextbar.frames.rollout import SLOTS, roll_out
+from nextbar.frames.config import SLOTS, Sampling
+from nextbar.frames.rollout import roll_out
 from nextbar.music.bars import (
     FULL_VELOCITY,
     LOWEST_PITCH,

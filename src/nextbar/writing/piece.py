@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
 from nextbar.errors import UsageError
-from nextbar.frames.config import Sampling
+from nextbar.frames.config import SLOTS, Sampling
 from nextbar.music.bars import FULL_VELOCITY, Notes, Rolls
 from nextbar.music.score import Sound
 from nextbar.music.tunes import Metre
@@ -190,7 +190,8 @@ class Draw:
     with one seed have the positions 0, 1, 2, ... metre: of the bar; None is that
     of the bar before, or from noise the model's most frequent. attempt: how many
     draws for this place were put away before, as copies; each has noise of its
-    own. Raises UsageError for what no bar can be drawn with.
+    own. rank: where one of several bars is chosen, how many of them that come before
+    it by their scores were put away so. Raises UsageError for what no bar can be drawn with.
     """
 
     seed: int
@@ -198,12 +199,15 @@ class Draw:
     sampling: Sampling = Sampling()
     metre: Metre | None = None
     attempt: int = 0
+    rank: int = 0
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
         check_bars(self.position + 1)
         if not 0 <= self.attempt < MOST_DRAWS:
             raise UsageError(f"attempt: {self.attempt} is not from 0 to {MOST_DRAWS - 1}")
+        if not 0 <= self.rank < SLOTS:
+            raise UsageError(f"rank: {self.rank} is not from 0 to {SLOTS - 1}")
 
 
 def check_bars(bars: int) -> None:

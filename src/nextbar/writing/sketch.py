@@ -38,6 +38,7 @@ LATER: Final = (
     ("gap", 0),
     ("choose", 0.0),
     ("attempt", 0),
+    ("rank", 0),
 )
 """What recipes could not say once, and where it is not said is no part of a bar's name."""
 GIVEN, NOISE = "given", "noise"
@@ -61,8 +62,8 @@ class Written:
     after: what the model looked at, the latest last: names of bars; in front
     of them "given" where it reached back to the given bars; or only "noise".
     metre: None is the model's most frequent. towards: the bars that it leads to,
-    the nearest first, and gap: how many stood between it and these. attempt: draws for
-    its place that were put away before, as copies.
+    the nearest first, and gap: how many stood between it and these. attempt, rank: draws for
+    its place that were put away before, as copies; see :class:`Draw`.
     """
 
     seed: int
@@ -75,6 +76,7 @@ class Written:
     gap: int = 0
     choose: float = 0.0
     attempt: int = 0
+    rank: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
@@ -92,7 +94,7 @@ class Written:
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
         sampling = Sampling(temperature=self.temperature, follow=self.follow, choose=self.choose)
-        return Draw(self.seed, self.position, sampling, self.metre, self.attempt)
+        return Draw(self.seed, self.position, sampling, self.metre, self.attempt, self.rank)
 
 
 @dataclass(frozen=True)
@@ -382,8 +384,9 @@ def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
     stored = asdict(recipe)
     if stored.get("metre") is not None:
         stored["metre"] = show_metre(stored["metre"])
-    if not stored.get("attempt"):
-        stored.pop("attempt", None)  # as it was written before there was such a thing
+    for name in ("attempt", "rank"):
+        if not stored.get(name):
+            stored.pop(name, None)  # as it was written before there was such a thing
     return stored
 
 
@@ -407,6 +410,7 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         gap=int(stored.get("gap", 0)),
         choose=float(stored.get("choose", 0)),
         attempt=int(stored.get("attempt", 0)),
+        rank=int(stored.get("rank", 0)),
     )
 
 

@@ -16,7 +16,7 @@ from nextbar.music.score import Sound
 from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import blend, write_bars
 from nextbar.writing.made_bars import Change, MadeBars, own_notes
-from nextbar.writing.no_copies import NoCopies, again, is_new
+from nextbar.writing.no_copies import NoCopies, first_new
 from nextbar.writing.other_hand import (
     check_hand,
     kept_of,
@@ -362,16 +362,16 @@ class Workbench(MadeBars):
         before, towards = self._before(sketch, recipe.after), self._towards(sketch, recipe)
         next_bar = None if behind is None else self._bar(sketch, sketch.bars[behind])
         first = replace(recipe.draw(), metre=recipe.metre or self.composer.kind.metre)
-        for attempt in range(MOST_DRAWS):
-            draw = again(first, attempt)
-            assert draw is not None
-            (written,) = write_bars(self.composer, [before], [draw], [towards])
-            if is_new(self.composer.kind, before, written, next_bar, no_copies):
-                return replace(recipe, attempt=attempt, temperature=draw.sampling.temperature)
-        raise CopiedError(
-            f"bar {sketch.n_given + bar + 1}: all {MOST_DRAWS} draws were copies of the training "
-            "tunes; choose another seed or a higher temperature, or allow copies"
+        found, draw = first_new(
+            self.composer, before, first, no_copies, towards=towards, behind=next_bar
         )
+        if found is None:
+            raise CopiedError(
+                f"bar {sketch.n_given + bar + 1}: all {MOST_DRAWS} draws were copies of the "
+                "training tunes; choose another seed or a higher temperature, or allow copies"
+            )
+        warmth = draw.sampling.temperature
+        return replace(recipe, attempt=draw.attempt, rank=draw.rank, temperature=warmth)
 
     def _written(
         self,

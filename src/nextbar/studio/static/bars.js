@@ -90,7 +90,8 @@ export class BarPanel {
   origin(recipe) {
     if (!recipe) return "";
     if ("share" in recipe) return `A blend, ${Math.round(100 * recipe.share)} % of the way.`;
-    const again = recipe.attempt ? ` Draw ${recipe.attempt + 1}: those before were copies.` : "";
+    const copies = (recipe.attempt ?? 0) + (recipe.rank ?? 0);
+    const again = copies ? ` Draw ${copies + 1}: those before were copies.` : "";
     return `Seed ${recipe.seed}, temperature ${recipe.temperature}, follow ${recipe.follow}.${again}`;
   }
 
