@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nextbar.errors import MusicFileError
-from nextbar.music.bar_lines import cut_long
 from nextbar.music.grid import lay_metre_grid, quantise_all
+from nextbar.music.laid_bars import cut_long
 from nextbar.music.metre import metre_of, normal_metre, show_metre, steps_of
 from nextbar.music.midi import parse_tunes
 from nextbar.music.tunes import Metre, Tune

@@ -24,7 +24,7 @@ from nextbar.measures.copying import TrainingBars
 from nextbar.music.bars import NOTE
 from nextbar.music.corpus import Corpus
 from nextbar.music.score import to_score, write_midi
-from nextbar.writing.composer import hear
+from nextbar.writing.hearing import hear
 
 from .fixtures import QUICK, let_it_sound, write_tune, write_tunes
 

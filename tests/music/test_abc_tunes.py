@@ -7,9 +7,9 @@ import pytest
 
 from nextbar.errors import MusicFileError
 from nextbar.music import abc_tunes
-from nextbar.music.bar_lines import SHORT_BARS
 from nextbar.music.bars import bar_starts
 from nextbar.music.grid import lay_metre_grid, quantise_all, quantise_to_metre
+from nextbar.music.laid_bars import SHORT_BARS
 from nextbar.music.metre import steps_of
 from nextbar.music.midi import parse_tunes, read_tunes
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nextbar.errors import MusicFileError, UsageError
+from nextbar.music.beat_grid import set_to_beats
 from nextbar.music.beat_tracking import Played, _novelty, weigh_places
 from nextbar.music.beats import (
     Beats,
@@ -19,7 +20,6 @@ from nextbar.music.beats import (
     onsets_of,
     read_beat_file,
     seconds_at,
-    set_to_beats,
 )
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.kind import BarKind

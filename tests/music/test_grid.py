@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from symusic.core import ControlChangeTick
 
 from nextbar.errors import MusicFileError, UsageError
-from nextbar.music.bar_lines import CUT_BARS, ENDED_BARS, SHORT_BARS, cut_long, fit_bar
 from nextbar.music.bars import NOTE, bar_starts
 from nextbar.music.grid import (
     end_at_next_onset,
@@ -20,6 +19,7 @@ from nextbar.music.grid import (
     semitones_to_c,
     transpose,
 )
+from nextbar.music.laid_bars import CUT_BARS, ENDED_BARS, SHORT_BARS, cut_long, fit_bar
 from nextbar.music.metre import bar_steps, find_tempo, normal_metre, parse_metre, steps_of
 from nextbar.music.refusals import with_advice
 from nextbar.music.tunes import choose_notes

@@ -10,10 +10,11 @@ import mido
 import numpy as np
 import pytest
 
+from nextbar.music.file_parts import pack_all
 from nextbar.music.options import CorpusOptions
 from nextbar.music.reading import parse_file
 from nextbar.music.sources import list_archive
-from nextbar.music.spool import pack_all, unpack
+from nextbar.music.spool import unpack
 from nextbar.workers import Lost, map_in_workers
 
 from .midi_files import make_notes, midi, raw_midi, signature, track, tune_bytes

@@ -13,7 +13,7 @@ import pytest
 
 import nextbar
 from nextbar.errors import CorpusError, OutputError, UsageError
-from nextbar.music import spool
+from nextbar.music import file_parts, spool
 from nextbar.music.corpus import Corpus, Lines
 from nextbar.music.metre import metre_of
 from nextbar.music.prepare import (
@@ -591,7 +591,7 @@ def parse_or_die(data, *, name, options, **more):
 
 
 def test_a_file_that_kills_its_reader_costs_that_file_only(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(spool, "parse_file", parse_or_die)
+    monkeypatch.setattr(file_parts, "parse_file", parse_or_die)
     corpus = prepare(folder, tmp_path / "corpus")
     assert corpus.n_pieces == 11
     [refusal] = corpus.refused()
@@ -619,7 +619,7 @@ def test_run_twice_only_what_is_new_is_read(folder, tmp_path, monkeypatch):
             file.write(f"{name}\n")
         return parse_file(data, name=name, options=options, **more)
 
-    monkeypatch.setattr(spool, "parse_file", parse_and_log)
+    monkeypatch.setattr(file_parts, "parse_file", parse_and_log)
     prepare(folder, tmp_path / "corpus", onsets=True)
     assert sorted(log.read_text().split()) == ["03-new.mid", "07.mid"]
     prepare(folder, tmp_path / "fresh", onsets=True)
@@ -795,8 +795,8 @@ def packed(folder, names):
     """What a worker says of files that it reads one after another."""
     options = CorpusOptions(common_key=False)
     options = CorpusOptions(common_key=False)
-    read = functools.partial(spool.read_source_file, folder=folder, options=options)
-    return spool.pack_all([read(name) for name in names], options)
+    read = functools.partial(file_parts.read_source_file, folder=folder, options=options)
+    return file_parts.pack_all([read(name) for name in names], options)
 
 
 @pytest.mark.parametrize("cuts", [[14], [3, 1, 10], [1] * 14])

@@ -4,25 +4,20 @@ Who plays freely leaves a file whose ticks say seconds and no beats: its notes
 lie on no grid, and the bars that it states mean nothing. Such a tune is
 recognised (:func:`is_played`), its beats are read from a beat file
 (:func:`read_beat_file`) or estimated (``beat_tracking.py``), and
-:func:`set_to_beats` moves its notes so that beat k lies k quarters from the
+``beat_grid.set_to_beats`` moves its notes so that beat k lies k quarters from the
 beginning. Whatever comes after reads it as it does a typeset one.
 """
 
 import math
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from symusic.core import (
-    ControlChangeTick,
-    NoteTickList,
     ScoreTick,
-    TempoTick,
-    TimeSignatureTick,
-    TrackTick,
 )
 
 from nextbar.errors import MusicFileError
@@ -38,10 +33,10 @@ from nextbar.music.beat_tracking import (
     track_beats,
     weigh_places,
 )
-from nextbar.music.midi import LONGEST_QUARTERS, MIDI_SUFFIXES
+from nextbar.music.midi import MIDI_SUFFIXES
 from nextbar.music.options import BeatsFrom
 from nextbar.music.refusals import refuse
-from nextbar.music.tunes import DEFAULT_MSPQ, SUSTAIN, FoundBeats, Tune
+from nextbar.music.tunes import DEFAULT_MSPQ, Tune
 
 BEAT_SUFFIX: Final = ".beats.txt"
 """``song.beats.txt`` holds the beats of ``song.mid``."""
@@ -58,8 +53,6 @@ PLACES, FULLEST, GATHERED = 24, 4, 0.4
 """Of so many places in a sixteenth the fullest four have this share of a typeset tune's onsets."""
 CLEARLY: Final = 2.0
 """How many times more weight another place must have than the file's quarters, to be the beat."""
-TEMPO_CHANGE: Final = 0.001
-"""By how much of itself a tempo has to change to be stated anew."""
 
 
 def beat_file_name(name: str) -> str | None:
@@ -132,7 +125,7 @@ def read_beat_file(data: bytes, *, name: str) -> Beats:
     downbeats = _cut_long_bars(marks[:, 0] == 1, marks[:, -1] == 1)
     if not downbeats.any():
         raise refuse(name, "bad beat file", "none of its lines marks a downbeat with a 1")
-    in_six = marks.shape[1] == 2 and _usual(downbeats) == 6 and _usual(marks[:, 0] == 1) == 3
+    in_six = marks.shape[1] == 2 and usual_bar(downbeats) == 6 and usual_bar(marks[:, 0] == 1) == 3
     return Beats(table[:, 0], downbeats, unit=8 if in_six else 4)
 
 
@@ -160,7 +153,7 @@ def _cut_long_bars(
     begins = np.flatnonzero(long)
     if len(begins) < 2:
         return long if len(begins) else short
-    lengths, usual = np.diff(begins), _usual(long)
+    lengths, usual = np.diff(begins), usual_bar(long)
     found = long.copy()
     for begin, length in zip(begins[:-1], lengths, strict=True):
         if length > usual:
@@ -277,7 +270,7 @@ def _beats_of(played: Played, score: ScoreTick) -> Beats:
     else:
         found = track_beats(played)
     seconds = found.seconds
-    begin, end = _beats_at(seconds, played.onset), _beats_at(seconds, played.end)
+    begin, end = beats_at(seconds, played.onset), beats_at(seconds, played.end)
     notes = {"time": begin, "duration": end - begin}
     notes |= {"pitch": played.pitch, "velocity": played.velocity}
     features = describe_beats(notes, len(seconds))
@@ -291,10 +284,18 @@ def _beats_of(played: Played, score: ScoreTick) -> Beats:
     return Beats(eighths, np.isin(np.arange(n_eighths), 3 * np.flatnonzero(downbeats)), sure, 8)
 
 
-def _usual(downbeats: npt.NDArray[np.bool_]) -> int:
+def usual_bar(downbeats: npt.NDArray[np.bool_]) -> int:
     """How many beats most bars have; 4 where there is none that ends."""
     lengths = np.diff(np.flatnonzero(downbeats)).tolist()
     return int(Counter(lengths).most_common(1)[0][0]) if lengths else 4
+
+
+def beats_at(
+    seconds: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How many beats after the first each time is."""
+    at = np.clip(np.searchsorted(seconds, times, side="right") - 1, 0, len(seconds) - 2)
+    return np.asarray(at + (times - seconds[at]) / (seconds[at + 1] - seconds[at]))
 
 
 def seconds_at(score: ScoreTick, ticks: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -311,146 +312,3 @@ def seconds_at(score: ScoreTick, ticks: npt.NDArray[Any]) -> npt.NDArray[np.floa
 def onsets_of(tune: Tune) -> npt.NDArray[np.int64]:
     """The onset of every pitched note, in ticks, as the tracks have them."""
     return np.concatenate([part.notes["time"] for part in tune.pitched]).astype(np.int64)
-
-
-def set_to_beats(tune: Tune, beats: Beats) -> Tune:
-    """The tune in ticks that count beats, its bars as the beats have them.
-
-    Between two beats time is even, before the first and behind the last it goes
-    on as there. A bar line is at tick 0: where notes are before the first
-    downbeat, bars of the usual length go before it. Signatures stand where bars
-    change their length, a tempo at every beat that brings another. A note
-    that had a length keeps one. Raises MusicFileError ("bad beat file") where many
-    onsets lie beyond the beats, and "too long".
-    """
-    onsets = seconds_at(tune.score, onsets_of(tune))
-    first, last = float(beats.seconds[0]), float(beats.seconds[-1])
-    margin = float(np.diff(beats.seconds).max())
-    beyond = (onsets < first - margin) | (onsets > last + margin)
-    if beyond.mean() > MOST_BEYOND:
-        raise refuse(
-            tune.name,
-            "bad beat file",
-            f"its beats are from {first:.1f} to {last:.1f} s, its notes from {onsets.min():.1f} to"
-            f" {onsets.max():.1f} s",
-        )
-    grid = _Grid.of(beats, _beats_at(beats.seconds, onsets.min(keepdims=True))[0])
-    score = ScoreTick(TICKS_PER_QUARTER)
-    for track in tune.score.tracks:
-        score.tracks.append(_moved(track, tune.score, grid))
-    end = score.end()
-    if end > LONGEST_QUARTERS * TICKS_PER_QUARTER:
-        why = f"by its beats it has {end // TICKS_PER_QUARTER:,} quarters, of {LONGEST_QUARTERS:,}"
-        raise refuse(tune.name, "too long", f"{why} allowed")
-    for tick, length in grid.signatures():
-        score.time_signatures.append(TimeSignatureTick(tick, length, beats.unit))
-    for tick, quarter in grid.tempi():
-        score.tempos.append(TempoTick(tick, mspq=quarter))
-    found = FoundBeats(beats.sure, grid.tempo, grid.curve(end))
-    return replace(tune, score=score, pickup_quarters=0.0, short_bars=(), beats=found)
-
-
-def _beats_at(
-    seconds: npt.NDArray[np.float64], times: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """How many beats after the first each time is."""
-    at = np.clip(np.searchsorted(seconds, times, side="right") - 1, 0, len(seconds) - 2)
-    return np.asarray(at + (times - seconds[at]) / (seconds[at + 1] - seconds[at]))
-
-
-@dataclass(frozen=True)
-class _Grid:
-    """Beats and the bars over them. origin: the beat of the first bar line; it may be below 0.
-
-    lines: the beats of all bar lines up to the last that is known, from origin.
-    usual: how many beats most bars have. ticks_per_beat: 480 for a quarter.
-    """
-
-    seconds: npt.NDArray[np.float64]
-    origin: int
-    lines: npt.NDArray[np.int64]
-    usual: int
-    ticks_per_beat: int
-
-    @classmethod
-    def of(cls, beats: Beats, first_onset: float) -> "_Grid":
-        """first_onset: in beats."""
-        begins = np.flatnonzero(beats.downbeats)
-        usual = _usual(beats.downbeats)
-        # A note that is hardly before the first downbeat belongs to it.
-        missing = begins[0] - min(math.floor(first_onset + 1 / 8), 0)
-        before = -(-int(missing) // usual) if first_onset < begins[0] - 1 / 8 else 0
-        early = begins[0] - usual * np.arange(before, 0, -1)
-        lines, per_beat = np.append(early, begins), TICKS_PER_QUARTER * 4 // beats.unit
-        return cls(beats.seconds, int(lines[0]), lines, usual, per_beat)
-
-    def ticks(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """The tick of each time."""
-        at = (_beats_at(self.seconds, seconds) - self.origin) * self.ticks_per_beat
-        return np.maximum(np.floor(at + 0.5), 0).astype(np.int64)
-
-    def seconds_of(self, beats: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """When beats are, those before the first and behind the last too."""
-        at = np.clip(beats, 0, len(self.seconds) - 2)
-        return np.asarray(
-            self.seconds[at] + (beats - at) * (self.seconds[at + 1] - self.seconds[at])
-        )
-
-    @property
-    def tempo(self) -> float:
-        """Quarters a minute, by the middle one of all beats."""
-        return float(60 / np.median(np.diff(self.seconds)) * self._quarters)
-
-    @property
-    def _quarters(self) -> float:
-        return self.ticks_per_beat / TICKS_PER_QUARTER
-
-    def signatures(self) -> list[tuple[int, int]]:
-        """(tick, beats in a bar) where bars begin to be of that length."""
-        found: list[tuple[int, int]] = []
-        lengths = [*np.diff(self.lines).tolist(), self.usual]
-        for line, length in zip(self.lines.tolist(), lengths, strict=True):
-            if not found or found[-1][1] != length:
-                found.append(((line - self.origin) * self.ticks_per_beat, length))
-        return found
-
-    def tempi(self) -> list[tuple[int, int]]:
-        """(tick, microseconds a quarter) where they change."""
-        found: list[tuple[int, int]] = []
-        for beat, length in enumerate(np.diff(self.seconds).tolist()):
-            mspq = round(length * 1e6 / self._quarters)
-            if not found or abs(mspq - found[-1][1]) > TEMPO_CHANGE * found[-1][1]:
-                tick = (beat - self.origin) * self.ticks_per_beat if found else 0
-                found.append((max(tick, 0), mspq))
-        return found
-
-    def curve(self, end: int) -> tuple[int, ...]:
-        """Quarters a minute of each bar up to the tick ``end``, rounded."""
-        last = self.origin + -(-end // self.ticks_per_beat)
-        more = np.arange(self.lines[-1] + self.usual, last + self.usual, self.usual)
-        lines = np.append(self.lines, more)
-        lines = lines[: np.searchsorted(lines, last) + 1]
-        lengths = np.diff(self.seconds_of(lines))
-        tempi = 60 * np.diff(lines) * self._quarters / lengths
-        return tuple(np.round(tempi).astype(int).tolist())
-
-
-def _moved(track: TrackTick, score: ScoreTick, grid: _Grid) -> TrackTick:
-    """The track with its notes and its sustain pedal where the grid has them."""
-    moved = TrackTick(track.name, track.program, track.is_drum)
-    notes = track.notes.numpy()
-    time = notes["time"].astype(np.int64)
-    begin, end = (
-        grid.ticks(seconds_at(score, ticks)) for ticks in (time, time + notes["duration"])
-    )
-    sign = np.sign(notes["duration"])
-    duration = np.where(sign == 0, 0, sign * np.maximum(sign * (end - begin), 1))
-    moved.notes = NoteTickList.from_numpy(
-        begin.astype(np.int32), duration.astype(np.int32), notes["pitch"], notes["velocity"]
-    )
-    controls = track.controls.numpy()
-    is_pedal = controls["number"] == SUSTAIN
-    times = grid.ticks(seconds_at(score, controls["time"][is_pedal].astype(np.int64)))
-    for tick, value in zip(times.tolist(), controls["value"][is_pedal].tolist(), strict=True):
-        moved.controls.append(ControlChangeTick(tick, SUSTAIN, value))
-    return moved

@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.music.bar_lines import LaidBars, Stretch, find_bar_lines, lay_bars
+from nextbar.music.bar_lines import Stretch, find_bar_lines
 from nextbar.music.bars import LOWEST_PITCH, N_PITCHES, NOTE, Notes, join_notes
+from nextbar.music.laid_bars import LaidBars, lay_bars
 from nextbar.music.refusals import refuse
 from nextbar.music.tunes import RawNotes, Tune
 

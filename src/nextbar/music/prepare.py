@@ -25,6 +25,8 @@ from nextbar.music.assembly import (
     write_manifest,
 )
 from nextbar.music.corpus import Corpus
+from nextbar.music.earlier import Earlier
+from nextbar.music.file_parts import pack_all, read_source_file, refused_file
 from nextbar.music.manifest import FILES, read_manifest
 from nextbar.music.midi import MIDI_SUFFIXES
 from nextbar.music.options import CorpusOptions, OptionsGiven
@@ -41,18 +43,7 @@ from nextbar.music.sources import (
     show_name,
     unpack_listing,
 )
-from nextbar.music.spool import (
-    NO_DIGEST,
-    Batch,
-    Earlier,
-    Gathered,
-    count_up,
-    make_batch,
-    pack_all,
-    read_source_file,
-    refused_file,
-    unpack,
-)
+from nextbar.music.spool import NO_DIGEST, Batch, Gathered, count_up, make_batch, unpack
 from nextbar.settings import check_names
 from nextbar.workers import Lost, Result, map_in_workers, usable_cores
 

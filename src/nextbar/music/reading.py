@@ -18,7 +18,8 @@ import numpy.typing as npt
 from nextbar.errors import MusicFileError
 from nextbar.music.bar_lines import find_bar_lines
 from nextbar.music.bars import Notes, bar_starts, sort_notes
-from nextbar.music.beats import beat_file_name, find_beats, set_to_beats
+from nextbar.music.beat_grid import set_to_beats
+from nextbar.music.beats import beat_file_name, find_beats
 from nextbar.music.grid import (
     GridNotes,
     OffGrid,

@@ -1,43 +1,27 @@
-"""Results of files on their way into a corpus: packed by a worker, kept on disk, put together.
+"""Results of files on their way into a corpus: packed by a worker, kept on disk.
 
-A worker makes of consecutive files one :class:`Batch`: arrays, and the lines of
-the corpus's files as they will stand there. Whoever gathers them looks at the
-arrays only and writes all else through. Nothing here holds the notes of more
+A worker (:mod:`nextbar.music.file_parts`) makes of consecutive files one
+:class:`Batch`: arrays, and the lines of the corpus's files as they will stand
+there. Whoever gathers them looks at the arrays only and writes all else through. Nothing here holds the notes of more
 than a stretch of a corpus at a time, so that memory does not grow with the
 number of files.
 """
 
-import hashlib
 import json
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from nextbar.errors import MusicFileError
-from nextbar.music.bars import BAR_NOTE, BarNotes, bar_starts, cut_at_bar_lines, join_notes
-from nextbar.music.corpus import Lines
-from nextbar.music.manifest import read_manifest
-from nextbar.music.metre import MetreCodes, codes_of, parse_metre, steps_of
-from nextbar.music.options import CorpusOptions
-from nextbar.music.read_piece import ReadPiece, describe_piece
-from nextbar.music.reading import (
-    FileResult,
-    ParsedFile,
-    Refusal,
-    finish,
-    parse_file,
-    refusal_of,
-)
-from nextbar.music.sources import read_beat_file_of, read_source, show_name
-from nextbar.workers import CRASHED, TOO_LONG, TOO_MUCH
+from nextbar.music.bars import BAR_NOTE, BarNotes
+from nextbar.music.metre import MetreCodes, codes_of, parse_metre
+from nextbar.music.reading import Refusal
 
 Header = dict[str, Any]
 """What a file gave but for its notes: file, bytes, sha256, pieces and refusals as JSON."""
@@ -60,10 +44,6 @@ REFUSAL: Final = np.dtype([("line", "<u4")])
 """Of a refusal: the bytes of its line."""
 NO_DIGEST: Final = bytes(16)
 
-FLEETING: Final = frozenset(
-    {"duplicate", "unreadable", CRASHED, TOO_LONG, TOO_MUCH, "needs music21"}
-)
-"""Reasons that the next run may not find again: such a file is read anew."""
 
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 
@@ -194,97 +174,6 @@ def unpack(data: bytes) -> Batch:
         np.frombuffer(metres, "<u2"),
         rows,
     )
-
-
-def read_source_file(
-    item: str,
-    *,
-    folder: Path,
-    options: CorpusOptions,
-    refused: dict[str, MusicFileError] | None = None,
-    earlier: "Earlier | None" = None,
-) -> ParsedFile | FileParts:
-    """What a file gives, for :func:`pack_all`; runs in a worker.
-
-    refused: items that are refused unread. earlier: what need not be parsed again.
-    """
-    if refused and item in refused:
-        return refused_file(refused[item])
-    name = show_name(item)
-    try:
-        data = read_source(folder, item)
-        beat_file = read_beat_file_of(folder, item)
-    except MusicFileError as error:
-        return ParsedFile(FileResult(name, "", refusals=[refusal_of(error)]), [])
-    if earlier is not None:
-        of_beats = "" if beat_file is None else hashlib.sha256(beat_file).hexdigest()
-        number = earlier.find(name, hashlib.sha256(data).hexdigest(), of_beats)
-        if number is not None:
-            return earlier.take(number)
-    return parse_file(data, name=name, options=options, beat_file=beat_file)
-
-
-def refused_file(error: MusicFileError) -> FileParts:
-    """What a file gives that is refused unread."""
-    refusals = [show_refusal(refusal_of(error))]
-    header = {"file": error.name, "bytes": 0, "sha256": "", "pieces": [], "refusals": refusals}
-    return FileParts(header, [])
-
-
-def find_key(name: str, sha256: str, beats_sha256: str = "") -> bytes:
-    """What a file's result depends on but for the options: its name, its content, its beats."""
-    key = f"{name}\0{sha256}\0{beats_sha256}"
-    return hashlib.sha256(key.encode()).hexdigest().encode()
-
-
-def _key_of(line: dict[str, Any]) -> bytes:
-    """The same of a file that is a line of ``files.jsonl``."""
-    return find_key(line["file"], line["sha256"], line.get("beats_sha256", ""))
-
-
-def pack_all(files: list[ParsedFile | FileParts], options: CorpusOptions) -> bytes:
-    """The batch of the files, packed."""
-    results = finish([file for file in files if isinstance(file, ParsedFile)], options)
-    cut = _cut_all([piece for result in results for piece in result.pieces])
-    finished = iter([_parts_of(result, cut, options) for result in results])
-    return pack(
-        make_batch(next(finished) if isinstance(file, ParsedFile) else file for file in files)
-    )
-
-
-def _cut_all(pieces: list[ReadPiece]) -> Iterator[PieceBars]:
-    """The bars of each piece; they are put behind each other and cut in one go."""
-    if not pieces:
-        return
-    n_bars = [piece.n_bars for piece in pieces]
-    first = np.concatenate([[0], np.cumsum(n_bars)])
-    codes = np.concatenate([piece.codes for piece in pieces])
-    starts = bar_starts(steps_of(codes, pieces[0].steps_per_quarter))
-    notes = join_notes([piece.grid.notes for piece in pieces])
-    n_notes = [len(piece.grid.notes) for piece in pieces]
-    notes["start"] += np.repeat(starts[first[:-1]], n_notes).astype(np.int32)
-    rows, index = cut_at_bar_lines(notes, starts)
-    counts = (index[1:] - index[:-1]).astype("<u2").tobytes()
-    metres, data, size = codes.astype("<u2").tobytes(), rows.tobytes(), BAR_NOTE.itemsize
-    for bar, end in pairwise(first.tolist()):
-        row, row_end = int(index[bar]) * size, int(index[end]) * size
-        of_bars = slice(2 * bar, 2 * end)
-        yield PieceBars(counts[of_bars], metres[of_bars], data[row:row_end])
-
-
-def _parts_of(result: FileResult, cut: Iterator[PieceBars], options: CorpusOptions) -> FileParts:
-    notes = [next(cut) for _ in result.pieces]
-    header = {
-        "file": result.file,
-        "bytes": result.n_bytes,
-        "sha256": result.sha256,
-        "beats_sha256": result.beats_sha256,
-        "pieces": [{**describe_piece(p, options), "sha256": result.sha256} for p in result.pieces],
-        "refusals": [show_refusal(refusal) for refusal in result.refusals],
-    }
-    sizes = [len(bars.rows) // BAR_NOTE.itemsize for bars in notes]
-    places = [(0, 0, p.n_bars, 0, size) for p, size in zip(result.pieces, sizes, strict=True)]
-    return FileParts(header, places, notes)
 
 
 @dataclass(frozen=True)
@@ -419,58 +308,3 @@ class Gathered:
     def places(self) -> npt.NDArray[np.int64]:
         """(pieces, 5): the :data:`Place` of each piece, in order."""
         return np.stack([self.pieces[name] for name in PLACE], axis=1)
-
-
-class Earlier:
-    """The results of the files of a corpus, to be taken over into another.
-
-    path: a corpus with ``files.jsonl``. source: its number among the sources.
-    """
-
-    def __init__(self, path: Path, source: int) -> None:
-        self.manifest = read_manifest(path)
-        self.stored = Stored.of_corpus(path, self.manifest["metres"])
-        self._source = source
-        self._files, self._pieces, self._refused = (
-            Lines(path / f"{name}.jsonl") for name in ("files", "pieces", "refused")
-        )
-        self._piece_index = np.load(path / "pieces.npy", mmap_mode="r", allow_pickle=False)
-        keys, counts = [], []
-        for line in self._files:
-            is_fleeting = not line["sha256"] or FLEETING & set(line["reasons"])
-            keys.append(b"" if is_fleeting else _key_of(line))
-            counts.append((line["pieces"], line["refused"]))
-        begins = np.cumsum(np.array([(0, 0), *counts], np.int64), axis=0)
-        self._begins: npt.NDArray[np.int64] = begins
-        unsorted = np.array(keys, "S64")
-        self._order = np.argsort(unsorted, kind="stable")
-        self._keys: npt.NDArray[np.bytes_] = unsorted[self._order]
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def find(self, name: str, sha256: str, beats_sha256: str = "") -> int | None:
-        """The number of the file of this name and content, if it need not be read anew."""
-        key = find_key(name, sha256, beats_sha256)
-        at = int(np.searchsorted(self._keys, key))
-        return int(self._order[at]) if at < len(self._keys) and self._keys[at] == key else None
-
-    def take(self, number: int) -> FileParts:
-        """What a file gave, and where its bars are."""
-        line = self._files[number]
-        (piece, refusal), (piece_end, refusal_end) = self._begins[number : number + 2].tolist()
-        header = {
-            "file": line["file"],
-            "bytes": line["bytes"],
-            "sha256": line["sha256"],
-            "beats_sha256": line.get("beats_sha256", ""),
-            "pieces": [self._pieces[i] for i in range(piece, piece_end)],
-            "refusals": [self._refused[i] for i in range(refusal, refusal_end)],
-        }
-        bars = self._piece_index[piece : piece_end + 1].tolist()
-        places = []
-        for first, last in pairwise(bars):
-            ends = self.stored.read_bars(first, last - first + 1)
-            row, row_end = int(ends[0]), int(ends[-1])
-            places.append((self._source, first, last - first, row, row_end - row))
-        return FileParts(header, places, known=True)

@@ -42,7 +42,7 @@ from nextbar.music.corpus import Corpus
 from nextbar.music.metre import show_metre
 from nextbar.training.presets import DEFAULT_PRESET, Preset, find_preset
 from nextbar.training.watch import Watch
-from nextbar.writing.composer import hear
+from nextbar.writing.hearing import hear
 from nextbar.writing.piece import FAINTEST
 
 MAY_CHANGE = ("epochs", "phrase_updates")

@@ -26,7 +26,8 @@ from nextbar.frames.rollout import (
 from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_rolls
 from nextbar.music.metre import show_metre
 from nextbar.music.tunes import Metre
-from nextbar.writing.composer import Composer, hear, to_frames
+from nextbar.writing.composer import Composer
+from nextbar.writing.hearing import hear, to_frames
 from nextbar.writing.piece import Before, Draw, Towards
 
 Latent = npt.NDArray[np.float32]

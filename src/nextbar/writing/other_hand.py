@@ -25,7 +25,8 @@ from nextbar.music.bars import (
 )
 from nextbar.music.metre import bar_steps
 from nextbar.music.tunes import Metre
-from nextbar.writing.composer import Composer, hear, to_frames
+from nextbar.writing.composer import Composer
+from nextbar.writing.hearing import hear, to_frames
 from nextbar.writing.piece import Before, Keep, Side, Towards
 
 SIDES: Final[dict[Keep, tuple[Side, ...]]] = {

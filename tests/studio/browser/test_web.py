@@ -116,7 +116,7 @@ def written(composer, seeds, n_bars, metre, choose, how):
     """The same in Python."""
     from nextbar.frames.config import Sampling
     from nextbar.frames.rollout import roll_out
-    from nextbar.writing.composer import hear
+    from nextbar.writing.hearing import hear
 
     kinds = composer.kinds_of([], [[tuple(map(int, metre.split("/")))] * n_bars] * len(seeds))
     frames = roll_out(
