@@ -2,9 +2,9 @@
 
 A worker (:mod:`nextbar.music.file_parts`) makes of consecutive files one
 :class:`Batch`: arrays, and the lines of the corpus's files as they will stand
-there. Whoever gathers them looks at the arrays only and writes all else through. Nothing here holds the notes of more
-than a stretch of a corpus at a time, so that memory does not grow with the
-number of files.
+there. Whoever gathers them looks at the arrays only and writes all else
+through. Nothing here holds the notes of more than a stretch of a corpus at a
+time, so that memory does not grow with the number of files.
 """
 
 import json
