@@ -14,7 +14,7 @@ from nextbar.frames.pairs import PairBatches
 from nextbar.frames.record import Description
 from nextbar.frames.replicas import Replicas
 from nextbar.frames.rollout import latent_noise, next_latent, roll_out
-from nextbar.frames.training import _dropout_decided, begin_training, calm, train, warmth
+from nextbar.frames.training import _dropout_decided, annealing, begin_training, calm, train
 
 from .conftest import SHAPE, squares
 from .test_replicas import TwoProcesses
@@ -194,7 +194,7 @@ def test_the_prior_weight_warms_up_and_the_rates_settle(columns):
     seen = []
     for step in (0, 4, 9, 50, 80, 90, 99):
         training.step = step
-        seen.append((warmth(training), calm(training)))
+        seen.append((annealing(training), calm(training)))
     # one epoch of 10 steps to warm up; of 100 steps the last 20 fall from 1 to 1 / 20
     assert [warm for warm, _ in seen] == pytest.approx([0.1, 0.5, 1, 1, 1, 1, 1])
     assert [rate for _, rate in seen] == pytest.approx([1, 1, 1, 1, 1, 0.5, 0.05])
@@ -207,7 +207,7 @@ def test_the_prior_weight_grows_as_the_rates_settle(columns):
     seen = []
     for step in (0, 9, 79, 80, 90, 95):
         training.step = step
-        seen.append(warmth(training))
+        seen.append(annealing(training))
     # in the last 20 of 100 steps from 1 to 3, a tenth in each; the rates fall a twentieth in each
     assert seen == pytest.approx([0.1, 1, 1, 1, 2, 2.5])
 

@@ -88,8 +88,8 @@ def all_close(ours, by_hand):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("warmth", [1.0, 0.25])
-def test_in_a_plane_gradients_are_those_of_equations_8_9_and_10(plane, warmth):
+@pytest.mark.parametrize("annealing", [1.0, 0.25])
+def test_in_a_plane_gradients_are_those_of_equations_8_9_and_10(plane, annealing):
     model, previous, current, noise = plane
     mean, log_variance = model.encoder(previous)
     fakes = model.generator(mean + noise * (log_variance / 2).exp()), model.generator(noise)
@@ -98,15 +98,15 @@ def test_in_a_plane_gradients_are_those_of_equations_8_9_and_10(plane, warmth):
     matching = 1.3 * feature_matching(real.features.detach(), predicted.features, sampled.features)
     by_hand = differentiated(
         model,
-        matching + warmth * 0.7 * kl_to_standard_normal(mean, log_variance),
+        matching + annealing * 0.7 * kl_to_standard_normal(mean, log_variance),
         matching + 2.5 * adversarial_loss(predicted.logits, sampled.logits),
         d_loss_of(real.logits, *shown),
     )
-    all_close(ours(*plane, warmth=warmth)[0], by_hand)
+    all_close(ours(*plane, annealing=annealing)[0], by_hand)
 
 
-@pytest.mark.parametrize("warmth", [1.0, 0.25])
-def test_in_a_plane_with_a_learned_prior_the_likelihood_comes_to_it(with_learned_prior, warmth):
+@pytest.mark.parametrize("annealing", [1.0, 0.25])
+def test_in_a_plane_with_a_learned_prior_the_likelihood_comes_to_it(with_learned_prior, annealing):
     model, previous, current, noise = with_learned_prior
     own, reading = model.posterior(current), model.encoder(previous)
     latents = (each.mean + noise * (each.log_variance / 2).exp() for each in (own, reading))
@@ -123,15 +123,17 @@ def test_in_a_plane_with_a_learned_prior_the_likelihood_comes_to_it(with_learned
     matching = 1.3 * feature_matching(real.features.detach(), *features)
     by_hand = differentiated(
         model,
-        likelihood + matching + warmth * 0.7 * kl,
+        likelihood + matching + annealing * 0.7 * kl,
         likelihood + matching + 2.5 * adversarial_loss(of_predicted.logits, of_sampled.logits),
         d_loss_of(real.logits, *shown),
     )
-    all_close(ours(*with_learned_prior, warmth=warmth)[0], by_hand)
+    all_close(ours(*with_learned_prior, annealing=annealing)[0], by_hand)
 
 
-@pytest.mark.parametrize("warmth", [1.0, 0.25])
-def test_in_columns_the_likelihood_comes_to_it_and_the_prior_is_the_learned_one(in_columns, warmth):
+@pytest.mark.parametrize("annealing", [1.0, 0.25])
+def test_in_columns_the_likelihood_comes_to_it_and_the_prior_is_the_learned_one(
+    in_columns, annealing
+):
     model, previous, current, noise = in_columns
     own, reading = model.posterior(current), model.encoder(previous)
     latent = own.mean + noise[:, :32] * (own.log_variance / 2).exp()  # 16 parts of 2
@@ -152,11 +154,11 @@ def test_in_columns_the_likelihood_comes_to_it_and_the_prior_is_the_learned_one(
     matching = 1.3 * feature_matching(real.features.detach(), predicted.features, other.features)
     by_hand = differentiated(
         model,
-        likelihood + matching + warmth * 0.7 * kl,
+        likelihood + matching + annealing * 0.7 * kl,
         likelihood + matching + 2.5 * adversarial_loss(predicted.logits, other.logits),
         d_loss_of(real.logits, *shown),
     )
-    all_close(ours(*in_columns, warmth=warmth)[0], by_hand)
+    all_close(ours(*in_columns, annealing=annealing)[0], by_hand)
 
 
 def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the_kl(
@@ -171,7 +173,7 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
     assert verdicts_on(model, previous, current, synthesis) is None
     assert synthesis.sampled is None
     e_update, g_update, figures = encoder_and_generator_gradients(
-        model, current, synthesis, None, warmth=0.5
+        model, current, synthesis, None, annealing=0.5
     )
     cells, kl = figures["reconstruction"], figures["kl"]
     torch.testing.assert_close(figures["encoder"], cells + 0.5 * 0.7 * kl)
@@ -198,7 +200,7 @@ def test_without_a_discriminator_both_go_down_the_likelihood_and_the_encoder_the
 @pytest.mark.parametrize("layout", ["plane", "with_learned_prior", "in_columns"])
 def test_the_figures_are_the_totals_of_equations_8_9_and_10(layout, request):
     prepared = request.getfixturevalue(layout)
-    _, figures = ours(*prepared, warmth=0.5)
+    _, figures = ours(*prepared, annealing=0.5)
     synthesis = prepared[0].synthesise(*prepared[1:])
     verdicts = verdicts_on(*prepared[:3], synthesis)
     likelihood = 0 if layout == "plane" else figures["reconstruction"]

@@ -67,19 +67,19 @@ def encoder_and_generator_gradients(
     synthesis: Synthesis,
     judged: Verdicts | None,
     *,
-    warmth: float = 1.0,
+    annealing: float = 1.0,
 ) -> tuple[list[Tensor], list[Tensor], dict[str, Scalar]]:
     """The gradients of Eq. 8 for E and of Eq. 10 for G, and the figures; D gets none.
 
     E sees the feature matching and the KL loss only: no adversarial gradient
     reaches it. With a learned prior both E and G also go down the reconstruction,
-    which is not in the paper. warmth: how often the prior weight counts at this step.
+    which is not in the paper. annealing: how often the prior weight counts at this step.
     """
     config = model.config
     is_likelihood = config.has_learned_prior
     encoders, generator = model.encoder_parameters(), [*model.generator.parameters()]
     kl = prior_loss(synthesis)
-    prior = config.prior_weight * warmth * kl
+    prior = config.prior_weight * annealing * kl
     with torch.set_grad_enabled(is_likelihood):
         cells = reconstruction(synthesis.drawn.levels, synthesis.drawn.gates, current)
     figures = {"kl": kl, "reconstruction": cells, "loudest": loudest(synthesis.drawn.frames())}

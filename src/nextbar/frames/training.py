@@ -180,7 +180,7 @@ def _dropout_decided(training: Training, replicas: Replicas) -> Iterator[None]:
         yield
 
 
-def warmth(training: Training) -> float:
+def annealing(training: Training) -> float:
     """How often the prior weight counts at this step: from 0 to 1, in the end ``prior_growth``."""
     config = training.model.config
     steps = config.warm_up * training.steps_per_epoch
@@ -258,7 +258,7 @@ def train_step(
             updates["discriminator"], of_d = discriminator_gradients(model, judged)
             figures |= of_d
         updates["encoder"], updates["generator"], latest = encoder_and_generator_gradients(
-            model, current, synthesis, judged, warmth=warmth(training)
+            model, current, synthesis, judged, annealing=annealing(training)
         )
         figures |= latest
         for network, gradients in updates.items():
