@@ -11,6 +11,7 @@ from nextbar.measures import by_piece, one_set, paper
 from nextbar.measures.by_piece import measure_pieces
 from nextbar.measures.coherence import coherence
 from nextbar.measures.copying import TrainingBars, nearest_distances
+from nextbar.measures.distributions import places_in_bars
 from nextbar.measures.intervals import Interval
 from nextbar.measures.meanings import MEANINGS
 from nextbar.measures.paper import diversity
@@ -339,6 +340,43 @@ def test_intervals_of_the_table_are_over_pieces_and_of_real_music_over_tunes():
         if name.startswith("overlap"):
             assert math.isnan(report.measures[name]["reference"].mean)
             assert report.measures[name].keys() == {"generated", "reference", "chance"}
+
+
+def set_of(pieces, *, groups=None, counting=None):
+    """Pieces measured as one set: each a tune of its own, and each counting once."""
+    n = len(pieces)
+    return one_set.measure_set(
+        pieces,
+        np.arange(n) if groups is None else np.array(groups),
+        np.ones(n) if counting is None else np.array(counting, float),
+        n_steps=16,
+        places=places_in_bars(pieces, n_steps=16),
+        training=None,
+        rng=np.random.default_rng(0),
+    )
+
+
+def test_what_counts_more_counts_more_in_diversity_and_a_silent_piece_is_not_compared():
+    # One note of two in common, or none: 0.5, 1 and 1. Pairs count as their pieces together.
+    pieces = [[], [60, 62], [60, 64], [70, 71]]
+    measured = set_of([piece_of_bars(bar) for bar in pieces], counting=[5, 1, 1, 3])
+    assert measured.intervals["diversity"].mean == pytest.approx((0.5 + 3 + 3) / 7)
+
+
+def test_the_curve_by_bar_is_of_pieces_as_they_count_and_its_interval_over_tunes():
+    # A bar that is said again, likeness 1, and one that is followed by something else, 0. Across:
+    # the one's first bar and the other's second have nothing in common, the other way all: 0.5.
+    pieces = [piece_of_bars([60, 62], [60, 62]), piece_of_bars([60, 62], [70, 75])]
+    assert set_of(pieces).by_bar[0].mean == pytest.approx(1 / 2 - 0.5)
+    assert set_of(pieces, counting=[3, 1]).by_bar[0].mean == pytest.approx(3 / 4 - 0.5)
+    # A third, said again in other pitches, has half in common with where the second goes: of
+    # pairs, as they count, 3 x 1 wholly and 1 x 1 half, in twice 3 + 3 + 1.
+    three, counting = [*pieces, piece_of_bars([61, 63], [61, 63])], [3, 1, 1]
+    of_one_tune = set_of(three, groups=[7, 7, 7], counting=counting).by_bar[0]
+    assert of_one_tune.mean == pytest.approx(4 / 5 - 3.5 / 14)
+    assert of_one_tune.low == pytest.approx(of_one_tune.high)
+    of_three = set_of(three, counting=counting).by_bar[0]
+    assert of_three.low < of_three.mean - 0.1
 
 
 def test_the_overlap_of_real_music_is_that_of_two_halves_of_its_tunes():
