@@ -429,7 +429,7 @@ def test_thirty_pieces_are_not_few(tunes):
 
 def test_diversity_as_published_is_of_the_pieces_that_diversity_compares():
     # Two tunes of two notes, one of which differs: 1 / 2, and by 80 with itself 2 / 4 / 80.
-    pieces = [piece_of_bars([60, 62]), piece_of_bars([60, 64]), Piece(make_notes([]), 1)]
+    pieces = [Piece(make_notes([]), 1), piece_of_bars([60, 62]), piece_of_bars([60, 64])]
     row = compare(pieces, [], n_steps=16).measures["diversity"]
     assert row["generated"].mean == pytest.approx(1 / 2)
     assert row["as_published"].mean == pytest.approx(1 / 160)
@@ -437,6 +437,11 @@ def test_diversity_as_published_is_of_the_pieces_that_diversity_compares():
     silent = [Piece(make_notes([]), 1)] * 2
     row = compare(silent, [], n_steps=16).measures["diversity"]
     assert math.isnan(row["as_published"].mean)
+    # A bar line of 3/4 cuts a whole note into 12 steps and 4, as two notes of these lengths are.
+    starts = np.array([0, 12, 24])
+    whole, cut = ([(0, 16, 60, 90)], [(0, 12, 60, 90), (12, 4, 60, 90)])
+    alike = [Piece(make_notes(rows), 2, starts=starts) for rows in (whole, cut)]
+    assert compare(alike, [], n_steps=16).measures["diversity"]["as_published"].mean == 0
 
 
 def test_measures_that_are_learned_stand_below_and_notes_that_are_added_above(report):
