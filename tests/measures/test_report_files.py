@@ -12,8 +12,10 @@ from PIL import Image
 
 import nextbar
 from nextbar.measures import report_files
-from nextbar.measures.intervals import Interval
+from nextbar.measures.intervals import UNMEASURED, Interval
+from nextbar.measures.metres import MetreOverlap
 from nextbar.measures.pieces import reference_windows
+from nextbar.measures.report import Report
 from nextbar.measures.report_files import to_csv, to_html, write_measures_report
 from nextbar.measures.table import compare
 
@@ -50,6 +52,41 @@ def test_everything_that_is_promised_is_written(written):
     for name in ("figure-3.png", "coherence-by-bar.png", "first-pieces.png"):
         with Image.open(folder / name) as picture:
             assert min(picture.size) > 200
+
+
+def test_a_measure_with_any_figure_has_a_line_and_one_without_has_none():
+    one, none = Interval(1, 0, 2), UNMEASURED
+    columns = {
+        "notes": {"generated": one, "reference": none},
+        "recurrence": {"generated": none, "chance": one},
+        "polyphony": {"generated": none, "reference": none},
+    }
+    report = Report(columns, 1, 0, 5, {}, [])
+    assert [row.name for row in report.rows()] == ["notes", "recurrence"]
+    assert report.columns() == ["generated", "reference", "chance"]
+
+
+def test_what_metres_have_in_common_stands_beside_what_real_ones_have():
+    overlap, real = np.array([[90.0, 20], [30, np.nan]]), np.array([[95.0, 40], [40, 85]])
+    metres = MetreOverlap(((4, 4), (6, 8)), overlap, real, np.array([7, 0]), np.array([11, 5]))
+    stored = Report({}, 1, 1, 5, {}, [], n_left_out=3, metres=metres).to_json()
+    assert stored["n_left_out"] == 3
+    assert stored["metres"] == {
+        "4/4": {
+            "bars": {"generated": 7, "reference": 11},
+            "in_common_with": {
+                "generated": {"4/4": 90, "6/8": 20},
+                "reference": {"4/4": 95, "6/8": 40},
+            },
+        },
+        "6/8": {
+            "bars": {"generated": 0, "reference": 5},
+            "in_common_with": {
+                "generated": {"4/4": 30, "6/8": None},
+                "reference": {"4/4": 40, "6/8": 85},
+            },
+        },
+    }
 
 
 def test_the_page_asks_for_nothing_and_shows_names_as_text(written):
