@@ -39,7 +39,6 @@ VIDEO = Config(
     learned_prior=True,
     skips=True,  # what stays as it is need not be told anew by each latent
     history=(1, 2, 3, 4),  # one frame does not say where things are going
-    prior_weight=0.1,  # what cannot be foreseen is told by the latent, and is no blur
     history_noise=0.3,  # a clip that is drawn frame by frame does not drift away
     latent=128,
     encoder_channels=(32, 64, 128),
