@@ -156,6 +156,49 @@ def test_a_file_in_cut_time_goes_on_in_cut_time(model, tmp_path):
     assert says_of(path)["metres"] == [(2, 2)]
 
 
+def slow_air(folder, ending):
+    """Four bars of 12/8, as each kind of file states them."""
+    music21 = pytest.importorskip("music21", reason="needs the extra `folk`")
+    path = folder / f"air{ending}"
+    if ending == ".mid":
+        rows = [(round(480 * at), round(480 * length), pitch, 80) for at, length, pitch in AIR]
+        path.write_bytes(midi(with_head(track(rows), signature(12, 8))))
+    elif ending == ".abc":
+        path.write_text("X:1\nT:air\nM:12/8\nL:1/8\nK:C\n" + "C3 DEF G2A c3|" * 4 + "\n")
+    else:
+        part = music21.stream.Part([music21.meter.TimeSignature("12/8")])
+        part.append([music21.note.Note(pitch, quarterLength=length) for _, length, pitch in AIR])
+        part.write("musicxml", path)
+    return path
+
+
+# A dotted quarter, three eighths, a quarter and an eighth, a dotted quarter: 6 quarters a bar.
+AIR_BAR = ((0, 1.5, 60), (1.5, 0.5, 62), (2, 0.5, 64), (2.5, 0.5, 65), (3, 1, 67), (4, 0.5, 69),
+           (4.5, 1.5, 72))  # fmt: skip
+AIR = [(6 * bar + at, length, pitch) for bar in range(4) for at, length, pitch in AIR_BAR]
+
+
+@pytest.mark.parametrize("ending", [".mid", ".abc", ".musicxml"])
+def test_a_file_in_12_8_goes_on_in_12_8_and_never_as_two_bars_of_6_8(tmp_path, ending):
+    music21 = pytest.importorskip("music21", reason="needs the extra `folk`")
+    air = slow_air(tmp_path, ending)
+    fiddle = nextbar.load("fiddle")
+    (path,) = nextbar.generate(
+        fiddle, tmp_path / "out", from_bar=f"{air}:3", musicxml=True, **QUICK
+    )
+    assert says_of(path)["metres"] == [(12, 8)]
+    given = [(6 * bar + at, pitch) for bar in range(3) for at, _, pitch in AIR_BAR]
+    assert [row for row in onsets(path) if row[0] < 18] == given
+    (part,) = music21.converter.parse(path.with_suffix(".musicxml")).parts
+    assert {s.ratioString for s in part.recurse().getElementsByClass("TimeSignature")} == {"12/8"}
+    bars = list(part.getElementsByClass("Measure"))
+    # Three that were given, two that were written, of six quarters each.
+    assert [bar.duration.quarterLength for bar in bars] == [6.0] * 5
+    for bar in bars[:3]:
+        sounding = [n for n in bar.flatten().notes if n.tie is None or n.tie.type == "start"]
+        assert [(n.offset, n.pitch.midi) for n in sounding] == [(at, p) for at, _, p in AIR_BAR]
+
+
 def test_on_the_seconds_grid_a_tempo_is_not_applied_twice(model, tmp_path):
     from dataclasses import replace
 

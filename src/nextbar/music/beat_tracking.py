@@ -366,7 +366,8 @@ def find_downbeats(
 
     features: of :func:`describe_beats`. The second is the mean of what forward
     and backward passes say of each downbeat that was chosen, 0-1. in_thirds: bars
-    are of 6/8 or 9/8; one of 12/8 is read as two of 6/8, which is far more usual.
+    are of 6/8 or 9/8; one of 12/8 is read as two of 6/8: what happens at every second
+    bar line does not tell them apart.
     """
     seen = (features @ WEIGHTS.T + BIASES)[:, PLACES_IN_BARS]
     if in_thirds:
