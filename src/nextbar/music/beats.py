@@ -16,9 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from symusic.core import (
-    ScoreTick,
-)
+from symusic.core import ScoreTick
 
 from nextbar.errors import MusicFileError
 from nextbar.music.beat_tracking import (

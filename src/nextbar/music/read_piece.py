@@ -6,15 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from nextbar.music.bars import BarStarts, bar_starts
-from nextbar.music.grid import (
-    GridNotes,
-)
-from nextbar.music.metre import (
-    MetreCodes,
-    metre_of,
-    show_metre,
-    steps_of,
-)
+from nextbar.music.grid import GridNotes
+from nextbar.music.metre import MetreCodes, metre_of, show_metre, steps_of
 from nextbar.music.options import CorpusOptions
 from nextbar.music.tunes import Metre, Tune
 

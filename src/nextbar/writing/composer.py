@@ -33,6 +33,7 @@ from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
 from nextbar.shipped import find_run, typed_for
+from nextbar.writing.hearing import hear, to_frames
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
@@ -50,7 +51,6 @@ from nextbar.writing.wishes import Wishes
 if TYPE_CHECKING:
     from nextbar.measures.fingerprints import Fingerprints
     from nextbar.writing.no_copies import NoCopies
-from nextbar.writing.hearing import hear, to_frames
 
 
 class Composer:

@@ -6,22 +6,13 @@ its own file it goes on as it would have gone on by itself.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nextbar.music.bars import (
-    FULL_VELOCITY,
-    Rolls,
-)
-from nextbar.writing.piece import (
-    Before,
-)
-
-if TYPE_CHECKING:
-    pass
+from nextbar.music.bars import FULL_VELOCITY, Rolls
+from nextbar.writing.piece import Before
 
 
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
