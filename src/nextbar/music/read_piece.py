@@ -83,11 +83,6 @@ class ReadPiece:
         return int(np.searchsorted(self.starts, first, side="right")) - 1
 
     @property
-    def program(self) -> int:
-        """The General MIDI program, from 0, of the chosen track, of several the first's."""
-        return int(self.tune.choose(self.track)[0].track.program)
-
-    @property
     def instruments(self) -> tuple[str, ...]:
         """The names of the chosen tracks; one that has none is ""."""
         return tuple(part.track.name for part in self.tune.choose(self.track))
