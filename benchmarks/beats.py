@@ -48,9 +48,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nextbar.errors import MusicFileError
-from nextbar.music.beat_grid import set_to_beats
+from nextbar.music.beat_grid import TICKS_PER_QUARTER, set_to_beats
 from nextbar.music.beats import (
-    TICKS_PER_QUARTER,
     estimate_beats,
     is_played,
     onsets_of,

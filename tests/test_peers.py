@@ -253,6 +253,15 @@ def test_organ_rewards_fifths_and_steps_and_divides_for_what_it_has_twice():
     assert peer["objective"](Words(), twice).tolist() == [0.25, 0.25]
 
 
+def test_a_peer_s_nats_are_a_moving_average_of_its_losses_by_name():
+    nats = names_in("trial")["Nats"]("cells", "kl")
+    nats.add(torch.tensor(100.0), torch.tensor(20.0))
+    assert nats.by_name() == {"cells": 5.0, "kl": 1.0}  # a twentieth each
+    nats.add(torch.tensor(200.0), torch.tensor(0.0))
+    assert nats.by_name() == {"cells": 14.75, "kl": 0.95}  # 19/20 of 5 and 10 more; of 1
+    assert nats.by_name(5) == {"cells": 2.95, "kl": 0.19}
+
+
 def test_vrash_knows_of_a_note_the_latent_and_those_before_it():
     torch.manual_seed(0)
     model = names_in("vrash")["Vrash"](torch.tensor([[-1, 2], [0, 2], [7, 4]]))

@@ -152,6 +152,22 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, longest: float = mat
     optimiser.step()
 
 
+class Nats:
+    """What the last updates' losses were, in nats: a moving average, each update a twentieth."""
+
+    def __init__(self, *names: str) -> None:
+        self._names, self._means = names, torch.zeros(len(names))
+
+    def add(self, *losses: Tensor) -> None:
+        """Takes in an update's losses, in the order of the names."""
+        self._means = self._means.lerp(torch.stack(losses).detach(), 0.05)
+
+    def by_name(self, n_parts: int = 1) -> dict[str, float]:
+        """Each by its name, of what was trained on at a time or of each of its equal parts."""
+        each = zip(self._names, self._means.tolist(), strict=True)
+        return {name: round(mean / n_parts, 2) for name, mean in each}
+
+
 def windows(
     lines: list[Tensor], n_steps: int, size: int, every: int = 1, behind: float = 0
 ) -> Tensor:

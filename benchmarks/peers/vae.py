@@ -14,7 +14,7 @@ from torch import nn
 from nextbar.frames.config import Config
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal, reconstruction
 from nextbar.frames.plane import Encoder, Generator
-from trial import BARS, Clock, arguments, batch_of, begin, descend, finish
+from trial import BARS, Clock, Nats, arguments, batch_of, begin, descend, finish
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     networks = nn.ModuleList([encoder, generator]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(networks.parameters(), 1e-3)
     bars, clock = torch.cat(tunes.of("training"))[:, None], Clock(chosen.minutes)
-    losses = torch.zeros(2)
+    nats = Nats("cells", "kl")
     for _ in clock.updates():
         real = bars[batch_of(bars, config.batch)]
         with torch.autocast("cpu", torch.bfloat16):
@@ -36,14 +36,13 @@ def main() -> None:
         cells = reconstruction(drawn.levels, None, real)
         kl = kl_to_standard_normal(mean, log_variance)
         descend(optimiser, cells + kl)
-        losses = losses.lerp(torch.stack([cells, kl]).detach(), 0.05)
+        nats.add(cells, kl)
     networks.eval()
     with torch.no_grad():
         latents = torch.randn(chosen.pieces * BARS, config.latent)
         written = torch.cat([generator(latent)[:, 0] > 0.5 for latent in torch.split(latents, 500)])
-    nats = {"cells": round(losses[0].item(), 2), "kl": round(losses[1].item(), 2)}
     pieces = written.reshape(-1, BARS, *shape[1:])
-    finish("VAE", chosen, tunes, clock, networks, pieces, nats_a_bar=nats)
+    finish("VAE", chosen, tunes, clock, networks, pieces, nats_a_bar=nats.by_name())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal
-from trial import BARS, Clock, arguments, bars_of, begin, descend, finish, windows
+from trial import BARS, Clock, Nats, arguments, bars_of, begin, descend, finish, windows
 
 Steps = Float[Tensor, "batch steps rows"]
 """Which rows sound at each step, 0 or 1."""
@@ -70,7 +70,7 @@ def main() -> None:
     model, clock = Vrae(tunes.n_rows), Clock(chosen.minutes)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
     lines, n_steps = tunes.lines("training"), BARS * tunes.n_steps
-    losses = torch.zeros(2)
+    nats = Nats("cells", "kl")
     for share in clock.updates():
         real = windows(lines, n_steps, 32, every=tunes.n_steps)
         mean, log_variance = model.encode(real)
@@ -79,10 +79,9 @@ def main() -> None:
         cells = F.binary_cross_entropy_with_logits(logits, real, reduction="sum") / len(real)
         kl = kl_to_standard_normal(mean, log_variance)
         descend(optimiser, cells + min(1.0, 2 * share) * kl, 5.0)
-        losses = losses.lerp(torch.stack([cells, kl]).detach(), 0.05)
+        nats.add(cells, kl)
     written = bars_of(model.write(chosen.pieces, n_steps), tunes.n_steps)
-    nats = {"cells": round(losses[0].item() / BARS, 2), "kl": round(losses[1].item() / BARS, 2)}
-    finish("VRAE", chosen, tunes, clock, model, written, nats_a_bar=nats)
+    finish("VRAE", chosen, tunes, clock, model, written, nats_a_bar=nats.by_name(BARS))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nextbar.frames.losses import draw_latent, kl_to_standard_normal
-from trial import BARS, Clock, Notes, arguments, batch_of, begin, descend, finish
+from trial import BARS, Clock, Nats, Notes, arguments, batch_of, begin, descend, finish
 
 Texts = Int[Tensor, "batch length"]
 Latents = Float[Tensor, "batch latent"]
@@ -104,7 +104,7 @@ def main() -> None:
     texts = notes.stretches(min(LENGTH, *map(len, notes.texts)))
     model, clock = Vrash(notes.words), Clock(chosen.minutes)
     optimiser = torch.optim.Adam(model.parameters(), 1e-3)
-    losses = torch.zeros(2)
+    nats = Nats("notes", "kl")
     for share in clock.updates():
         real = texts[batch_of(texts, 64)]
         mean, log_variance = model.encode(real)
@@ -112,10 +112,9 @@ def main() -> None:
         said = F.cross_entropy(logits.transpose(1, 2), real, reduction="sum") / len(real)
         kl = kl_to_standard_normal(mean, log_variance)
         descend(optimiser, said + min(1.0, 2 * share) * kl, 5.0)
-        losses = losses.lerp(torch.stack([said, kl]).detach(), 0.05)
+        nats.add(said, kl)
     written = notes.bars(model.write(chosen.pieces, BARS * tunes.n_steps))
-    nats = {"notes": round(losses[0].item(), 2), "kl": round(losses[1].item(), 2)}
-    finish("VRASH", chosen, tunes, clock, model, written, nats_a_stretch=nats)
+    finish("VRASH", chosen, tunes, clock, model, written, nats_a_stretch=nats.by_name())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from nextbar.music.read_piece import MOST_CHANGES, describe_piece, show_scale
 from nextbar.music.reading import read_tune
 from nextbar.music.tunes import FoundBeats
 
-from .midi_files import tune_bytes
+from .midi_files import make_notes, midi, track, tune_bytes
 
 
 @pytest.fixture
@@ -45,3 +45,36 @@ def test_the_tempo_curve_of_a_passage_is_that_of_its_own_bars(piece):
         codes=codes_of([(4, 4)] * 3),
     )
     assert describe_piece(passage, CorpusOptions())["tempo_curve"] == [92, 93, 94]
+
+
+def test_a_step_is_a_part_of_a_quarter_or_the_eighth_of_a_second_whatever_the_tempo(piece):
+    for options, expected in (
+        (CorpusOptions(), 37.5),  # a quarter is 600 ms, a sixteenth 150
+        (CorpusOptions(steps_per_quarter=8), 18.75),
+        (CorpusOptions(grid="seconds"), 31.25),
+    ):
+        slower = replace(piece, tempo=100.0, grid=replace(piece.grid, mean_shift_steps=0.25))
+        assert describe_piece(slower, options)["off_grid_ms"] == expected
+
+
+def test_the_metres_of_a_piece_begin_with_that_of_most_bars_and_are_not_of_the_seconds_grid(piece):
+    changing = replace(piece, codes=codes_of([(3, 4), (4, 4), (4, 4), (3, 4), (4, 4)]))
+    assert describe_piece(changing, CorpusOptions())["metres"] == ["4/4", "3/4"]
+    assert changing.metre == (4, 4)
+    in_seconds = describe_piece(changing, CorpusOptions(grid="seconds"))
+    assert not {"metres", "changes"} & in_seconds.keys()
+
+
+@pytest.mark.parametrize(("first", "n_silent"), [(0, 0), (31, 1), (32, 2), (33, 2)])
+def test_bars_are_silent_up_to_the_one_in_which_the_first_note_begins(piece, first, n_silent):
+    notes = make_notes((first, 4, 60, 80), (48, 4, 62, 80))  # bars of 16 steps
+    assert replace(piece, grid=replace(piece.grid, notes=notes)).n_silent_bars == n_silent
+
+
+def test_all_tracks_can_be_chosen_whichever_was(tmp_path):
+    quarters = [(480 * nth, 480, 60 + nth, 80) for nth in range(8)]
+    parts = [track(quarters[:n], name=name) for name, n in (("air", 8), ("bass", 5))]
+    (tmp_path / "two.mid").write_bytes(midi(*parts))
+    second = read_tune(tmp_path / "two.mid", options=CorpusOptions(track=2))
+    assert second.tracks == (("air", 8), ("bass", 5))
+    assert second.instruments == ("bass",)

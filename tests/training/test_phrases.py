@@ -11,6 +11,7 @@ from nextbar.errors import UsageError
 from nextbar.frames import phrases
 from nextbar.frames.config import Sampling
 from nextbar.writing.bar_by_bar import write_bars
+from nextbar.writing.joining import join_bars
 from nextbar.writing.piece import Before, Draw
 
 from ..fixtures import SEVERAL_METRES, let_it_sound, write_tune
@@ -108,7 +109,7 @@ def test_bars_one_by_one_are_those_of_the_piece_where_they_are_chosen(run):
         bars.append(bar)
         after = Before(np.stack([b.roll for b in bars]), tuple(b.metre for b in bars))
     (whole,) = model.compose([None], bars=6, seeds=[5], sampling=sampling)
-    alone = model.join(None, np.stack([bar.roll for bar in bars]), 5, whole.metres)
+    alone = join_bars(model.kind, None, np.stack([bar.roll for bar in bars]), 5, whole.metres)
     assert alone.notes.tolist() == whole.notes.tolist()
     (plain,) = model.compose([None], bars=6, seeds=[5], sampling=Sampling())
     assert plain.notes.tolist() != whole.notes.tolist()

@@ -15,19 +15,14 @@ from symusic.core import (
     TrackTick,
 )
 
-from nextbar.music.beats import (
-    MOST_BEYOND,
-    TICKS_PER_QUARTER,
-    Beats,
-    beats_at,
-    onsets_of,
-    seconds_at,
-    usual_bar,
-)
+from nextbar.music.beats import Beats, beats_at, onsets_of, seconds_at, usual_bar
 from nextbar.music.midi import LONGEST_QUARTERS
 from nextbar.music.refusals import refuse
 from nextbar.music.tunes import SUSTAIN, FoundBeats, Tune
 
+TICKS_PER_QUARTER: Final = 480
+MOST_BEYOND: Final = 0.1
+"""What share of the onsets may lie before the first beat of a file or behind its last."""
 TEMPO_CHANGE: Final = 0.001
 """By how much of itself a tempo has to change to be stated anew."""
 

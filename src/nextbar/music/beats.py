@@ -1,4 +1,4 @@
-"""Where the beats of a played tune are, and the tune set to them.
+"""Where the beats of a played tune are.
 
 Who plays freely leaves a file whose ticks say seconds and no beats: its notes
 lie on no grid, and the bars that it states mean nothing. Such a tune is
@@ -16,9 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from symusic.core import (
-    ScoreTick,
-)
+from symusic.core import ScoreTick
 
 from nextbar.errors import MusicFileError
 from nextbar.music.beat_tracking import (
@@ -40,9 +38,6 @@ from nextbar.music.tunes import DEFAULT_MSPQ, Tune
 
 BEAT_SUFFIX: Final = ".beats.txt"
 """``song.beats.txt`` holds the beats of ``song.mid``."""
-TICKS_PER_QUARTER: Final = 480
-MOST_BEYOND: Final = 0.1
-"""What share of the onsets may lie before the first beat of a file or behind its last."""
 FEW_NOTES: Final = 32
 LOOKED_AT: Final = 128
 SHORTEST_SECONDS: Final = 5.0

@@ -13,13 +13,7 @@ from nextbar.music.earlier import Earlier
 from nextbar.music.metre import steps_of
 from nextbar.music.options import CorpusOptions
 from nextbar.music.read_piece import ReadPiece, describe_piece
-from nextbar.music.reading import (
-    FileResult,
-    ParsedFile,
-    finish,
-    parse_file,
-    refusal_of,
-)
+from nextbar.music.reading import FileResult, ParsedFile, finish, parse_file, refusal_of
 from nextbar.music.sources import read_beat_file_of, read_source, show_name
 from nextbar.music.spool import FileParts, PieceBars, make_batch, pack, show_refusal
 

@@ -6,15 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from nextbar.music.bars import BarStarts, bar_starts
-from nextbar.music.grid import (
-    GridNotes,
-)
-from nextbar.music.metre import (
-    MetreCodes,
-    metre_of,
-    show_metre,
-    steps_of,
-)
+from nextbar.music.grid import GridNotes
+from nextbar.music.metre import MetreCodes, metre_of, show_metre, steps_of
 from nextbar.music.options import CorpusOptions
 from nextbar.music.tunes import Metre, Tune
 
@@ -88,11 +81,6 @@ class ReadPiece:
         """How many bars are silent before its first note."""
         first = int(self.grid.notes["start"].min())
         return int(np.searchsorted(self.starts, first, side="right")) - 1
-
-    @property
-    def program(self) -> int:
-        """The General MIDI program, from 0, of the chosen track, of several the first's."""
-        return int(self.tune.choose(self.track)[0].track.program)
 
     @property
     def instruments(self) -> tuple[str, ...]:

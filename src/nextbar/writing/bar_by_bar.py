@@ -27,7 +27,7 @@ from nextbar.music.bars import FULL_VELOCITY, BarNotes, BarStarts, Rolls, read_r
 from nextbar.music.metre import show_metre
 from nextbar.music.tunes import Metre
 from nextbar.writing.composer import Composer
-from nextbar.writing.hearing import hear, to_frames
+from nextbar.writing.hearing import hear, kinds_of, to_frames
 from nextbar.writing.piece import Before, Draw, Towards
 
 Latent = npt.NDArray[np.float32]
@@ -135,7 +135,7 @@ def _surroundings(
         if before is not None
     ]
     behind = [end for end in ends if end is not None]
-    kinds = composer.kinds_of(befores, [[metre] for metre in metres])
+    kinds = kinds_of(composer.kind, befores, [[metre] for metre in metres])
     first = to_frames(befores) if befores else None
     ahead = composer.after(behind)._replace(gap=behind[0].gap) if behind else None
     return first, kinds, ahead
@@ -161,7 +161,7 @@ def blend(
         np.stack([_on_the_arc(first.latent, second.latent, share) for share in shares])
     )
     metres = [first.metre] * len(latents)
-    kinds = composer.kinds_of([], [[metre] for metre in metres])
+    kinds = kinds_of(composer.kind, [], [[metre] for metre in metres])
     return _bars_of(composer, decode(composer.model, latents, kinds), latents, metres)
 
 

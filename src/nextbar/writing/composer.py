@@ -1,15 +1,13 @@
 """A trained model as a writer of music."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from symusic.core import ScoreTick
-from torch import Tensor
 
 from nextbar.errors import CopiedError, RunError, UsageError
 from nextbar.frames.checkpoint import digest_of, load_model
@@ -20,19 +18,14 @@ from nextbar.frames.replicas import choose_device
 from nextbar.frames.rollout import roll_out, roll_out_choosing, row_of
 from nextbar.music.bars import (
     FULL_VELOCITY,
-    BarIndex,
-    BarNotes,
-    Rolls,
-    join_at_bar_lines,
-    read_rolls,
-    sort_notes,
 )
-from nextbar.music.grid import transpose
 from nextbar.music.kind import BarKind
 from nextbar.music.metre import parse_metre
 from nextbar.music.score import Sound, to_score
 from nextbar.music.tunes import Metre
 from nextbar.shipped import find_run, typed_for
+from nextbar.writing.hearing import frames_behind, hear, kinds_of, to_frames
+from nextbar.writing.joining import join_bars
 from nextbar.writing.piece import (
     FAINTEST,
     Before,
@@ -50,7 +43,6 @@ from nextbar.writing.wishes import Wishes
 if TYPE_CHECKING:
     from nextbar.measures.fingerprints import Fingerprints
     from nextbar.writing.no_copies import NoCopies
-from nextbar.writing.hearing import hear, to_frames
 
 
 class Composer:
@@ -247,7 +239,7 @@ class Composer:
             "sampling": self.sampling if sampling is None else sampling,
             "perceive": lambda drawn: hear(drawn, heard_from),
         }
-        kinds = self.kinds_of(befores, metres)
+        kinds = kinds_of(self.kind, befores, metres)
         after = None if ending is None else self.after([ending.first_bars] * len(beginnings))
         if wishes is None or not wishes.any:
             frames = roll_out(self.model, first, seeds=seeds, kinds=kinds, after=after, **how)
@@ -272,7 +264,7 @@ class Composer:
             frames = torch.cat(each)
         rolls = (frames * FULL_VELOCITY).round().to(torch.uint8).numpy()
         pieces = [
-            self.join(beginning, written, seed, of_written, ending)
+            join_bars(self.kind, beginning, written, seed, of_written, ending)
             for beginning, written, seed, of_written in zip(
                 beginnings, rolls, seeds, metres, strict=True
             )
@@ -295,15 +287,7 @@ class Composer:
         Raises UsageError of a model that does not read ahead.
         """
         self.check_reads_ahead()
-        reach = max(self.model.config.ahead)
-        rolls = np.zeros((len(bars), reach, *self.kind.frame_shape), np.uint8)
-        numbers = np.zeros((len(bars), reach), np.int64)
-        for row, of_row, each in zip(rolls, numbers, bars, strict=True):
-            n_bars = min(reach, len(each.rolls))
-            row[:n_bars] = each.rolls[:n_bars]
-            of_row[:n_bars] = self.kind.numbers_of(each.metres[:n_bars])
-        kinds = torch.from_numpy(numbers) if len(self.kind.metres) > 1 else None
-        return After(torch.from_numpy(rolls).float() / FULL_VELOCITY, kinds=kinds)
+        return frames_behind(bars, self.kind, max(self.model.config.ahead))
 
     def _check_wishes(self) -> None:
         if self.model.config.layout != "columns":
@@ -341,75 +325,6 @@ class Composer:
             raise UsageError(f"metre: {len(of_each)} metres for {bars} bars; give one for each")
         self.kind.numbers_of(of_each)  # refuses what the model does not know
         return of_each
-
-    def kinds_of(
-        self, befores: Sequence[Before], metres: Sequence[Sequence[Metre]]
-    ) -> Tensor | None:
-        """The kinds of frames that a rollout is told, of bars before and of those to be written.
-
-        befores: as for :func:`to_frames`, or none from noise. None where the
-        model has bars of one metre.
-        """
-        if len(self.kind.metres) == 1:
-            return None
-        known = [self.kind.numbers_of(before.metres) for before in befores] or [
-            np.empty(0, np.uint8)
-        ] * len(metres)
-        longest = max(map(len, known))
-        rows = [
-            np.concatenate([np.zeros(longest - len(given), np.uint8), given, numbers])
-            for given, numbers in zip(known, map(self.kind.numbers_of, metres), strict=True)
-        ]
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
-
-    def join(
-        self,
-        beginning: Beginning | None,
-        written: Rolls,
-        seed: int,
-        metres: tuple[Metre, ...],
-        ending: Ending | None = None,
-        own: Mapping[int, BarNotes] | None = None,
-    ) -> Composition:
-        """The written rolls (bars, channels, 88, steps) behind the beginning, as one piece.
-
-        metres: of the written bars. ending: what stands behind them. own: the
-        notes of some of them (from 0), in the key of the rolls, that stand
-        whatever their roll can tell.
-        """
-        starts = self.kind.starts_of(metres)
-        rows, index = _with_own(*read_rolls(written, starts), own or {})
-        notes = join_at_bar_lines(rows, index, starts)
-        given = [each for each in (beginning, ending) if each is not None]
-        if not given:
-            return Composition(notes, metres, 0, seed, self.sound)
-        in_front = () if beginning is None else beginning.metres
-        notes = transpose(notes, -given[0].transposed)
-        notes["start"] += self.kind.starts_of(in_front)[-1]
-        parts = [notes] if beginning is None else [beginning.notes, notes]
-        if ending is not None:
-            behind = ending.notes.copy()
-            behind["start"] += self.kind.starts_of(in_front + metres)[-1]
-            parts.append(behind)
-        return Composition(
-            notes=sort_notes(np.concatenate(parts)),
-            metres=in_front + metres + (() if ending is None else ending.metres),
-            n_given_bars=len(in_front),
-            seed=seed,
-            sound=next((each.sound for each in given if each.sound is not None), self.sound),
-            n_ending_bars=0 if ending is None else ending.n_bars,
-        )
-
-
-def _with_own(
-    rows: BarNotes, index: BarIndex, own: Mapping[int, BarNotes]
-) -> tuple[BarNotes, BarIndex]:
-    """The bar notes and their index, with the own ones in their places."""
-    if not own:
-        return rows, index
-    n_bars = len(index) - 1
-    parts = [own.get(bar, rows[index[bar] : index[bar + 1]]) for bar in range(n_bars)]
-    return np.concatenate(parts), np.cumsum([0, *map(len, parts)])
 
 
 def _at_tempo(pieces: list[Composition], tempo: float | None) -> list[Composition]:

@@ -6,22 +6,16 @@ its own file it goes on as it would have gone on by itself.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nextbar.music.bars import (
-    FULL_VELOCITY,
-    Rolls,
-)
-from nextbar.writing.piece import (
-    Before,
-)
-
-if TYPE_CHECKING:
-    pass
+from nextbar.frames.model import After
+from nextbar.music.bars import FULL_VELOCITY, Rolls
+from nextbar.music.kind import BarKind
+from nextbar.music.tunes import Metre
+from nextbar.writing.piece import Before, Towards
 
 
 def stack_rolls(histories: Sequence[Rolls]) -> Rolls:
@@ -41,6 +35,42 @@ def to_frames(befores: Sequence[Before]) -> Tensor:
     return torch.from_numpy(stack_rolls([before.rolls for before in befores])).float() / (
         FULL_VELOCITY
     )
+
+
+def kinds_of(
+    kind: BarKind, befores: Sequence[Before], metres: Sequence[Sequence[Metre]]
+) -> Tensor | None:
+    """The kinds of frames that a rollout is told, of bars before and of those to be written.
+
+    befores: as for :func:`to_frames`, or none from noise. None where the
+    model has bars of one metre.
+    """
+    if len(kind.metres) == 1:
+        return None
+    known = [kind.numbers_of(before.metres) for before in befores] or [np.empty(0, np.uint8)] * len(
+        metres
+    )
+    longest = max(map(len, known))
+    rows = [
+        np.concatenate([np.zeros(longest - len(given), np.uint8), given, numbers])
+        for given, numbers in zip(known, map(kind.numbers_of, metres), strict=True)
+    ]
+    return torch.from_numpy(np.stack(rows).astype(np.int64))
+
+
+def frames_behind(bars: Sequence[Before | Towards], kind: BarKind, reach: int) -> After:
+    """The bars behind those to be written, for each piece, as a rollout is told.
+
+    reach: how many of them a model reads ahead.
+    """
+    rolls = np.zeros((len(bars), reach, *kind.frame_shape), np.uint8)
+    numbers = np.zeros((len(bars), reach), np.int64)
+    for row, of_row, each in zip(rolls, numbers, bars, strict=True):
+        n_bars = min(reach, len(each.rolls))
+        row[:n_bars] = each.rolls[:n_bars]
+        of_row[:n_bars] = kind.numbers_of(each.metres[:n_bars])
+    kinds = torch.from_numpy(numbers) if len(kind.metres) > 1 else None
+    return After(torch.from_numpy(rolls).float() / FULL_VELOCITY, kinds=kinds)
 
 
 def hear(frames: Tensor, threshold: float) -> Tensor:

@@ -14,6 +14,7 @@ from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, blend, notes_of_bar, write_bars
 from nextbar.writing.beginning import rolls_before
 from nextbar.writing.composer import Composer
+from nextbar.writing.joining import join_bars
 from nextbar.writing.piece import Before, Beginning, Composition, Towards
 from nextbar.writing.sketch import GIVEN, NOISE, Blended, Own, Recipe, Sketch, Written, builds_on
 
@@ -126,7 +127,7 @@ class MadeBars:
             for bar, recipe in enumerate(recipes)
             if isinstance(recipe, Own)
         }
-        made = self.composer.join(beginning, rolls, seed, metres, own=own)
+        made = join_bars(self.composer.kind, beginning, rolls, seed, metres, own=own)
         return replace(made, sound=sketch.sound or self.composer.sound)
 
     def notes_of(self, sketch: Sketch, change: Change) -> BarNotes:

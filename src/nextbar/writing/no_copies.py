@@ -25,6 +25,7 @@ from nextbar.music.metre import codes_of, normal_metre
 from nextbar.music.tunes import Metre
 from nextbar.writing.bar_by_bar import WrittenBar, write_bars, write_candidates
 from nextbar.writing.composer import Composer
+from nextbar.writing.joining import join_bars
 from nextbar.writing.piece import (
     MOST_DRAWS,
     Before,
@@ -214,7 +215,7 @@ def compose_new(
     for i, seed in enumerate(seeds):
         bars = np.zeros((0, *composer.kind.frame_shape), np.uint8)
         rolls = np.stack([bar.roll for bar in written[i]]) if written[i] else bars
-        piece = composer.join(beginnings[i], rolls, seed, metres[i][: len(written[i])])
+        piece = join_bars(composer.kind, beginnings[i], rolls, seed, metres[i][: len(written[i])])
         verdicts = no_copies.verdicts_on(piece, composer.kind)
         check = replace(checks[i], n_common=verdicts.bars.count("common"))
         assert verdicts.are_new or not check.is_passed, "a bar is what was heard of it"

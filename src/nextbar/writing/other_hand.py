@@ -26,7 +26,7 @@ from nextbar.music.bars import (
 from nextbar.music.metre import bar_steps
 from nextbar.music.tunes import Metre
 from nextbar.writing.composer import Composer
-from nextbar.writing.hearing import hear, to_frames
+from nextbar.writing.hearing import hear, kinds_of, to_frames
 from nextbar.writing.piece import Before, Keep, Side, Towards
 
 SIDES: Final[dict[Keep, tuple[Side, ...]]] = {
@@ -114,7 +114,7 @@ def other_hand(
         ends=[*range(STRETCH, n_steps, STRETCH), n_steps],
         rng=np.random.default_rng([seed, 5, position]),
         temperature=sampling.temperature,
-        kinds=composer.kinds_of(befores, [[metre]]),
+        kinds=kinds_of(composer.kind, befores, [[metre]]),
         after=None if towards is None else composer.after([towards])._replace(gap=towards.gap),
     )
     heard = hear(drawn.frame[None], composer.threshold) * ~held.decided
@@ -136,7 +136,7 @@ def why_no_other_hand(composer: Composer) -> str:
         None,
         n_frames=1,
         seeds=seeds,
-        kinds=composer.kinds_of([], [[composer.kind.metre]] * SLOTS),
+        kinds=kinds_of(composer.kind, [], [[composer.kind.metre]] * SLOTS),
     )
     at_once = (hear(drawn[:, 0], composer.threshold)[:, 0] > 0).sum(dim=1).flatten()
     if not at_once.any() or at_once[at_once > 0].float().mean() < SEVERAL:

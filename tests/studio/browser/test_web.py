@@ -116,9 +116,9 @@ def written(composer, seeds, n_bars, metre, choose, how):
     """The same in Python."""
     from nextbar.frames.config import Sampling
     from nextbar.frames.rollout import roll_out
-    from nextbar.writing.hearing import hear
+    from nextbar.writing.hearing import hear, kinds_of
 
-    kinds = composer.kinds_of([], [[tuple(map(int, metre.split("/")))] * n_bars] * len(seeds))
+    metres = [[tuple(map(int, metre.split("/")))] * n_bars] * len(seeds)
     frames = roll_out(
         composer.model,
         None,
@@ -126,7 +126,7 @@ def written(composer, seeds, n_bars, metre, choose, how):
         seeds=seeds,
         sampling=Sampling(**how, choose=choose),
         perceive=lambda drawn: hear(drawn, composer.threshold),
-        kinds=kinds,
+        kinds=kinds_of(composer.kind, [], metres),
     )
     rolls = (frames * 127).round().numpy().astype(np.uint8)
     return [hashlib.sha256(each.tobytes()).hexdigest() for each in rolls]
