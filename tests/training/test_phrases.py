@@ -1,5 +1,6 @@
 """A run whose discriminator of phrases is trained behind the rest, and chooses while writing."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from nextbar.cli import main
 from nextbar.errors import UsageError
 from nextbar.frames import phrases
 from nextbar.frames.config import Sampling
+from nextbar.frames.record import DESCRIPTION
+from nextbar.training import adapt as adapting
 from nextbar.writing.bar_by_bar import write_bars
 from nextbar.writing.joining import join_bars
 from nextbar.writing.piece import Before, Draw
@@ -123,3 +126,18 @@ def test_pieces_too_short_for_phrases_train_without_it(tmp_path):
     model = nextbar.load(run.path)
     assert not model.model.chooses(model.sampling)
     assert model.generate(bars=2).note_num() >= 0
+
+
+def test_adapted_it_has_no_discriminator_of_phrases_and_is_not_written_by_one(
+    run, place, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(adapting, "MOST_UPDATES", 2)
+    monkeypatch.setattr(adapting, "REHEARSED", 32)
+    monkeypatch.setattr(adapting, "ASKED_PIECES", 2)
+    described = json.loads((run / DESCRIPTION).read_text())
+    described["origin"]["sampling"]["choose"] = 1.0
+    (run / DESCRIPTION).write_text(json.dumps(described))
+    assert nextbar.load(run).sampling.choose == 1
+    adapted = nextbar.load(nextbar.adapt(run, place / "tunes", tmp_path / "adapted").path)
+    assert adapted.sampling == replace(nextbar.load(run).sampling, choose=0)
+    assert adapted.model.config.phrase_updates == 0

@@ -335,7 +335,9 @@ class _Stopping:
         best = min(self._asked, key=lambda line: float(line["nats"]))
         device = next(self._training.model.parameters()).device
         training = load_best(self._run, self._training.model.config, device)
-        learned, base = training.writer.state_dict(), composer.model.state_dict()
+        # A copy: what is laid between the two is laid into the writer's own tensors.
+        learned = {name: weight.clone() for name, weight in training.writer.state_dict().items()}
+        base = composer.model.state_dict()
         cost = nats_a_frame(training.writer, self._held_back)
         if share is None:
             others = _base_s_own(composer, self._training.model.config)
