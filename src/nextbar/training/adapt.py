@@ -339,13 +339,18 @@ class _Stopping:
         learned = {name: weight.clone() for name, weight in training.writer.state_dict().items()}
         base = composer.model.state_dict()
         cost = nats_a_frame(training.writer, self._held_back)
+        why = "as was asked"
         if share is None:
             others = _base_s_own(composer, self._training.model.config)
-            most = (1 + KEPT) * nats_a_frame(composer.model, others)
+            before = nats_a_frame(composer.model, others)
             for share in SHARES:
                 lay_between(training.writer, base, learned, share)
-                if nats_a_frame(training.writer, others) <= most:
+                more = nats_a_frame(training.writer, others) / before - 1
+                if more <= KEPT:
+                    why = "so that the base's style is kept"
                     break
+            else:
+                why = f"the least, at which bars like the base's own cost {100 * more:.0f} % more"
         assert share is not None
         lay_between(training.writer, base, learned, share)
         taken = nats_a_frame(training.writer, self._held_back)
@@ -355,8 +360,8 @@ class _Stopping:
         return (
             f"a bar that was held back costs {taken:.1f} nats, of the base "
             f"{self._asked[0]['nats']:.1f}; best after {best['epoch']} of "
-            f"{self._training.epoch} epochs ({cost:.1f}), of which {100 * share:.0f} % was taken, "
-            "so that the base's style is kept"
+            f"{self._training.epoch} epochs ({cost:.1f}), of which {100 * share:.0f} % was "
+            f"taken, {why}"
         )
 
     def _ask(self) -> None:
