@@ -46,6 +46,7 @@ from nextbar.writing.piece import FAINTEST
 
 BARS: Final = 5
 PEERS: Final = Path(__file__).parents[2] / "benchmarks" / "peers" / "trial.py"
+"""Their page, which is there in a clone and not in the package."""
 PAPER: Final[dict[str, str]] = {
     "scale_consistency as published": "87",
     "uniqueness": "37",

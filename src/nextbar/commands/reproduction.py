@@ -52,7 +52,7 @@ def reproduce(
             device=device,
             devices=devices,
             train_progress=screen.training_progress(console, update),
-            say=lambda sentence: screen.say(console, sentence, style="bold"),
+            say=_say,
             **(overrides or {}),
         )
     if done is None:
@@ -92,5 +92,8 @@ def peers(
     """
     from nextbar.reproduction import reproduce_peers
 
-    say = lambda sentence: screen.say(console, sentence, style="bold")  # noqa: E731
-    reproduce_peers(out, data=data, minutes=minutes, pieces=pieces, seed=seed, say=say)
+    reproduce_peers(out, data=data, minutes=minutes, pieces=pieces, seed=seed, say=_say)
+
+
+def _say(sentence: str) -> None:
+    screen.say(console, sentence, style="bold")

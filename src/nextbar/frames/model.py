@@ -174,15 +174,19 @@ class Model(nn.Module):
         if isinstance(self.generator, ColumnGenerator):
             in_columns: Frames = self.generator(latent, there, rows)
             return in_columns
-        history = self._seen(latent, before) if self.config.skips else None
+        history = None
+        if self.config.skips:
+            if before is None:
+                history = self._no_history(latent)
+            else:
+                history = self.history_of(before.unbind(dim=1))
         frames: Frames = self.generator(*_with(latent, history))
         return frames
 
-    def _seen(self, latent: Latents, before: Consecutive | None) -> History:
-        if before is not None:
-            return self.history_of(before.unbind(dim=1))
+    def _no_history(self, rows: Tensor) -> History:
+        """The history of as many sequences as there are rows, that have not begun."""
         channels, height, width = self.shape
-        return latent.new_zeros(len(latent), len(self.config.history) * channels, height, width)
+        return rows.new_zeros(len(rows), len(self.config.history) * channels, height, width)
 
     def _decode(
         self, *latents: Latents, previous: History, there: There | None, current: Frames
@@ -260,10 +264,9 @@ class Model(nn.Module):
         if not self.config.forget:
             zeros = noise.new_zeros(len(noise), self.latent_size)
             return Gaussian(zeros, zeros)
-        channels, height, width = self.shape
         n_frames = len(self.config.history)
         of_all = None if kinds is None else kinds[:, -1:].expand(-1, n_frames + 1)
-        return self.read(noise.new_zeros(len(noise), n_frames * channels, height, width), of_all)
+        return self.read(self._no_history(noise), of_all)
 
     @property
     def latent_size(self) -> int:

@@ -94,7 +94,7 @@ class CorpusOptions:
         if self.beats != "auto" and not in_bars:
             raise UsageError("beats have no meaning on the seconds grid; leave them out")
         if self.metre != ALL_METRES:
-            from nextbar.music.laid_bars import cut_long
+            from nextbar.music.laid_bars import cut_long  # with NumPy
             from nextbar.music.metre import bar_steps, parse_metre, show_metre
 
             if not in_bars:

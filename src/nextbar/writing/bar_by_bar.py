@@ -71,10 +71,9 @@ def write_bars(
     for (_, sampling, _), chosen in alike.items():
         if composer.model.chooses(sampling):  # each is chosen of a whole group by itself
             for i in chosen:
-                ranked = write_candidates(
-                    composer, after[i], draws[i], ends[i], threshold=threshold
-                )
-                written[i] = ranked[draws[i].rank]
+                by_score, metre = _by_score(composer, after[i], draws[i], ends[i], threshold)
+                frame, latent = (each[draws[i].rank, None] for each in by_score)
+                (written[i],) = _bars_of(composer, frame, latent, [metre], threshold)
             continue
         metres = [_metre_of(composer, after[i], draws[i]) for i in chosen]
         first, kinds, ahead = _surroundings(
@@ -101,11 +100,23 @@ def write_candidates(
     The bar at ``rank`` is what :func:`write_bars` gives for the draw of that rank, with the same
     arguments; of a model that has such a discriminator, where ``sampling.choose`` is over 0.
     """
+    (frames, latents), metre = _by_score(composer, before, draw, towards, threshold)
+    return _bars_of(composer, frames, latents, [metre] * len(frames), threshold)
+
+
+def _by_score(
+    composer: Composer,
+    before: Before | None,
+    draw: Draw,
+    towards: Towards | None,
+    threshold: float | None,
+) -> tuple[tuple[Tensor, Tensor], Metre]:
+    """The frames and latents of a draw's candidates, best first, and their metre."""
     heard_from = composer.threshold if threshold is None else threshold
     metre = _metre_of(composer, before, draw)
     first, kinds, ahead = _surroundings(composer, [before], [towards], [metre])
     noise, luck = _candidates_of(composer, draw)
-    frames, latents = next_frames_by_score(
+    by_score = next_frames_by_score(
         composer.model,
         first,
         noise,
@@ -115,7 +126,7 @@ def write_candidates(
         kinds=kinds,
         after=ahead,
     )
-    return _bars_of(composer, frames, latents, [metre] * len(frames), threshold)
+    return by_score, metre
 
 
 def _surroundings(

@@ -107,7 +107,7 @@ def write_new_bars(
     """A bar for each draw that is no copy, and makes no phrase of the bar before it.
 
     after, draws, threshold: as for :func:`nextbar.writing.bar_by_bar.write_bars`;
-    what a draw's ``attempt`` says was put away before. The returned draws give the
+    what a draw's ``attempt`` and ``rank`` say was put away before. The returned draws give the
     bars again by that function, without fingerprints.
     """
     found: list[NewBar | None] = [None] * len(draws)
@@ -153,18 +153,20 @@ def first_new(
     """
     chooses = composer.model.chooses(first.sampling)
     attempts = range(0, MOST_DRAWS, SLOTS) if chooses else range(MOST_DRAWS)
-    draw = first
+    latest = first
     for attempt in attempts:
-        draw = again(first, attempt) or draw
+        draw = again(first, attempt)
+        assert draw is not None, "no attempt is behind the last"
         if chooses:
             bars = write_candidates(composer, before, draw, towards, threshold=threshold)
         else:
             bars = write_bars(composer, [before], [draw], [towards], threshold=threshold)
         are_new = _are_new(composer.kind, [before] * len(bars), bars, no_copies)
         for rank, (bar, is_new) in enumerate(zip(bars, are_new, strict=True)):
+            latest = replace(draw, rank=rank)
             if is_new and _ends_new(composer.kind, bar, behind, no_copies):
-                return NewBar(bar, replace(draw, rank=rank))
-    return NewBar(None, replace(draw, rank=len(bars) - 1))
+                return NewBar(bar, latest)
+    return NewBar(None, latest)
 
 
 def again(first: Draw, attempt: int) -> Draw | None:

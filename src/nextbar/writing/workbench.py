@@ -370,8 +370,8 @@ class Workbench(MadeBars):
                 f"bar {sketch.n_given + bar + 1}: all {MOST_DRAWS} draws were copies of the "
                 "training tunes; choose another seed or a higher temperature, or allow copies"
             )
-        warmth = draw.sampling.temperature
-        return replace(recipe, attempt=draw.attempt, rank=draw.rank, temperature=warmth)
+        temperature = draw.sampling.temperature
+        return replace(recipe, attempt=draw.attempt, rank=draw.rank, temperature=temperature)
 
     def _written(
         self,
