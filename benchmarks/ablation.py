@@ -129,7 +129,7 @@ class Options:
 
 def config_of(step: Step, epochs: int, seed: int) -> Config:
     """The configuration that a step is trained with; no phrases choose what it writes."""
-    alone = {} if step.preset == "paper" else {"phrase_updates": 0}
+    alone = {} if step.preset == "paper" else {"phrase_updates": 0, "repeats": ()}
     return configure(step.preset, **step.fields, **alone, epochs=epochs, seed=seed)
 
 

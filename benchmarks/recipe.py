@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 import nextbar
 from nextbar import measures
@@ -32,7 +33,8 @@ from nextbar.frames.config import Sampling
 from nextbar.frames.gradients import prior_loss
 from nextbar.frames.losses import reconstruction
 from nextbar.frames.model import Model
-from nextbar.frames.pairs import PairBatches
+from nextbar.frames.pairs import PairBatches, Pairs
+from nextbar.frames.pointer import said_again, surprise
 from nextbar.measures import Piece, TrainingBars
 from nextbar.music.bars import Notes, draw_rolls
 from nextbar.music.corpus import Corpus, corpus_of
@@ -249,31 +251,54 @@ def measured(sets: Sets, long: Sets, corpus: Corpus, *, classifiers: bool) -> Co
 def nats_a_bar(model: Model, corpus: Corpus) -> dict[str, float]:
     """An upper bound of what a held-out bar costs in nats, given those before; mean over bars.
 
-    In columns reconstruction + KL from the learned prior, unweighted, of one draw each. In a
-    plane what is decoded is drawn from what was read off the bar before: it costs nothing by
-    itself, and the bound is the reconstruction, which is the cross-entropy of other numbers:
-    compare within a layout. "after one": the bars before the last one are forgotten.
+    In columns reconstruction + KL from the learned prior, unweighted, of one draw each; where bars
+    may come again as they stand, what it costs to say so, or that this one is new, and these of new
+    ones alone. In a plane what is decoded is drawn from what was read off the bar before: it costs
+    nothing by itself, and the bound is the reconstruction, which is the cross-entropy of other
+    numbers: compare within a layout. "after one": the bars before the last one are forgotten.
     """
     config = model.config
     sequences = sequences_of(corpus)
     held_out = corpus.pieces("held_out")
     pairs = PairBatches(sequences, held_out, 1, seed=0, history=config.history)
     pairs = replace(pairs, batch=min(250, len(pairs)))
-    last = torch.tensor(config.history).eq(1).repeat_interleave(model.shape[0])
+    of_pointer = replace(pairs, history=config.repeats or (1,))  # the same pairs, in one order
     noises = torch.Generator().manual_seed(0)
     totals = {"nats a bar": 0.0, "nats a bar after one": 0.0}
     model.eval()
     with torch.no_grad():
-        for previous, current, kinds in pairs.epoch(1):
-            noise = torch.randn(len(current), model.noise_size, generator=noises)
-            for row, seen in zip(totals, (previous, previous * last[:, None, None]), strict=True):
-                synthesis = model.synthesise(seen, current, noise, kinds)
-                drawn = synthesis.drawn
-                cost = reconstruction(drawn.levels, drawn.gates, current)
-                if synthesis.prior is not None:
-                    cost = cost + prior_loss(synthesis)
-                totals[row] += cost.item() * len(current)
+        for each, again in zip(pairs.epoch(1), of_pointer.epoch(1), strict=True):
+            noise = torch.randn(len(each.current), model.noise_size, generator=noises)
+            totals["nats a bar"] += _nats(model, each, again, noise)
+            each, again = _after_one(each, pairs.history), _after_one(again, of_pointer.history)
+            totals["nats a bar after one"] += _nats(model, each, again, noise)
     return {row: round(total / len(pairs), 2) for row, total in totals.items()}
+
+
+def _after_one(pairs: Pairs, history: tuple[int, ...]) -> Pairs:
+    """The pairs, of whose history all but the last frame is forgotten."""
+    channels = pairs.current.shape[1]
+    last = torch.tensor(history).eq(1).repeat_interleave(channels)
+    return pairs._replace(previous=pairs.previous * last[:, None, None])
+
+
+def _nats(model: Model, pairs: Pairs, of_pointer: Pairs, noise: Tensor) -> float:
+    """What the current frames cost, summed. of_pointer: the same with the frames it points at."""
+    total, is_new = 0.0, torch.ones(len(noise), dtype=torch.bool)
+    if model.pointer is not None:
+        again = said_again(of_pointer.previous, of_pointer.current, of_pointer.kinds)
+        odds = model.pointer(of_pointer.previous, of_pointer.kinds)
+        total = surprise(odds, again).sum().item()
+        is_new = ~again.any(dim=1)
+    if not is_new.any():
+        return total
+    previous, current = pairs.previous[is_new], pairs.current[is_new]
+    kinds = None if pairs.kinds is None else pairs.kinds[is_new]
+    synthesis = model.synthesise(previous, current, noise[is_new], kinds)
+    cost = reconstruction(synthesis.drawn.levels, synthesis.drawn.gates, current)
+    if synthesis.prior is not None:
+        cost = cost + prior_loss(synthesis)
+    return total + cost.item() * int(is_new.sum())
 
 
 def show(title: str, columns: Columns) -> None:

@@ -36,6 +36,7 @@ REMEMBERING = {
     "batch": 8,
     "epochs": 1,
     "phrase_updates": 0,
+    "repeats": (),
     "precision": "float32",
 }
 """The same with all that goes beyond the paper: it looks at up to four bars."""
@@ -48,6 +49,7 @@ SEVERAL_METRES = {
     "epochs": 1,
     "batch": 16,
     "phrase_updates": 0,
+    "repeats": (),
 }
 """What trains in a second, on bars of several metres too."""
 

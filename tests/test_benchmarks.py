@@ -132,6 +132,7 @@ def check_ablation(figures):
     assert step["config"] == nextbar.PRESETS["default"].config.to_dict() | {
         "epochs": 1,
         "phrase_updates": 0,
+        "repeats": [],
     }
 
 

@@ -61,7 +61,7 @@ def test_the_nextbar_commands_of_the_readme_run_in_their_order(trained, tmp_path
     (tmp_path / "my-midi-files" / "jig.mid").write_bytes(data)
     (tmp_path / "mytune.mid").symlink_to(trained / "tunes" / "tune01.mid")
     few = {"encoder_channels": (8, 8), "generator_channels": (8, 8), "latent": 2, "epochs": 1}
-    few["phrase_updates"] = 0
+    few |= {"phrase_updates": 0, "repeats": ()}
     small = override(nextbar.PRESETS["default"].config, latent_mixture=2, **few)
     monkeypatch.setitem(nextbar.PRESETS, "default", Preset(config=small))
     ran = 0

@@ -106,6 +106,13 @@ def phrase_progress(update: Update) -> "Callable[[int, int, float], None]":
     )
 
 
+def pointer_progress(update: Update) -> "Callable[[int, int, float], None]":
+    """A callback that shows how far what says which bar comes again is."""
+    return lambda n_done, n_updates, loss: update(
+        n_done, n_updates, f"which bars come again, {loss:.2f} nats"
+    )
+
+
 def describe_figures(figures: "Figures") -> str:
     """The losses in a line: KL and reconstruction in nats, D's verdicts once it takes part."""
     parts = [

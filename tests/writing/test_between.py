@@ -58,6 +58,7 @@ def run(tmp_path_factory):
         batch=8,
         ahead=(),
         phrase_updates=0,
+        repeats=(),
     )
     return place / "run"
 

@@ -73,6 +73,7 @@ def train(
             sample_epochs=sample_epochs,
             progress=screen.training_progress(console, update),
             phrase_progress=screen.phrase_progress(update),
+            pointer_progress=screen.pointer_progress(update),
         )
     if not run.is_first:
         return

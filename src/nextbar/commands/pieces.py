@@ -26,6 +26,7 @@ def generate(
     temperature: float | None = None,
     follow: float | None = None,
     choose: float | None = None,
+    repeat: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
@@ -79,6 +80,9 @@ def generate(
         How much the model's discriminator of phrases decides which of 16 bars drawn side by side is
         taken: 1 by its odds of being real, 0 not at all, which is faster where many pieces are
         written. By default 1 where there is one.
+    repeat
+        How readily whole bars come again as they stand: 1 as the model has learned, 0 never, 2 at
+        twice the odds.
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.
@@ -127,6 +131,7 @@ def generate(
             temperature=temperature,
             follow=follow,
             choose=choose,
+            repeat=repeat,
             threshold=threshold,
             tempo=tempo,
             metre=metre,

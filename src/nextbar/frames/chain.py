@@ -172,17 +172,18 @@ class Chain(NamedTuple):
         """A latent, (B, parts * latent), drawn part after part.
 
         noise: (B, parts * latent + 2 * parts), from N(0, I), or for more parts than
-        there are: what moves each part, then what chooses its normal, then what
-        decides if it follows. The
+        there are, and a number that is left over: what moves each part, then what chooses its
+        normal, then what decides if it follows. The
         temperature: see :meth:`Mixture.draw`. beginning: what is read where there
         are no frames before; needed if ``sampling.follow`` is less than 1, which is
         the probability of each part to be drawn from this reading, and not from that.
         """
         n_rows, n_parts, _ = self.contexts.shape
         n_drawn = n_parts if self.there is None else int(self.there.sum(dim=1).max())
-        n_moved = noise.shape[1] // (self.latent + 2) * self.latent
-        moves = noise[:, :n_moved].view(n_rows, -1, self.latent)
-        choices, followed = noise[:, n_moved:].chunk(2, dim=1)
+        n_drawn_with = noise.shape[1] // (self.latent + 2)
+        sizes = [n_drawn_with * self.latent, n_drawn_with, n_drawn_with]
+        moves, choices, followed = torch.split(noise[:, : sum(sizes)], sizes, dim=1)
+        moves = torch.unflatten(moves, 1, (n_drawn_with, self.latent))
         follows = torch.special.ndtr(followed) < sampling.follow
         part, state = noise.new_zeros(n_rows, 1, self.latent), self.state
         first_state = None if beginning is None else beginning.state

@@ -38,8 +38,8 @@ from nextbar.frames.record import (
 )
 from nextbar.frames.training import Training, begin_training
 
-PHRASES = "phrases."
-"""What the names of the discriminator of phrases begin with."""
+BEHIND = ("pointer.", "phrases.")
+"""What the names of networks begin with that are trained behind the rest, perhaps later."""
 EXPORTED = "exported."
 """What the names of weights that were exported begin with."""
 
@@ -68,6 +68,8 @@ def load_training(run: Path, config: Config, device: torch.device) -> Training:
     _, shape, _, widths = read_description(run)
     training = begin_training(build_model(shape, config, widths).to(device))
     progress, tensors = read_progress(run), _read_tensors(run)
+    if not _has_pointer_of(training.model, tensors):  # it is asked about other frames now
+        tensors = {name: tensor for name, tensor in tensors.items() if ".pointer." not in name}
     if any(name.startswith(EXPORTED) for name in tensors):
         raise RunError(
             f"{run} was exported to write with, and cannot be trained on; begin a new run"
@@ -113,6 +115,12 @@ def load_to_adapt(run: Path, device: torch.device) -> Model:
             "adapt the run itself"
         )
     return model.requires_grad_(True)
+
+
+def _has_pointer_of(model: Model, tensors: Mapping[str, Tensor]) -> bool:
+    saved = {n: t.shape for n, t in tensors.items() if n.startswith("model.pointer.")}
+    wanted = {f"model.{n}": t.shape for n, t in model.state_dict().items()}
+    return saved == {n: shape for n, shape in wanted.items() if n.startswith("model.pointer.")}
 
 
 def _has_posterior(exported: Mapping[str, Tensor]) -> bool:
@@ -163,6 +171,8 @@ def digest_of(run: Path) -> str:
 def writing_networks(model: Model) -> nn.ModuleDict:
     """Encoder and generator, which is all that it takes to write, and the posterior to adapt."""
     networks = nn.ModuleDict({"encoder": model.encoder, "generator": model.generator})
+    if model.pointer is not None:
+        networks["pointer"] = model.pointer
     if model.phrases is not None:
         networks["phrases"] = model.phrases
     if model.posterior is not None:
@@ -187,9 +197,9 @@ def _fill(model: nn.Module, tensors: dict[str, Tensor], run: Path, which: str = 
         for name, tensor in tensors.items()
         if name.startswith(which)
     }
-    if not any(name.startswith(PHRASES) for name in weights):  # trained last, perhaps later
-        fresh = {n: tensor for n, tensor in model.state_dict().items() if n.startswith(PHRASES)}
-        weights |= fresh
+    for behind in BEHIND:
+        if not any(name.startswith(behind) for name in weights):
+            weights |= {n: fresh for n, fresh in model.state_dict().items() if n.startswith(behind)}
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -78,6 +78,16 @@ class Config:
         only="columns",
     )
 
+    repeats: tuple[int, ...] = setting(
+        (),
+        "columns only: how many frames back those lie that may come again as they stand; behind "
+        "the rest a network learns when the next frame is one of these to the cell, and which, "
+        "and only else a frame is drawn; none: all are drawn; not in the paper",
+        low=1,
+        high=1024,
+        only="columns",
+    )
+
     latent: int = setting(
         128,
         "dimensions of the latent that a frame is drawn from; in columns, of each part of it",
@@ -260,7 +270,7 @@ class Config:
                 "skips: a generator that sees the history is for a learned prior, as in the paper "
                 "it is to draw from the latent alone; choose learned_prior too"
             )
-        for name in ("history", "ahead"):
+        for name in ("history", "ahead", "repeats"):
             lags = getattr(self, name)
             if len(set(lags)) < len(lags):
                 raise ConfigError(f"{name}: {list(lags)} names a frame twice")
@@ -331,6 +341,13 @@ class Sampling:
         "how much the discriminator of phrases decides, where there is one: each frame is one of "
         "16 that are drawn side by side, taken by its odds of being real, 1; 0: the first is "
         "taken, which is faster where many sequences are written",
+        low=0,
+        high=10,
+    )
+    repeat: float = setting(
+        1.0,
+        "how readily a whole frame comes again as it stands, where the model has learned when "
+        "(repeats): the odds of that are multiplied by this; 1 as it has learned, 0 never",
         low=0,
         high=10,
     )

@@ -28,6 +28,7 @@ from nextbar.frames.contracts import (
 )
 from nextbar.frames.phrases import PhraseDiscriminator
 from nextbar.frames.plane import Discriminator, Encoder, Generator, check_sides
+from nextbar.frames.pointer import Pointer
 
 
 class Synthesis(NamedTuple):
@@ -73,6 +74,8 @@ class Model(nn.Module):
     modules and can be called by themselves. posterior: with a learned prior, the
     encoder that sees the next frame, used only while training (Denton & Fergus
     2018); else None. discriminator: None where ``config.has_adversary`` is not so.
+    pointer: what says which of the frames before comes again as it stands, or None
+    (:mod:`nextbar.frames.pointer`).
     phrases: the discriminator of several frames together that chooses while
     writing, or None (:mod:`nextbar.frames.phrases`).
 
@@ -116,6 +119,7 @@ class Model(nn.Module):
             self.generator = Generator(shape, config)
             if config.has_adversary:
                 self.discriminator = Discriminator(shape, config)
+        self.pointer = Pointer(shape, config) if config.repeats else None
         self.phrases = PhraseDiscriminator(shape) if config.phrase_updates else None
         # Convolutions on a CPU run several times faster with the channels innermost.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -219,16 +223,23 @@ class Model(nn.Module):
         verdict: Verdict = self.discriminator(frames)
         return verdict
 
-    def history_of(self, frames: Sequence[Frames], after: After | None = None) -> History:
+    def history_of(
+        self,
+        frames: Sequence[Frames],
+        after: After | None = None,
+        lags: tuple[int, ...] | None = None,
+    ) -> History:
         """What the encoder reads of the frames so far, (B, K C, H, W).
 
         frames: each (B, C, H, W), the latest last; at least one, or some after.
         Where they do not reach back far enough there are zeros, as in training.
-        after: (B, (K + A) C, H, W) is read, if the model reads A frames ahead.
+        after: (B, (K + A) C, H, W) is read, if the model reads A frames ahead. lags: how many
+        frames back those lie that are read, if not those of the configuration's history.
         """
         ahead = [] if after is None else [after.place(lag) for lag in self.config.ahead]
         known = [None if nth is None or after is None else after.frames[:, nth] for nth in ahead]
-        back = [frames[-lag] if lag <= len(frames) else None for lag in self.config.history]
+        behind = self.config.history if lags is None else lags
+        back = [frames[-lag] if lag <= len(frames) else None for lag in behind]
         nothing = torch.zeros_like(next(each for each in [*back, *known] if each is not None))
         return torch.cat([nothing if each is None else each for each in [*back, *known]], dim=1)
 
@@ -237,7 +248,10 @@ class Model(nn.Module):
         return self.phrases is not None and bool(self.phrases.n_updates) and sampling.choose > 0
 
     def kinds_of(
-        self, kinds: Int[Tensor, "batch frames"] | None, after: After | None = None
+        self,
+        kinds: Int[Tensor, "batch frames"] | None,
+        after: After | None = None,
+        lags: tuple[int, ...] | None = None,
     ) -> Kinds | None:
         """The kinds that go with :meth:`history_of`, (B, K + 1), or (B, K + A + 1).
 
@@ -246,7 +260,8 @@ class Model(nn.Module):
         if kinds is None:
             return None
         n_frames = kinds.shape[1] - 1
-        places = [n_frames - lag if lag <= n_frames else -1 for lag in self.config.history]
+        behind = self.config.history if lags is None else lags
+        places = [n_frames - lag if lag <= n_frames else -1 for lag in behind]
         if after is None:
             return kinds[:, [*places, -1]]
         assert after.kinds is not None
@@ -275,13 +290,18 @@ class Model(nn.Module):
 
     @property
     def noise_size(self) -> int:
-        """Numbers from N(0, I) that a latent is drawn with: in columns two more for each part."""
-        return self.latent_size + (2 * self.shape[2] if self.config.layout == "columns" else 0)
+        """Numbers from N(0, I) that a frame is drawn with: in columns two more for each part.
+
+        And one more where a frame before may come again.
+        """
+        if self.config.layout == "plane":
+            return self.latent_size
+        return self.latent_size + 2 * self.shape[2] + (self.pointer is not None)
 
     @property
     def memory(self) -> int:
-        """How many frames back the history reaches."""
-        return max(self.config.history)
+        """How many of the frames before are looked at."""
+        return max((*self.config.history, *self.config.repeats))
 
 
 def latent_size(shape: Shape, config: Config) -> int:

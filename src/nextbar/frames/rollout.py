@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian
+from nextbar.frames.chain import AS_TRAINED, Chain, Gaussian, only_there
 from nextbar.frames.config import SLOTS, Sampling
 from nextbar.frames.contracts import (
     Consecutive,
@@ -16,11 +16,17 @@ from nextbar.frames.contracts import (
     Kinds,
     Latents,
     Noise,
+    Rows,
+    There,
     Written,
 )
 from nextbar.frames.model import After, Model
 from nextbar.frames.phrases import PHRASE, Candidates, Luck, Score, Wish, scorer
+from nextbar.frames.pointer import pointed_at
 from nextbar.frames.replicas import few_threads
+
+Comes = Bool[Tensor, "batch"]
+"""Which frames are one of those before as it stands, and were not drawn."""
 
 
 def roll_out(
@@ -172,14 +178,65 @@ def _roll_out_group(
         )
         there = model.there_in(now, model.shape[2])
         may_be = None if rows is None else rows[nth].to(device).expand(SLOTS, -1)
-        drawn = perceive(model.draw(latent, there, may_be, before))
+        drawn = model.draw(latent, there, may_be, before)
+        around = (before, now, ahead) if score is None else _of_one(before, now, ahead)
+        drawn, comes = said_again(model, drawn, noise_now, sampling, *around, rows=may_be)
+        drawn = perceive(drawn)
         if score is not None:
-            free = drawn if may_be is None else perceive(model.draw(latent, there))
+            free = drawn
+            if may_be is not None:
+                unbound = perceive(model.draw(latent, there))
+                free = torch.where(comes[:, None, None, None], drawn, unbound)
             scores = score(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
             chosen = int(scores.argmax())
             drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
         frames.append(drawn)
     return torch.stack(frames[len(given) :], dim=1).cpu()
+
+
+def said_again(
+    model: Model,
+    drawn: Frames,
+    noise: Noise,
+    sampling: Sampling,
+    before: Float[Tensor, "around time channels height width"] | None,
+    kinds: Int[Tensor, "around kinds"] | None,
+    after: After | None,
+    *,
+    rows: Rows | None = None,
+) -> tuple[Frames, Comes]:
+    """The drawn frames, (B, C, H, W), or in their place one that comes again; and which do.
+
+    before, kinds, after: as for :func:`next_latent`, of as many rows, or of one, of which all are
+    alike. rows: (B, H), those in which something may be: a frame with more does not come again.
+    """
+    pointer, n_rows = model.pointer, len(drawn)
+    none = drawn.new_zeros(n_rows, dtype=torch.bool)
+    if pointer is None or not pointer.n_updates or (before is None and after is None):
+        return drawn, none
+    frames = [] if before is None else before.unbind(dim=1)
+    lags = model.config.repeats
+    found = model.history_of(frames, after, lags)
+    odds = pointer(found, model.kinds_of(kinds, after, lags)).expand(n_rows, -1)
+    each = torch.unflatten(found, 1, (-1, model.shape[0])).expand(n_rows, -1, -1, -1, -1)
+    nth = pointed_at(odds, noise[:, -1], sampling)
+    comes = nth < each.shape[1]
+    again = each[torch.arange(n_rows, device=nth.device), nth.where(comes, 0)]
+    if rows is not None:
+        comes = comes & ~((again.amax(dim=(1, 3)) > 0) & ~rows).any(dim=1)
+    return torch.where(comes[:, None, None, None], again, drawn), comes
+
+
+def _with_latents(
+    latent: Latents, frames: Frames, comes: Comes, model: Model, there: There | None
+) -> tuple[Frames, Latents]:
+    """The frames, and what they are decoded from, or where they come again nearly so."""
+    if not comes.any():
+        return frames, latent
+    assert model.posterior is not None
+    own = model.posterior(frames) if there is None else model.posterior(frames, there)
+    read = own.mean if there is None else only_there(own.mean, there)
+    return frames, torch.where(comes[:, None], read, latent)
 
 
 def next_latent(
@@ -208,9 +265,7 @@ def next_latent(
     n_rows = len(noise)
     seen = noise[:1] if alike else noise
     if alike:
-        before = None if before is None else before[:1]
-        kinds = None if kinds is None else kinds[:1]
-        after = None if after is None else row_of(after, 0)
+        before, kinds, after = _of_one(before, kinds, after)
     if after is not None and not any(after.place(lag) is not None for lag in model.config.ahead):
         after = None
     if before is None:
@@ -243,7 +298,8 @@ def next_frames(
 
     before: (B, T, C, H, W) or None, kinds and after as for :func:`next_latent`. noise: (B,
     ``noise_size``). Frames are the same to the bit as in a rollout, and decoded
-    from the returned latents again.
+    from the returned latents again; one that comes again as it stands is what it was, and its
+    latent what the posterior reads off it.
     """
     latents, frames = [], []
     for begin in range(0, len(noise), SLOTS):
@@ -257,10 +313,12 @@ def next_frames(
             noise_now = _pad(noise[chosen]).to(device)
             ahead = None if after is None else _to(_of_rows(after, chosen), device)
             latent = next_latent(model, start, noise_now, sampling, of_group, ahead)
+            there = model.there_in(of_group, model.shape[2])
+            drawn = model.draw(latent, there, before=start)
+            args = (model, drawn, noise_now, sampling, start, of_group, ahead)
+            drawn, latent = _with_latents(latent, *said_again(*args), model, there)
+        frames.append(drawn[:n_rows].cpu())
         latents.append(latent[:n_rows].cpu())
-        of_rows = None if kinds is None else kinds[chosen]
-        seen = None if before is None else before[chosen]
-        frames.append(decode(model, latents[-1], of_rows, seen))
     return torch.cat(frames), torch.cat(latents)
 
 
@@ -290,7 +348,11 @@ def next_frames_by_score(
         ahead = None if after is None else _to(_of_rows(after, slice(None)), device)
         latent = next_latent(model, start, noise.to(device), sampling, of_all, ahead, alike=True)
         there = model.there_in(of_all, model.shape[2])
-        drawn = model.draw(latent, there)
+        around = _of_one(start, of_all, ahead)
+        drawn, comes = said_again(
+            model, model.draw(latent, there), noise.to(device), sampling, *around
+        )
+        drawn, latent = _with_latents(latent, drawn, comes, model, there)
         heard = perceive(drawn).cpu()
         scores = scorer(model.phrases, sampling, luck[None])(Candidates(heard, heard, before, 0))
         order = scores.argsort(descending=True, stable=True).to(device)
@@ -360,3 +422,18 @@ def _pad(group: Tensor) -> Tensor:
     """The group filled up to SLOTS rows with copies of its first."""
     missing = SLOTS - len(group)
     return torch.cat([group, group[:1].expand(missing, *group.shape[1:])]) if missing else group
+
+
+def _of_one(
+    before: Consecutive | None, kinds: Kinds | None, after: After | None
+) -> tuple[
+    Float[Tensor, "1 time channels height width"] | None,
+    Int[Tensor, "1 kinds"] | None,
+    After | None,
+]:
+    """What lies around the frame that comes, of the first row: of candidates it is all alike."""
+    return (
+        None if before is None else before[:1],
+        None if kinds is None else kinds[:1],
+        None if after is None else row_of(after, 0),
+    )

@@ -111,6 +111,7 @@ class Written(Message):
     choose: Annotated[float, _sampled("choose")] = 0.0
     attempt: Annotated[int, _whole(0, MOST_DRAWS, "Draws that were put away, as copies.")] = 0
     rank: Annotated[int, _whole(0, SLOTS, "Chosen ones that were put away, as copies.")] = 0
+    repeat: Annotated[float, _sampled("repeat")] = 1.0
 
 
 class Blended(Message):

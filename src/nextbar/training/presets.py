@@ -39,6 +39,7 @@ _DEFAULT: Final = Preset(
         history=(1, 2, 3, 4, 6, 8, 12, 16),
         forget=0.6,
         ahead=(1, 2, 3, 4),
+        repeats=(1, 2, 3, 4, 5, 8, 9, 16, 17),
         latent=8,
         latent_mixture=64,
         emission="causal",

@@ -26,6 +26,7 @@ from nextbar.frames.config import Config, Sampling, override
 from nextbar.frames.model import build_model
 from nextbar.frames.pairs import PairBatches, Sequences, previous_frames
 from nextbar.frames.phrase_training import train_phrases
+from nextbar.frames.pointer import UPDATES, learn_to_point
 from nextbar.frames.record import Description
 from nextbar.frames.replicas import (
     Precision,
@@ -45,8 +46,8 @@ from nextbar.training.watch import Watch
 from nextbar.writing.hearing import hear
 from nextbar.writing.piece import FAINTEST
 
-MAY_CHANGE = ("epochs", "phrase_updates")
-"""Fields that may differ when a run is continued: they change how long, not what."""
+MAY_CHANGE = ("epochs", "phrase_updates", "repeats")
+"""Fields that may differ when a run is continued: they say nothing of encoder and generator."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,15 @@ def train(
     sample_epochs: int = 5,
     progress: Callable[[StepDone], None] | None = None,
     phrase_progress: Callable[[int, int, float], None] | None = None,
+    pointer_progress: Callable[[int, int, float], None] | None = None,
     **fields: Any,
 ) -> Run:
     """The run in the folder ``out``, trained to its last epoch; continued if it exists already.
 
     preset: where the configuration starts from. config: fields that replace
     the preset's; ``fields``, by name, replace those: see ``nextbar.Config``. A
-    run that exists goes on as it was begun; only ``epochs`` and ``phrase_updates``
-    may be other then.
+    run that exists goes on as it was begun; only ``epochs``, ``phrase_updates``
+    and ``repeats`` may be other then.
     devices: how many processes train together on this machine; under
     ``torchrun`` or SLURM as many as that has started. precision: what networks
     compute in, "bfloat16" or "float32"; None is what the run was begun with,
@@ -105,7 +107,8 @@ def train(
     what the model writes. progress: called after each step, in the first
     process; phrase_progress: with the number done, of how many, and the loss,
     after each update of the discriminator of phrases, which is trained behind
-    the rest. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
+    the rest, and pointer_progress so of what says which bar comes again (``repeats``),
+    behind the rest too. An interrupt (Ctrl-C) ends the step under way, saves a checkpoint
     and raises KeyboardInterrupt.
 
     Raises CorpusError for no corpus or too small a one, ConfigError for a
@@ -152,10 +155,12 @@ def train(
             sample_epochs=sample_epochs,
             progress=progress,
             phrase_progress=phrase_progress,
+            pointer_progress=pointer_progress,
         )
     try:
         train_to_the_end(run, training, pairs, replicas, watch, checkpoint_epochs)
         if watch is not None:
+            train_its_pointer(run, training, pairs, watch)
             train_its_phrases(run, training, pairs, sampling, watch)
     except TrainingError as error:
         raise TrainingError(f"{error}; {_last_good(run)}") from error
@@ -334,6 +339,28 @@ def train_to_the_end(
             if is_last:
                 break
         replicas.wait()
+
+
+def train_its_pointer(run: Path, training: Training, pairs: PairBatches, watch: Watch) -> None:
+    """Trains what says which frame comes again, and saves it; where that is done, not.
+
+    In one process, and from real frames alone, so that it stays as it is where a run goes on.
+    """
+    writer = training.writer
+    if writer.pointer is None or writer.pointer.n_updates:
+        return
+    pointer = writer.pointer.requires_grad_(True)
+    losses = learn_to_point(pointer, pairs, writer.config)
+    with _interrupt_noted() as interrupted, few_threads(writer.config):
+        for nth, loss in enumerate(losses, 1):
+            watch.show_pointer(nth, UPDATES, loss)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    pointer.requires_grad_(False)
+    if training.averaged is not None and training.model.pointer is not None:
+        training.model.pointer.load_state_dict(pointer.state_dict())
+    _forget_phrases(training)  # what is written is another now
+    checkpoint.save_training(run, training)
 
 
 def train_its_phrases(

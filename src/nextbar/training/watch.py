@@ -42,6 +42,7 @@ class Watch:
         sample_epochs: int,
         progress: Callable[[StepDone], None] | None,
         phrase_progress: Callable[[int, int, float], None] | None = None,
+        pointer_progress: Callable[[int, int, float], None] | None = None,
     ) -> None:
         self._run = run
         self._corpus = corpus
@@ -50,6 +51,7 @@ class Watch:
         self._sample_epochs = sample_epochs
         self._progress = progress
         self._phrase_progress = phrase_progress
+        self._pointer_progress = pointer_progress
         self._epoch_began = time.monotonic()
         # Events of epochs that were lost with an interruption are hidden by the purge.
         self._events = SummaryWriter(str(run / "events"), purge_step=training.epoch + 1)
@@ -80,10 +82,24 @@ class Watch:
 
     def show_phrases(self, n_done: int, n_updates: int, loss: float) -> None:
         """Tells of an update of the discriminator of phrases."""
+        self._show_behind("phrases", self._phrase_progress, n_done, n_updates, loss)
+
+    def show_pointer(self, n_done: int, n_updates: int, loss: float) -> None:
+        """Tells of an update of what says which bar comes again."""
+        self._show_behind("pointer", self._pointer_progress, n_done, n_updates, loss)
+
+    def _show_behind(
+        self,
+        network: str,
+        progress: Callable[[int, int, float], None] | None,
+        n_done: int,
+        n_updates: int,
+        loss: float,
+    ) -> None:
         if n_done % 50 == 0 or n_done == n_updates:
-            self._events.add_scalar("phrases", loss, n_done)
-        if self._phrase_progress is not None:
-            self._phrase_progress(n_done, n_updates, loss)
+            self._events.add_scalar(network, loss, n_done)
+        if progress is not None:
+            progress(n_done, n_updates, loss)
 
     def close(self) -> None:
         """Ends the events, and draws the losses so far."""

@@ -121,6 +121,7 @@ class Composer:
         temperature: float | None = None,
         follow: float | None = None,
         choose: float | None = None,
+        repeat: float | None = None,
         threshold: float | None = None,
         wishes: Wishes | None = None,
         no_copies: bool = False,
@@ -135,7 +136,7 @@ class Composer:
         of the written bars, as "6/8"; None is that of the last given bar, else the
         corpus's most frequent. temperature, follow: how far each bar strays from
         the likeliest, and how closely it follows those before, choose: how much the
-        discriminator of phrases decides, see
+        discriminator of phrases decides, repeat: how readily whole bars come again, see
         :class:`nextbar.frames.config.Sampling`; None is what the run says.
         threshold: the intensity, 0-1, from which a cell is heard. wishes: how many
         notes, how high, on which chords, ``nextbar.Wishes``. no_copies: no written
@@ -143,7 +144,7 @@ class Composer:
         strictness: see :meth:`no_copies`; CopiedError where that cannot be. The same
         arguments give the same piece.
         """
-        sampling = self.asked(temperature, follow, choose)
+        sampling = self.asked(temperature, follow, choose, repeat)
         (composition,) = self.compose(
             [beginning],
             bars=bars,
@@ -164,18 +165,28 @@ class Composer:
         return self.to_score(composition, f"nextbar seed {seed}")
 
     def asked(
-        self, temperature: float | None, follow: float | None, choose: float | None = None
+        self,
+        temperature: float | None,
+        follow: float | None,
+        choose: float | None = None,
+        repeat: float | None = None,
     ) -> Sampling:
         """How to write where some of this is asked for, or nothing.
 
-        Raises UsageError where the discriminator of phrases is to choose, and there is none.
+        Raises UsageError where the discriminator of phrases is to choose, or bars are to come again
+        more or less readily, and the model has not learned it.
         """
+        if repeat is not None and (self.model.pointer is None or not self.model.pointer.n_updates):
+            raise UsageError(
+                f"repeat: {typed_for(self.path)} has not learned when bars come again (--repeats); "
+                "leave it out, or train a model with the preset default"
+            )
         if choose and (self.model.phrases is None or not self.model.phrases.n_updates):
             raise UsageError(
                 f"choose: {typed_for(self.path)} has no discriminator of phrases "
                 "(--phrase-updates); leave it out, or train one: the preset default has it"
             )
-        asked = {"temperature": temperature, "follow": follow, "choose": choose}
+        asked = {"temperature": temperature, "follow": follow, "choose": choose, "repeat": repeat}
         return replace(self.sampling, **{k: v for k, v in asked.items() if v is not None})
 
     def compose(

@@ -49,6 +49,7 @@ def generate(
     temperature: float | None = None,
     follow: float | None = None,
     choose: float | None = None,
+    repeat: float | None = None,
     threshold: float | None = None,
     tempo: float | None = None,
     metre: str | None = None,
@@ -72,8 +73,8 @@ def generate(
     bars: how many bars the model writes; given ones come in front and are not
     counted. from_bar: see :func:`begin_from`. between: two bars that the written
     ones stand between, as ``("A.mid:4", "B.mid:1")``: what ``from_bar`` names, and
-    what they lead to, see :func:`end_at`. temperature, follow, choose, threshold,
-    tempo, metre: see ``Composer.generate``. density, register, chords: notes a bar, the
+    what they lead to, see :func:`end_at`. temperature, follow, choose, repeat,
+    threshold, tempo, metre: see ``Composer.generate``. density, register, chords: notes a bar, the
     mean pitch ("C4" or 60), and what each bar keeps to ("C Am F G7"), see
     :class:`nextbar.Wishes`. no_copies: no written bar and no two-bar phrase is one of
     the training tunes, in any key; strictness: 1, or 2 for bars that differ in one
@@ -108,7 +109,7 @@ def generate(
     composer = run if isinstance(run, Composer) else load(run, device=device)
     refusing = composer.no_copies(strictness or 1) if no_copies else None
     nearest = NearestWritten.of(composer) if no_copies else None
-    sampling = composer.asked(temperature, follow, choose)
+    sampling = composer.asked(temperature, follow, choose, repeat)
     wanted = None if metre is None else parse_metre(metre)
     if wanted is not None:
         composer.kind.number_of(wanted)
@@ -133,6 +134,7 @@ def generate(
     options["temperature"] = sampling.temperature
     options |= {} if sampling.follow == 1 else {"follow": sampling.follow}
     options |= {} if choose is None else {"choose": choose}
+    options |= {} if repeat is None else {"repeat": repeat}
     options |= {} if threshold is None else {"threshold": threshold}
     options |= {} if tempo is None else {"tempo": tempo}
     options |= {} if wanted is None else {"metre": show_metre(wanted)}
@@ -225,7 +227,7 @@ def _name_piece(composer: Composer, start: str, options: dict[str, Any]) -> str:
     name = f"{start}-{options['bars']}bars"
     if options["temperature"] != composer.sampling.temperature:
         name += f"-temperature{_show(options['temperature'])}"
-    for option in ("follow", "choose", "threshold", "tempo"):
+    for option in ("follow", "choose", "repeat", "threshold", "tempo"):
         if option in options:
             name += f"-{option}{_show(options[option])}"
     if "density" in options:

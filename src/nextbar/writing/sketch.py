@@ -39,6 +39,7 @@ LATER: Final = (
     ("choose", 0.0),
     ("attempt", 0),
     ("rank", 0),
+    ("repeat", 1.0),
 )
 """What recipes could not say once, and where it is not said is no part of a bar's name."""
 GIVEN, NOISE = "given", "noise"
@@ -77,11 +78,13 @@ class Written:
     choose: float = 0.0
     attempt: int = 0
     rank: int = 0
+    repeat: float = 1.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "temperature", float(self.temperature))  # 1 and 1.0: one name
         object.__setattr__(self, "follow", float(self.follow))
         object.__setattr__(self, "choose", float(self.choose))
+        object.__setattr__(self, "repeat", float(self.repeat))
         self.draw()  # refuses what cannot be
         if not self.after or GIVEN in self.after[1:] or (NOISE in self.after and self.after[1:]):
             raise UsageError(
@@ -93,7 +96,12 @@ class Written:
 
     def draw(self) -> Draw:
         """How the bar is drawn. Raises UsageError for what no bar can be drawn with."""
-        sampling = Sampling(temperature=self.temperature, follow=self.follow, choose=self.choose)
+        sampling = Sampling(
+            temperature=self.temperature,
+            follow=self.follow,
+            choose=self.choose,
+            repeat=self.repeat,
+        )
         return Draw(self.seed, self.position, sampling, self.metre, self.attempt, self.rank)
 
 
@@ -411,6 +419,7 @@ def _read_recipe(stored: Mapping[str, Any]) -> Recipe:
         choose=float(stored.get("choose", 0)),
         attempt=int(stored.get("attempt", 0)),
         rank=int(stored.get("rank", 0)),
+        repeat=float(stored.get("repeat", 1)),
     )
 
 

@@ -190,7 +190,7 @@ class Workbench(MadeBars):
 
         All others stay, and so do those of these that are locked; with a model
         that reads ahead what is drawn fits the bars on both sides. metre: see
-        :meth:`roll_again`.
+        :meth:`roll_again`. One bar alone is a new one, and none that comes again as it stands.
         """
         self._check(sketch)
         for bar in bars:
@@ -198,6 +198,8 @@ class Workbench(MadeBars):
         chosen = sorted(each for each in {*bars} if each not in sketch.locked)
         if not chosen:
             raise UsageError("every bar that would be rolled again is locked; unlock one")
+        if len(chosen) == 1:
+            sampling = replace(sampling, repeat=0)
         for each in chosen:
             now = metre or self._metre_of(sketch, sketch.bars[each])
             stay = {*range(len(sketch.bars))} - {*chosen}
@@ -300,7 +302,11 @@ class Workbench(MadeBars):
         sampling: Sampling,
         no_copies: NoCopies | None = None,
     ) -> list[Change]:
-        """A bar for each seed, in the place of written bar ``bar``; the sketch stays as it is."""
+        """A bar for each seed, in the place of written bar ``bar``; the sketch stays as it is.
+
+        New ones, and none that comes again as it stands.
+        """
+        sampling = replace(sampling, repeat=0)
         self._check(sketch)
         self._check_bar(sketch, bar)
         after = sketch.before(bar, self.memory)
@@ -388,7 +394,9 @@ class Workbench(MadeBars):
         how = (sampling.temperature, sampling.follow)
         towards, gap = sketch.behind(bar, self.reach, stay)
         stored = self._stored(normal_metre(metre))
-        return Written(seed, bar, *how, after, stored, towards, gap, sampling.choose)
+        return Written(
+            seed, bar, *how, after, stored, towards, gap, sampling.choose, repeat=sampling.repeat
+        )
 
 
 def _sounds_together(roll: Rolls) -> bool:

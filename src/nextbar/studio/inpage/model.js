@@ -3,6 +3,7 @@
 
 import { Decoder, Encoder, memoryFor } from "./networks.js";
 import { Critic, PHRASE } from "./phrases.js";
+import { Pointer, Posterior } from "./pointer.js";
 import { Rows } from "./random.js";
 import { readWeights } from "./weights.js";
 
@@ -16,7 +17,9 @@ export class Model {
   // weights: the bytes of the checkpoint. described: what run.json says.
   constructor(bytes, { config, shape, widths = [] }, options = {}) {
     // What only training needs is passed over; what is not known must not be.
-    const weights = readWeights(bytes, "exported.", (name) => /^posterior\.|\.num_batches_tracked$/.test(name));
+    const repeats = config.repeats ?? [];
+    const isPassedOver = repeats.length ? /\.num_batches_tracked$/ : /^posterior\.|\.num_batches_tracked$/;
+    const weights = readWeights(bytes, "exported.", (name) => isPassedOver.test(name));
     const kinds = Math.max(widths.length, 1);
     const how = { config, shape, kinds, slots: SLOTS, ...options };
     const memory = memoryFor(weights, how);
@@ -25,13 +28,17 @@ export class Model {
     this.decoder = new Decoder(weights, memory, how);
     const learned = weights["phrases.n_updates"]?.values[0] > 0;
     this.critic = learned ? new Critic(weights, memory, how) : null;
+    const points = weights["pointer.n_updates"]?.values[0] > 0;
+    this.pointer = points ? new Pointer(weights, memory, how) : null;
     const used = new Set([this.encoder, this.decoder].flatMap((part) => [...part.used]));
-    const unknown = Object.keys(weights).find((name) => !used.has(name) && !name.startsWith("phrases."));
+    const unknown = Object.keys(weights).find((name) => !used.has(name) && !/^(phrases|pointer|posterior)\./.test(name));
     if (unknown) throw new Error(`This model has a part that the page does not know (${unknown}); make the page anew with the nextbar that made the model.`);
-    this.memory = Math.max(...config.history);
+    this.posterior = points ? new Posterior(weights, memory, how) : null;
+    this.memory = Math.max(...config.history, ...repeats);
+    this.repeats = repeats;
     this.reach = Math.max(0, ...config.ahead);
     this.latentSize = shape[2] * config.latent;
-    this.noiseSize = this.latentSize + 2 * shape[2];
+    this.noiseSize = this.latentSize + 2 * shape[2] + (repeats.length > 0);
   }
 
   // Row ``nth`` of the numbers that a key draws.
@@ -46,13 +53,15 @@ export class Model {
 
   // A bar {roll, columns, kind, isHeard, latent}. width: its {columns, kind}. before: bars, the latest last;
   // null: from noise. towards: bars behind it, ``gap`` bars away.
-  write({ seed, position, temperature, follow, choose, before, towards = [], gap = 0 }, { columns, kind }) {
+  write({ seed, position, temperature, follow, choose, repeat = 1, before, towards = [], gap = 0 }, { columns, kind }) {
     const chooses = this.critic !== null && choose > 0;
     const noise = [...Array(chooses ? SLOTS : 1).keys()].map((nth) => (
       this.#row(nth ? [seed, nth] : [seed], this.noiseSize, "normal", position)
     ));
     const latents = this.#latents(noise, { temperature, follow, before, towards, gap }, { columns, kind });
     const rolls = this.decoder.rolls(latents, columns, FAINTEST);
+    const again = this.#again(noise, { temperature, follow, repeat, before, towards, gap }, kind);
+    again.forEach((bar, i) => { if (bar) rolls[i] = bar.roll; });
     let taken = 0;
     if (chooses) {
       const luck = this.#row([seed, SLOTS], SLOTS, "gumbel", position);
@@ -60,7 +69,16 @@ export class Model {
       const scores = this.critic.logits(last, rolls).map((logit, i) => Math.fround(Math.fround(choose * logit) + luck[i]));
       taken = scores.indexOf(Math.max(...scores));
     }
-    return this.#bar(rolls[taken], latents[taken], { columns, kind });
+    const latent = again[taken] ? this.posterior.means(again[taken]) : latents[taken];
+    return this.#bar(rolls[taken], latent, { columns, kind });
+  }
+
+  // For each row of noise the bar that comes again in place of a drawn one, or null.
+  #again(noise, { temperature, follow, repeat, before, towards, gap }, kind) {
+    if (!this.pointer) return noise.map(() => null);
+    const ahead = this.config.ahead.map((lag) => towards[lag - 1 - gap] ?? null);
+    const around = [...this.repeats.map((lag) => before?.at(-lag) ?? null), ...ahead];
+    return this.pointer.points(around, kind, noise, { temperature, follow, repeat });
   }
 
   // The bars that latents give, all of one width.

@@ -12,7 +12,7 @@ const NEVER = -1e4;
 const LIKELY = Math.fround(Math.log(1 / 2));
 const EPSILON = 1e-5;
 
-const relu = (numbers) => { for (let i = 0; i < numbers.length; i++) if (!(numbers[i] > 0)) numbers[i] = 0; };
+export const relu = (numbers) => { for (let i = 0; i < numbers.length; i++) if (!(numbers[i] > 0)) numbers[i] = 0; };
 const logistic = (x) => 1 / (1 + Math.exp(-x));
 
 // The probability that a number from N(0, 1) is at most x.
@@ -35,13 +35,14 @@ export function normalBelow(x) {
   return x > 0 ? 1 - tail / 2 : tail / 2;
 }
 
-class Networks {
+export class Networks {
   constructor(weights, memory) {
     Object.assign(this, { weights, memory, used: new Set() });
   }
 
   weight(name) {
     this.used.add(name);
+    if (!this.weights[name]) throw new Error(`This model lacks a part that the page needs (${name}); make the page anew.`);
     return this.weights[name];
   }
 

@@ -11,7 +11,7 @@ export const GIVEN = "given", NOISE = "noise";
 export const MOST_BARS = 512;
 const MOST_RECIPES = 4096, MOST_GIVEN_NOTES = 8192, MOST_OWN_NOTES = 2048, MOST_STEPS = MOST_BARS * 255;
 const MOST_SEMITONES = 11, MOST_ROWS = 10_000, MOST_SWING = 75;
-const BOUNDS = { temperature: [0, 100], follow: [0, 1], choose: [0, 10], share: [0, 1] };
+const BOUNDS = { temperature: [0, 100], follow: [0, 1], choose: [0, 10], repeat: [0, 10], share: [0, 1] };
 
 // -------------------------------------------------------------------- as Python writes it
 
@@ -35,10 +35,11 @@ function fieldsOf(recipe) {
   if (isBlend(recipe)) return ["Blended", quoted(recipe.first), quoted(recipe.second), floatText(recipe.share)];
   const metre = recipe.metre === null ? [] : [metreText(recipe.metre)];
   if (isOwn(recipe)) return ["Own", tuple(recipe.notes.map((note) => tuple([...note.slice(0, 4), truth(note[4])]))), ...metre];
-  const { seed, position, temperature, follow, after, towards, gap, choose } = recipe;
+  const { seed, position, temperature, follow, after, towards, gap, choose, repeat } = recipe;
   return [
     "Written", seed, position, floatText(temperature), floatText(follow), tuple(after.map(quoted)), ...metre,
     ...(towards.length ? [tuple(towards.map(quoted))] : []), ...(gap ? [gap] : []), ...(choose ? [floatText(choose)] : []),
+    ...(repeat === 1 ? [] : [floatText(repeat)]),
   ];
 }
 
@@ -99,16 +100,16 @@ function readRecipe(stored) {
   return isOwn(stored) ? readOwn(stored) : readWritten(stored);
 }
 
-export function readWritten({ seed, position, temperature, follow, after, metre, towards = [], gap = 0, choose = 0 }) {
+export function readWritten({ seed, position, temperature, follow, after, metre, towards = [], gap = 0, choose = 0, repeat = 1 }) {
   checkWhole(seed, 0, Number.MAX_SAFE_INTEGER, "seed");
   checkWhole(position, 0, MOST_ROWS - 1, "position");
-  checkBounds({ temperature, follow, choose });
+  checkBounds({ temperature, follow, choose, repeat });
   if (!after.length || after.slice(1).includes(GIVEN) || (after.includes(NOISE) && after.length > 1)) {
     throw new Refused('after: a bar follows named bars, with "given" in front of them or not, or only "noise"');
   }
   checkWhole(gap, 0, MOST_BARS, "gap");
   if (towards.includes(GIVEN) || towards.includes(NOISE)) throw new Refused("towards: a bar leads to named bars, with few or none between");
-  return { seed, position, temperature, follow, after: [...after], metre: metreOrNull(metre), towards: [...towards], gap, choose };
+  return { seed, position, temperature, follow, after: [...after], metre: metreOrNull(metre), towards: [...towards], gap, choose, repeat };
 }
 
 // The names of the bars that a recipe builds on.

@@ -93,9 +93,10 @@ export class Workbench {
     const chosen = [...new Set(bars)].filter((bar) => !sketch.locked.includes(bar)).sort((a, b) => a - b);
     if (!chosen.length) throw new Refused("every bar that would be rolled again is locked; unlock one");
     const stay = new Set([...sketch.bars.keys()].filter((bar) => !chosen.includes(bar)));
+    const how = chosen.length === 1 ? { ...sampling, repeat: 0 } : sampling;   // one alone is a new one
     for (const bar of chosen) {
       const now = metre ?? this.#metreOf(sketch, sketch.bars[bar]);
-      const step = this.#put(sketch, bar, this.#written(sketch, seed, bar, sampling, now, stay));
+      const step = this.#put(sketch, bar, this.#written(sketch, seed, bar, how, now, stay));
       sketch = step.sketch;
       yield step;
     }
@@ -107,7 +108,7 @@ export class Workbench {
     this.#checkBar(sketch, bar);
     const metre = this.#metreOf(sketch, sketch.bars[bar]);
     const stay = new Set([...sketch.bars.keys()].filter((each) => each !== bar));
-    return seeds.map((seed) => this.#changed(sketch, bar, this.#written(sketch, seed, bar, sampling, metre, stay)));
+    return seeds.map((seed) => this.#changed(sketch, bar, this.#written(sketch, seed, bar, { ...sampling, repeat: 0 }, metre, stay)));
   }
 
   // Bars on the even way from one to another, both ends among them.
@@ -206,11 +207,11 @@ export class Workbench {
     return { ...made, metre: first.metre };
   }
 
-  #written(sketch, seed, bar, { temperature, follow, choose }, metre, stay = new Set()) {
+  #written(sketch, seed, bar, { temperature, follow, choose, repeat = 1 }, metre, stay = new Set()) {
     this.kind.numberOf(metre);
     const after = sketch.before(bar, this.model.memory);
     const { towards, gap } = sketch.behind(bar, this.model.reach, stay);
-    return readWritten({ seed, position: bar, temperature, follow, after, metre: this.#stored(normalMetre(metre)), towards, gap, choose });
+    return readWritten({ seed, position: bar, temperature, follow, after, metre: this.#stored(normalMetre(metre)), towards, gap, choose, repeat });
   }
 
   #check(sketch) {
