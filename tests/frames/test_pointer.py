@@ -22,6 +22,7 @@ from nextbar.frames.pointer import (
 )
 from nextbar.frames.rollout import (
     candidate_noise,
+    echoes,
     latent_noise,
     next_frames,
     next_frames_by_score,
@@ -317,6 +318,34 @@ def test_each_of_the_candidates_points_by_itself_and_phrases_may_choose_among_th
     read = model.posterior(C[None]).mean
     for is_again, latent in zip(again, latents, strict=True):
         assert torch.allclose(latent, read[0]) == is_again
+
+
+def test_a_drawn_frame_that_is_one_before_is_taken_only_where_all_are(config):
+    model = pointing_model(config, 0)
+    with torch.no_grad():
+        model.pointer.verdict[-1].bias.fill_(-50)
+        model.pointer.verdict[-1].bias[-1] = 50  # nothing is to come again
+    drawn = torch.stack([A, B, 2 * C, SILENT])
+    comes = torch.tensor([False, True, False, False])
+    around = torch.stack([C, A, B])[None], None, None
+    assert echoes(model, drawn, comes, *around).tolist() == [True, False, False, False], "4 back"
+    assert echoes(model, drawn, ~comes, *around).tolist() == [False, True, False, False]
+    model.pointer.n_updates.zero_()
+    assert not echoes(model, drawn, comes, *around).any()
+    model.pointer.n_updates.fill_(1)
+    own = latent_noise([5], 1, model.noise_size)[0]
+    noise, luck = candidate_noise((5,), own)
+    args = (noise[:, 0], luck[0], Sampling())
+
+    def best(before):
+        same = {"perceive": lambda frames: (frames > 0.5).float()}
+        frames, _ = next_frames_by_score(model, before, *args, **same)
+        return (frames > 0.5).float()
+
+    first = best(torch.stack([SILENT])[None])
+    again = best(first[:1][None])  # what would be drawn first is there already
+    assert any(torch.equal(each, first[0]) for each in again)
+    assert not torch.equal(again[0], first[0])
 
 
 def test_a_frame_by_itself_is_that_of_the_rollout(config):

@@ -82,7 +82,8 @@ def generate(
         written. By default 1 where there is one.
     repeat
         How readily whole bars come again as they stand: 1 as the model has learned, 0 never, 2 at
-        twice the odds.
+        twice the odds. By default what the run's configuration says, mostly half: in a piece
+        that goes on for long what has come again comes again.
     threshold
         The loudness, 0-1, from which a note is heard: lower gives more notes. By default a third
         of what is usual in the corpus; a model of sparse frames decides for itself.

@@ -1,6 +1,7 @@
 """Phrases to learn from: what a model rolls out, beside real sequences of the same kinds."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ def _learn_from(
     real = _real(sequences, firsts[rng.integers(len(firsts), size=n)])
     numbers = firsts[rng.integers(len(firsts), size=n)]
     first = sequences.fetch(numbers)[:, None]
-    plain = Sampling(temperature=sampling.temperature, follow=sampling.follow)
+    plain = replace(sampling, choose=0)
     kinds = None
     if sequences.kinds is not None:
         behind = numbers[:, None] + np.arange(WRITTEN + 1)

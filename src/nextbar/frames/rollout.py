@@ -23,8 +23,11 @@ from nextbar.frames.contracts import (
 from nextbar.frames.model import After, Model
 from nextbar.frames.phrases import PHRASE, Candidates, Luck, Score, Wish, scorer
 from nextbar.frames.pointer import pointed_at
+from nextbar.frames.pointer import said_again as is_one_of
 from nextbar.frames.replicas import few_threads
 
+ECHO = 1000.0
+"""What is taken off the score of a frame that is an echo: it is chosen only where all are."""
 Comes = Bool[Tensor, "batch"]
 """Which frames are one of those before as it stands, and were not drawn."""
 
@@ -188,6 +191,7 @@ def _roll_out_group(
                 unbound = perceive(model.draw(latent, there))
                 free = torch.where(comes[:, None, None, None], drawn, unbound)
             scores = score(Candidates(drawn.cpu(), free.cpu(), _latest(frames), nth))
+            scores = scores - ECHO * echoes(model, drawn, comes, *around).cpu()
             chosen = int(scores.argmax())
             drawn = drawn[chosen : chosen + 1].expand_as(drawn).contiguous()
         frames.append(drawn)
@@ -225,6 +229,29 @@ def said_again(
     if rows is not None:
         comes = comes & ~((again.amax(dim=(1, 3)) > 0) & ~rows).any(dim=1)
     return torch.where(comes[:, None, None, None], again, drawn), comes
+
+
+def echoes(
+    model: Model,
+    frames: Frames,
+    comes: Comes,
+    before: Float[Tensor, "around time channels height width"] | None,
+    kinds: Int[Tensor, "around kinds"] | None,
+    after: After | None,
+) -> Comes:
+    """Which frames, as perceived, are one that might have come again, and yet were drawn.
+
+    A drawn one stands for a new one: were these taken too, more would come again than is learned.
+    """
+    if model.pointer is None or not model.pointer.n_updates or (before is None and after is None):
+        return torch.zeros_like(comes)
+    lags = model.config.repeats
+    found = model.history_of([] if before is None else before.unbind(dim=1), after, lags)
+    of_all = model.kinds_of(kinds, after, lags)
+    n_rows = len(frames)
+    rows = None if of_all is None else of_all.expand(n_rows, -1)
+    found = found.expand(n_rows, -1, -1, -1)
+    return is_one_of(found, frames, rows).any(dim=1) & ~comes
 
 
 def _with_latents(
@@ -355,6 +382,7 @@ def next_frames_by_score(
         drawn, latent = _with_latents(latent, drawn, comes, model, there)
         heard = perceive(drawn).cpu()
         scores = scorer(model.phrases, sampling, luck[None])(Candidates(heard, heard, before, 0))
+        scores = scores - ECHO * echoes(model, heard.to(device), comes, *around).cpu()
         order = scores.argsort(descending=True, stable=True).to(device)
     return drawn[order].cpu(), latent[order].cpu()
 

@@ -66,7 +66,7 @@ _DEFAULT: Final = Preset(
     ),
     least_updates=3000,
     most_updates=12_000,
-    sampling=Sampling(temperature=0.95, choose=1),
+    sampling=Sampling(temperature=0.95, choose=1, repeat=0.5),
 )
 
 PRESETS: Final[dict[str, Preset]] = {

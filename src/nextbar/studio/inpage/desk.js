@@ -60,7 +60,7 @@ export class Desk {
 
   #sampling({ temperature, follow }) {
     const { described } = this;
-    const sampling = { temperature: temperature ?? described.temperature, follow: follow ?? described.follow, choose: described.choose };
+    const sampling = { temperature: temperature ?? described.temperature, follow: follow ?? described.follow, choose: described.choose, repeat: described.repeat };
     checkBounds(sampling);
     return sampling;
   }

@@ -9,6 +9,7 @@ import { readWeights } from "./weights.js";
 
 export const SLOTS = 16;            // bars drawn side by side, of which one is chosen
 const KEPT = 200;                   // generators that are remembered, of so many keys
+const ECHO = 1000;                  // off the score of what is to be new, and is not
 const FAINTEST = Math.fround(0.5 / 127);
 
 export class Model {
@@ -66,7 +67,10 @@ export class Model {
     if (chooses) {
       const luck = this.#row([seed, SLOTS], SLOTS, "gumbel", position);
       const last = (before ?? []).slice(-(PHRASE - 1)).map(({ roll }) => roll);
-      const scores = this.critic.logits(last, rolls).map((logit, i) => Math.fround(Math.fround(choose * logit) + luck[i]));
+      const echoes = this.#echoes(rolls, again, { before, towards, gap }, kind);
+      const scores = this.critic.logits(last, rolls).map((logit, i) => (
+        Math.fround(Math.fround(Math.fround(choose * logit) + luck[i]) - (echoes[i] ? ECHO : 0))
+      ));
       taken = scores.indexOf(Math.max(...scores));
     }
     const latent = again[taken] ? this.posterior.means(again[taken]) : latents[taken];
@@ -76,9 +80,19 @@ export class Model {
   // For each row of noise the bar that comes again in place of a drawn one, or null.
   #again(noise, { temperature, follow, repeat, before, towards, gap }, kind) {
     if (!this.pointer) return noise.map(() => null);
+    return this.pointer.points(this.#around({ before, towards, gap }), kind, noise, { temperature, follow, repeat });
+  }
+
+  #around({ before, towards, gap }) {
     const ahead = this.config.ahead.map((lag) => towards[lag - 1 - gap] ?? null);
-    const around = [...this.repeats.map((lag) => before?.at(-lag) ?? null), ...ahead];
-    return this.pointer.points(around, kind, noise, { temperature, follow, repeat });
+    return [...this.repeats.map((lag) => before?.at(-lag) ?? null), ...ahead];
+  }
+
+  // Which rolls are a bar that might have come again, and yet were drawn.
+  #echoes(rolls, again, bars, kind) {
+    if (!this.pointer) return rolls.map(() => false);
+    const known = this.#around(bars).filter((bar) => bar?.isHeard && bar.kind === kind);
+    return rolls.map((roll, i) => !again[i] && known.some((bar) => bar.roll.every((cell, at) => (cell > 0) === (roll[at] > 0))));
   }
 
   // The bars that latents give, all of one width.
