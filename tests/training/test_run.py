@@ -133,7 +133,8 @@ def test_a_small_corpus_is_seen_often_enough_and_its_batch_fits(trained):
 
 def test_a_run_says_how_to_write_with_it_and_what_it_was_computed_in(trained, tmp_path):
     origin = nextbar.inspect(trained / "run")["origin"]
-    assert origin["sampling"] == {"temperature": 1.0, "follow": 1.0, "choose": 0.0}, "the paper's"
+    papers = {"temperature": 1.0, "follow": 1.0, "choose": 0.0, "repeat": 1.0}
+    assert origin["sampling"] == papers
     assert origin["precision"] == "float32"
     shorter = {name: value for name, value in QUICK.items() if name != "precision"}
     run = tmp_path / "run"
