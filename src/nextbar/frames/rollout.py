@@ -13,6 +13,7 @@ from nextbar.frames.config import SLOTS, Sampling
 from nextbar.frames.contracts import (
     Consecutive,
     Frames,
+    History,
     Kinds,
     Latents,
     Noise,
@@ -22,7 +23,7 @@ from nextbar.frames.contracts import (
 )
 from nextbar.frames.model import After, Model
 from nextbar.frames.phrases import PHRASE, Candidates, Luck, Score, Wish, scorer
-from nextbar.frames.pointer import pointed_at
+from nextbar.frames.pointer import Pointer, pointed_at
 from nextbar.frames.pointer import said_again as is_one_of
 from nextbar.frames.replicas import few_threads
 
@@ -214,14 +215,12 @@ def said_again(
     before, kinds, after: as for :func:`next_latent`, of as many rows, or of one, of which all are
     alike. rows: (B, H), those in which something may be: a frame with more does not come again.
     """
-    pointer, n_rows = model.pointer, len(drawn)
-    none = drawn.new_zeros(n_rows, dtype=torch.bool)
-    if pointer is None or not pointer.n_updates or (before is None and after is None):
-        return drawn, none
-    frames = [] if before is None else before.unbind(dim=1)
-    lags = model.config.repeats
-    found = model.history_of(frames, after, lags)
-    odds = pointer(found, model.kinds_of(kinds, after, lags)).expand(n_rows, -1)
+    n_rows = len(drawn)
+    pointed = _pointed_at_by(model, before, kinds, after)
+    if pointed is None:
+        return drawn, drawn.new_zeros(n_rows, dtype=torch.bool)
+    pointer, found, of_all = pointed
+    odds = pointer(found, of_all).expand(n_rows, -1)
     each = torch.unflatten(found, 1, (-1, model.shape[0])).expand(n_rows, -1, -1, -1, -1)
     nth = pointed_at(odds, noise[:, -1], sampling)
     comes = nth < each.shape[1]
@@ -243,15 +242,28 @@ def echoes(
 
     A drawn one stands for a new one: were these taken too, more would come again than is learned.
     """
-    if model.pointer is None or not model.pointer.n_updates or (before is None and after is None):
+    pointed = _pointed_at_by(model, before, kinds, after)
+    if pointed is None:
         return torch.zeros_like(comes)
-    lags = model.config.repeats
-    found = model.history_of([] if before is None else before.unbind(dim=1), after, lags)
-    of_all = model.kinds_of(kinds, after, lags)
+    _, found, of_all = pointed
     n_rows = len(frames)
     rows = None if of_all is None else of_all.expand(n_rows, -1)
     found = found.expand(n_rows, -1, -1, -1)
     return is_one_of(found, frames, rows).any(dim=1) & ~comes
+
+
+def _pointed_at_by(
+    model: Model,
+    before: Float[Tensor, "around time channels height width"] | None,
+    kinds: Int[Tensor, "around kinds"] | None,
+    after: After | None,
+) -> tuple[Pointer, History, Int[Tensor, "around of_all"] | None] | None:
+    """What has learned to point, what it points at, and the kinds; None where nothing can be."""
+    pointer, lags = model.pointer, model.config.repeats
+    if pointer is None or not pointer.n_updates or (before is None and after is None):
+        return None
+    frames = [] if before is None else before.unbind(dim=1)
+    return pointer, model.history_of(frames, after, lags), model.kinds_of(kinds, after, lags)
 
 
 def _with_latents(
